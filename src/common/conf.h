@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration of k6fleetd, read by the keeper (file of root's own) and, from the same
+ * descriptor, by the supervisor.  Immutable once loaded.  Meaning of each key: k6fleetd.conf(5).
+ */
+#ifndef K6FLEET_CONF_H
+#define K6FLEET_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/err.h"
+#include "common/optab.h"
+#include "common/target.h"
+
+enum conf_sandbox { CONF_SANDBOX_REQUIRE, CONF_SANDBOX_TRY, CONF_SANDBOX_OFF };
+enum conf_phase { CONF_PHASE_SPREAD, CONF_PHASE_ALIGNED, CONF_PHASE_RANDOM };
+
+struct conf_target {
+	struct target *target;
+	char *script_file; /* NULL with a URL */
+	/* As written; conf.c moves them into target. */
+	char *url, *script, *method, *body;
+	int64_t vus, duration_ms, interval_ms, max_agents, timeout_ms;
+	bool enabled;
+	int checks;
+	struct opt_list headers, thresholds, expected_statuses, tags;
+};
+
+struct conf {
+	int64_t workers, max_workers;
+	char *agent_name, *host_name, *user, *agent_user;
+	char *control_socket, *control_group, *control_read_group;
+	char *state_dir, *metrics_listen;
+	int sandbox;
+	struct opt_list require_layers;
+	int64_t history_ms, history_bytes;
+	int log_level, log_format;
+	int64_t worker_heartbeat_ms, worker_timeout_ms, drain_timeout_ms, run_grace_ms;
+	struct opt_list allowed_hosts;
+	struct {
+		char *url, *secret_file, *ca_file, *client_cert, *client_key;
+		int64_t poll_ms, heartbeat_ms, timeout_ms;
+	} dashboard;
+	struct {
+		char *binary;
+		int64_t vus, duration_ms;
+		struct opt_list args, env;
+	} k6;
+	struct {
+		char *tmp_dir;
+		int64_t tmp_bytes, home_bytes, memory_bytes, open_files, processes, file_bytes,
+			cpu_time_ms, core_bytes;
+	} limits;
+	struct {
+		int64_t min_delay_ms, max_delay_ms, stable_after_ms;
+	} restart;
+	struct {
+		int phase;
+		int64_t max_concurrent_runs, max_per_target;
+		char *memory_budget;
+	} schedule;
+	struct conf_target **targets;
+	size_t target_count;
+};
+
+/* f may be NULL: defaults and environment only.  name is for messages.  Returns NULL and err. */
+struct conf *conf_load(FILE *f, const char *name, struct err *err);
+void conf_free(struct conf *conf);
+/* Effective configuration, in a form that conf_load() reads back to the same.  With scripts
+ * what script_file named is spelled out: the form that the keeper hands to the supervisor. */
+void conf_print(const struct conf *conf, bool scripts, FILE *out);
+/* Agent name of a slot into buf. */
+const char *conf_agent_name(const struct conf *conf, unsigned int slot, char *buf, size_t size);
+/* Command-line overrides, checked like the file's values. */
+int conf_set(struct conf *conf, const char *key, const char *value, struct err *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Changing identity with libcap and setresuid(2), and reading secrets from files. */
+#include "common/creds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+int creds_find(const char *user, struct creds *out, struct err *err)
+{
+	struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(user);
+	if (!pw)
+		return err_set(err,
+			"there is no user \"%s\"; make it with: useradd --system --no-create-home "
+			"--shell /usr/sbin/nologin %s",
+			user, user);
+	if (pw->pw_uid == 0)
+		return err_set(err, "user \"%s\" is root; choose one without privileges", user);
+	*out = (struct creds){pw->pw_uid, pw->pw_gid};
+	return 0;
+}
+
+/* Without CAP_SETPCAP the bounding set stays as it is, which no_new_privs makes harmless:
+ * nothing is ever gained by exec. */
+static int cut_bounding_set(struct err *err)
+{
+	for (int cap = 0; cap <= CAP_LAST_CAP && cap_get_bound(cap) >= 0; cap++) {
+		if (cap_get_bound(cap) > 0 && cap_drop_bound(cap) < 0 && errno != EPERM)
+			return err_sys(err, errno, "cannot cut the capability bounding set");
+	}
+	return 0;
+}
+
+int creds_drop_all_caps(struct err *err)
+{
+	cap_t none;
+
+	/* Safe in any state: each step only takes away. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "cannot set no_new_privs");
+	if (cut_bounding_set(err) < 0)
+		return -1;
+	cap_reset_ambient();
+	none = cap_init();
+	if (!none || cap_set_proc(none) < 0) {
+		int saved = errno;
+
+		cap_free(none);
+		return err_sys(err, saved, "cannot drop all capabilities");
+	}
+	cap_free(none);
+	return 0;
+}
+
+int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct err *err)
+{
+	uid_t r, e, s;
+
+	/* The bounding set while CAP_SETPCAP is there; then groups, and the uid last: after setresuid
+	 * there is no permission for the others. */
+	if (cut_bounding_set(err) < 0)
+		return -1;
+	if (setgroups(n, groups) < 0)
+		return err_sys(err, errno, "cannot set the supplementary groups");
+	if (setresgid(to->gid, to->gid, to->gid) < 0)
+		return err_sys(err, errno, "cannot become group %u", (unsigned)to->gid);
+	if (setresuid(to->uid, to->uid, to->uid) < 0)
+		return err_sys(err, errno, "cannot become user %u", (unsigned)to->uid);
+	/* Trust the kernel's answer, not the absence of an error: a saved uid 0 would be a way back. */
+	if (getresuid(&r, &e, &s) < 0 || r != to->uid || e != to->uid || s != to->uid)
+		return err_set(err, "the change to user %u is not complete", (unsigned)to->uid);
+	return 0;
+}
+
+int creds_read_secret(const char *path, size_t max, char **out, struct err *err)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	char *buf;
+	ssize_t n;
+
+	*out = NULL;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "cannot read the secret file %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, "the secret file %s is not a regular file", path);
+	if (st.st_mode & 007)
+		return err_set(err, "the secret file %s can be read by others; run: chmod 600 %s",
+			path, path);
+	buf = x_calloc(max + 2, 1);
+	n = read(fd, buf, max + 1);
+	if (n < 0) {
+		err_sys(err, errno, "cannot read the secret file %s", path);
+	} else {
+		buf[strcspn(buf, "\r\n")] = '\0';
+		if (!buf[0])
+			err_set(err, "the first line of the secret file %s is empty", path);
+		else if (strlen(buf) > max)
+			err_set(err,
+				"the first line of the secret file %s is longer than %zu bytes",
+				path, max);
+		else
+			*out = buf;
+	}
+	if (!*out) {
+		mem_wipe(buf, max + 2);
+		free(buf);
+		return -1;
+	}
+	return 0;
+}

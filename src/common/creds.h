@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Users, capabilities and secrets: what programs started as root do before anything else. */
+#ifndef K6FLEET_CREDS_H
+#define K6FLEET_CREDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+struct creds {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* The named user; the error says how to make it. */
+int creds_find(const char *user, struct creds *out, struct err *err);
+/* Becomes that user for good: supplementary groups to `groups` (may be empty), then gid, then
+ * uid, each checked.  Capabilities go with the uid (capabilities(7)); the bounding set and
+ * no_new_privs are cut where the process may. */
+int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct err *err);
+/* Drops every capability in every set and sets no_new_privs. */
+int creds_drop_all_caps(struct err *err);
+/* First line of the file, as the secret.  Refuses one that others may read, an empty one and
+ * one over max.  The caller frees and wipes. */
+int creds_read_secret(const char *path, size_t max, char **out, struct err *err);
+
+#endif

@@ -1,0 +1,19 @@
+# libcommon: what every program may use.  libjson adds jansson, libconf libconfuse, libdb SQLite.
+noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a
+src_common_libcommon_a_SOURCES = \
+	src/common/err.c src/common/err.h src/common/log.c src/common/log.h \
+	src/common/mem.c src/common/mem.h src/common/units.c src/common/units.h \
+	src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
+	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \
+	src/common/msg.c src/common/msg.h src/common/chan.c src/common/chan.h \
+	src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h
+src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
+src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h \
+	src/common/target.c src/common/target.h
+src_common_libjson_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h
+src_common_libconf_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS)
+src_common_libdb_a_SOURCES = src/common/db.c src/common/db.h
+src_common_libdb_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+
+COMMON_LIBS = src/common/libconf.a src/common/libjson.a src/common/libcommon.a

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Allocators that do not fail; see mem.h for why. */
+#include "common/mem.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+static void *or_die(void *p)
+{
+	if (!p) {
+		static const char msg[] = "k6fleet: out of memory\n";
+
+		if (write(STDERR_FILENO, msg, sizeof(msg) - 1) < 0)
+			_exit(71);
+		abort();
+	}
+	return p;
+}
+
+void *x_calloc(size_t n, size_t size)
+{
+	return or_die(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *x_realloc(void *p, size_t n, size_t size)
+{
+	return or_die(reallocarray(p, n ? n : 1, size ? size : 1));
+}
+
+char *x_strdup(const char *s)
+{
+	return or_die(strdup(s));
+}
+
+char *x_strndup(const char *s, size_t n)
+{
+	return or_die(strndup(s, n));
+}
+
+char *x_asprintf(const char *fmt, ...)
+{
+	char *s = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	return or_die(n < 0 ? NULL : s);
+}
+
+void mem_wipe(void *p, size_t n)
+{
+	explicit_bzero(p, n);
+}

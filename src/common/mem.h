@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ownership helpers: cleanup attributes for locals, steal_*() to move what they own, and
+ * allocators that end the process instead of returning NULL.  A daemon that cannot get a few
+ * hundred bytes cannot report that either; its parent restarts it.
+ */
+#ifndef K6FLEET_MEM_H
+#define K6FLEET_MEM_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void *x_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+void *x_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
+char *x_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
+char *x_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
+char *x_asprintf(const char *fmt, ...)
+	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+/* Overwrites secrets in a way that the compiler must keep. */
+void mem_wipe(void *p, size_t n);
+
+static inline void cleanup_free(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void cleanup_fd(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void cleanup_file(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _cleanup_free_ _cleanup_(cleanup_free)
+#define _cleanup_fd_ _cleanup_(cleanup_fd)
+#define _cleanup_file_ _cleanup_(cleanup_file)
+
+/* clang-format off */
+#define steal_ptr(p)                                                                               \
+	({                                                                                         \
+		__typeof__(p) stolen_ = (p);                                                       \
+		(p) = NULL;                                                                        \
+		stolen_;                                                                           \
+	})
+/* clang-format on */
+
+static inline int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+/* Closes *fd if it is open and marks it empty. */
+static inline void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

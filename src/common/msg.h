@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The typed messages between keeper, supervisor and workers.  One table row each gives the
+ * number, the name, the direction, the fields, the largest size and whether a descriptor
+ * comes along.  Fields: '1' '4' '8' little-endian integers of that many bytes, 's' a counted
+ * string (four bytes of length, then the bytes).  Nothing here does I/O; chan.c moves them.
+ */
+#ifndef K6FLEET_MSG_H
+#define K6FLEET_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+/* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
+#define MSG_MAX_BYTES (128 * 1024)
+#define MSG_PROTOCOL 1
+
+enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_SUPERVISOR_W };
+
+/* clang-format off */
+/* X(NAME, direction, fields, largest size in bytes, carries a descriptor) */
+#define MSG_TABLE(X)                                                                               \
+	/* keeper -> supervisor */                                                                 \
+	/* protocol, max_workers, supervisor restarts so far, sandbox level, layers, start of the    \
+	 * keeper (monotonic ms), what `k6 version` printed */                                     \
+	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "444448s", 512, false)                                 \
+	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh */             \
+	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "4848141", 64, true)                                 \
+	X(KEEPER_HANDED_OVER, MSG_TO_SUPERVISOR_K, "", 16, false)                                  \
+	/* slot, generation, wait status */                                                        \
+	X(KEEPER_EXITED, MSG_TO_SUPERVISOR_K, "484", 64, false)                                    \
+	/* slot, generation, why */                                                                \
+	X(KEEPER_SPAWN_FAILED, MSG_TO_SUPERVISOR_K, "48s", 2048, false)                            \
+	/* enum msg_signal */                                                                      \
+	X(KEEPER_SIGNAL, MSG_TO_SUPERVISOR_K, "4", 16, false)                                      \
+	/* supervisor -> keeper */                                                                 \
+	X(KEEP_SPAWN, MSG_TO_KEEPER, "48", 32, false)                                              \
+	/* slot, generation, signal (TERM or KILL) */                                              \
+	X(KEEP_KILL, MSG_TO_KEEPER, "484", 32, false)                                              \
+	X(KEEP_FORGET, MSG_TO_KEEPER, "48", 32, false)                                             \
+	X(KEEP_READY, MSG_TO_KEEPER, "", 16, false)                                                \
+	X(KEEP_PING, MSG_TO_KEEPER, "", 16, false)                                                 \
+	/* desired, running, busy, dashboard state */                                              \
+	X(KEEP_STATUS, MSG_TO_KEEPER, "4444", 32, false)                                           \
+	X(KEEP_QUIT, MSG_TO_KEEPER, "", 16, false)                                                 \
+	/* supervisor -> worker; the descriptor of RUN is a memfd with the target as JSON */       \
+	/* run id, planned duration ms (0: the script's own), ms until TERM */                     \
+	X(WORK_RUN, MSG_TO_WORKER, "s88", 256, true)                                               \
+	X(WORK_CANCEL, MSG_TO_WORKER, "s", 128, false)                                             \
+	X(WORK_STATE_REQ, MSG_TO_WORKER, "", 16, false)                                            \
+	X(WORK_EXIT, MSG_TO_WORKER, "", 16, false)                                                 \
+	/* worker -> supervisor */                                                                 \
+	/* slot, generation, sandbox layers */                                                     \
+	X(AGENT_HELLO, MSG_TO_SUPERVISOR_W, "484", 64, false)                                      \
+	/* run id in hand, "" when idle */                                                         \
+	X(AGENT_STATE, MSG_TO_SUPERVISOR_W, "s", 128, false)                                       \
+	/* run id, started (wall ms) */                                                            \
+	X(AGENT_STARTED, MSG_TO_SUPERVISOR_W, "s8", 128, false)                                    \
+	/* see result.h */                                                                         \
+	X(AGENT_RESULT, MSG_TO_SUPERVISOR_W, "s11488s4sss888s", MSG_MAX_BYTES, false)
+
+enum msg_type {
+	MSG_NONE,
+#define X(name, dir, fields, max, fd) MSG_##name,
+	MSG_TABLE(X)
+#undef X
+	MSG_TYPES
+};
+/* clang-format on */
+
+enum msg_signal { MSG_SIGNAL_DRAIN = 1, MSG_SIGNAL_NOW, MSG_SIGNAL_RELOAD };
+
+struct msg_info {
+	const char *name;
+	enum msg_direction direction;
+	const char *fields;
+	uint32_t max_bytes;
+	bool carries_fd;
+};
+
+/* NULL for a number that no row has. */
+const struct msg_info *msg_info(uint32_t type);
+
+/* A message under construction; grows as needed, owned by whoever started it. */
+struct msg_writer {
+	uint8_t *data;
+	size_t len, cap;
+};
+
+void msg_start(struct msg_writer *w, enum msg_type type);
+void msg_put_u8(struct msg_writer *w, uint8_t v);
+void msg_put_u32(struct msg_writer *w, uint32_t v);
+void msg_put_u64(struct msg_writer *w, uint64_t v);
+void msg_put_str(struct msg_writer *w, const char *s);
+void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
+void msg_free(struct msg_writer *w);
+
+/* A message being read.  After the first error every getter answers zero or "". */
+struct msg_reader {
+	const uint8_t *p, *end;
+	bool failed;
+};
+
+/* Checks the whole message against its table row (known type of that direction, size, every
+ * field, no trailing bytes) and leaves r at the first field.  Returns the type, or -1. */
+int msg_open(struct msg_reader *r, const void *data, size_t len, enum msg_direction direction,
+	struct err *err);
+uint8_t msg_get_u8(struct msg_reader *r);
+uint32_t msg_get_u32(struct msg_reader *r);
+uint64_t msg_get_u64(struct msg_reader *r);
+/* Points into the message; *len gets the count. */
+const uint8_t *msg_get_bytes(struct msg_reader *r, size_t *len);
+/* A copy with a NUL behind it, cut at the first NUL inside; the caller frees it. */
+char *msg_get_str(struct msg_reader *r);
+
+#endif

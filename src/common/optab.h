@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The option-table engine: one row per option yields its keyword, environment name, default,
+ * parser and limits.  Reads a file with libconfuse, then the environment, into the caller's
+ * struct; every error names file:line, the key, the value and what is allowed.
+ * The tables themselves are in conf.c (k6fleetd) and the dashboard's config.c.
+ */
+#ifndef K6FLEET_OPTAB_H
+#define K6FLEET_OPTAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/err.h"
+
+enum opt_type {
+	OPT_STR,      /* char * */
+	OPT_PATH,     /* char *, absolute or empty */
+	OPT_INT,      /* int64_t */
+	OPT_BOOL,     /* bool */
+	OPT_DURATION, /* int64_t, ms */
+	OPT_SIZE,     /* int64_t, bytes */
+	OPT_CHOICE,   /* int, index into choices */
+	OPT_LIST,     /* struct opt_list */
+	OPT_CHECKED,  /* char * that opt.check has approved of */
+};
+
+struct opt_list {
+	char **items;
+	size_t count;
+};
+
+struct opt {
+	const char *section; /* NULL: top level */
+	const char *key;
+	const char *env; /* NULL: none; the name's _MS suffix makes the form milliseconds */
+	enum opt_type type;
+	size_t offset; /* in the caller's struct */
+	const char *fallback;
+	int64_t min, max; /* of INT, DURATION (ms), SIZE (bytes); both 0: any from 0 */
+	const char *const *choices;
+	int (*check)(const char *value, struct err *err);
+};
+
+/* A repeated, titled section (target "name" { ... }).  begin() answers the struct that the
+ * section's options are stored in; end() checks it as a whole. */
+struct opt_group {
+	const char *name;
+	const struct opt *opts;
+	size_t count;
+	void *(*begin)(void *ctx, const char *title);
+	int (*end)(void *ctx, void *item, struct err *err);
+};
+
+struct opt_table {
+	const struct opt *opts;
+	size_t count;
+	const struct opt_group *group; /* NULL: none */
+};
+
+/* Sets defaults, reads f (NULL: no file) whose name is for messages, then the environment. */
+int optab_load(
+	const struct opt_table *table, void *conf, FILE *f, const char *name, struct err *err);
+/* Prints the options in a form that optab_load() reads back to the same values. */
+void optab_print(
+	const struct opt *opts, size_t count, const void *conf, const char *indent, FILE *out);
+void optab_free(const struct opt *opts, size_t count, void *conf);
+/* One value into its place, as from a command line; where says where it came from. */
+int optab_set(const struct opt *opt, void *conf, const char *value, struct err *err);
+
+void opt_list_add(struct opt_list *list, const char *item);
+void opt_list_clear(struct opt_list *list);
+/* value in single quotes, as libconfuse wants it. */
+void optab_print_quoted(const char *value, FILE *out);
+
+#endif

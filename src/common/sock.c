@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* unix(7): sun_path holds 108 bytes.  A longer path is reached through /proc/self/fd/DIR. */
+#include "common/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+/* Fills addr for path; *dirfd is a directory that must stay open while addr is used, or -1. */
+static int make_address(const char *path, struct sockaddr_un *addr, int *dirfd)
+{
+	_cleanup_free_ char *dir = NULL, *base = NULL;
+
+	memset(addr, 0, sizeof(*addr));
+	addr->sun_family = AF_UNIX;
+	*dirfd = -1;
+	if (strlen(path) < sizeof(addr->sun_path)) {
+		memcpy(addr->sun_path, path, strlen(path) + 1);
+		return 0;
+	}
+	dir = x_strdup(path);
+	base = x_strdup(path);
+	*dirfd = open(dirname(dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*dirfd < 0)
+		return -1;
+	if (snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%s", *dirfd,
+		    basename(base)) >= (int)sizeof(addr->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+int sock_connect(const char *path, struct err *err)
+{
+	_cleanup_fd_ int dirfd = -1, fd = -1;
+	struct sockaddr_un addr;
+	int saved;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || make_address(path, &addr, &dirfd) < 0 ||
+		connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		saved = errno;
+		err_sys(err, saved, "cannot connect to %s", path);
+		errno = saved;
+		return -1;
+	}
+	return steal_fd(&fd);
+}
+
+int sock_listen(const char *path, mode_t mode, gid_t gid, struct err *err)
+{
+	_cleanup_fd_ int dirfd = -1, fd = -1, probe = -1;
+	struct sockaddr_un addr;
+	struct stat st;
+
+	probe = sock_connect(path, NULL);
+	if (probe >= 0) {
+		err_set(err, "%s is in use: another daemon answers there", path);
+		errno = EADDRINUSE;
+		return -1;
+	}
+	/* Only a socket is ever removed: a wrong path must not cost somebody a file. */
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode)) {
+			err_set(err,
+				"%s is there and is not a socket; remove it or choose another path",
+				path);
+			errno = EEXIST;
+			return -1;
+		}
+		unlink(path);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || make_address(path, &addr, &dirfd) < 0)
+		return err_sys(err, errno, "cannot make the socket %s", path);
+	/* Bound with no permissions: nobody gets in before mode and group are right. */
+	mode_t old = umask(0777);
+	int rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+	int saved = errno;
+	umask(old);
+	if (rc < 0)
+		return err_sys(err, saved, "cannot make the socket %s", path);
+	if (gid != (gid_t)-1 && lchown(addr.sun_path, (uid_t)-1, gid) < 0)
+		return err_sys(
+			err, errno, "cannot give the socket %s to group %u", path, (unsigned)gid);
+	if (chmod(addr.sun_path, mode) < 0 || listen(fd, 256) < 0)
+		return err_sys(err, errno, "cannot listen on %s", path);
+	return steal_fd(&fd);
+}
