@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* The exit codes are those of k6 v0.49 to v2 (errext/exitcodes in its sources). */
+#include "agent/outcome.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/units.h"
+
+#define MESSAGE_LINE_MAX 600
+
+static const struct code {
+	int code;
+	enum result_status status;
+	enum result_reason reason;
+	const char *text;
+} codes[] = {
+	{99, RESULT_FAILED, RESULT_REASON_THRESHOLDS, "thresholds were crossed"},
+	{100, RESULT_ERROR, RESULT_REASON_TIMEOUT, "setup() took too long"},
+	{101, RESULT_ERROR, RESULT_REASON_TIMEOUT, "teardown() took too long"},
+	{102, RESULT_ERROR, RESULT_REASON_TIMEOUT, "k6 gave up waiting (exit code 102)"},
+	{103, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 could not start the test"},
+	{104, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 refused the options of the test"},
+	{105, RESULT_ERROR, RESULT_REASON_KILLED,
+		"k6 was stopped by a signal that k6fleet did not send"},
+	{106, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED, "k6 could not bind its API address"},
+	{107, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "the script has an error"},
+	{108, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "the script aborted the test (test.abort)"},
+	{109, RESULT_ERROR, RESULT_REASON_KILLED, "k6 crashed (Go panic)"},
+	{110, RESULT_FAILED, RESULT_REASON_CHECKS,
+		"the script marked the test as failed (test.fail)"},
+	{255, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 could not load the script"},
+};
+
+char *outcome_last_error(const char *log)
+{
+	const char *end = log + strlen(log);
+	_cleanup_free_ char *plain = NULL;
+
+	while (end > log) {
+		const char *start = end;
+
+		while (start > log && start[-1] != '\n')
+			start--;
+		if (start < end) {
+			_cleanup_json_ json_t *line =
+				json_loadb(start, (size_t)(end - start), 0, NULL);
+			const char *level = json_get_text(line, "level", "");
+			const char *msg = json_get_text(line, "msg", "");
+			const char *detail = json_get_text(line, "error", NULL);
+
+			if (*msg && (!strcmp(level, "error") || !strcmp(level, "fatal")))
+				return x_asprintf("%.*s%s%.*s", MESSAGE_LINE_MAX, msg,
+					detail ? ": " : "", MESSAGE_LINE_MAX, detail ? detail : "");
+			if (!plain && !line)
+				plain = x_strndup(start,
+					(size_t)(end - start) > MESSAGE_LINE_MAX
+						? MESSAGE_LINE_MAX
+						: (size_t)(end - start));
+		}
+		end = start > log ? start - 1 : log;
+	}
+	return plain ? steal_ptr(plain) : x_strdup("");
+}
+
+static void say(
+	struct run_result *r, enum result_status status, enum result_reason reason, char *message)
+{
+	r->status = status;
+	r->reason = reason;
+	free(r->message);
+	r->message = message;
+	/* Trailing newlines of k6's own messages would break tables. */
+	for (size_t n = strlen(message); n && strchr("\r\n\t ", message[n - 1]); n--)
+		message[n - 1] = '\0';
+}
+
+static bool any_threshold_crossed(const struct run_result *r)
+{
+	for (size_t i = 0; i < r->threshold_count; i++) {
+		if (!r->thresholds[i].ok)
+			return true;
+	}
+	return false;
+}
+
+static char *crossed_list(const struct run_result *r)
+{
+	char *text = x_strdup("thresholds crossed:");
+
+	for (size_t i = 0; i < r->threshold_count && strlen(text) < MESSAGE_LINE_MAX; i++) {
+		if (!r->thresholds[i].ok) {
+			char *longer = x_asprintf("%s %s %s;", text, r->thresholds[i].metric,
+				r->thresholds[i].expression);
+
+			free(text);
+			text = longer;
+		}
+	}
+	text[strlen(text) - 1] = '\0';
+	return text;
+}
+
+static void judge_out_of_memory(const struct outcome_facts *f, struct run_result *r)
+{
+	char buf[UNITS_TEXT_MAX];
+
+	say(r, RESULT_ERROR, RESULT_REASON_OOM,
+		x_asprintf(
+			"k6 ran out of memory at its limit of %s; raise limits.memory, or use fewer "
+			"VUs or a shorter duration (k6 keeps every sample)",
+			units_format_size(f->memory_bytes, buf)));
+}
+
+static void judge_disk_full(struct run_result *r)
+{
+	say(r, RESULT_ERROR, RESULT_REASON_DISK_FULL,
+		x_strdup("k6 could not write its summary: its temporary space is full; raise "
+			 "limits.tmp_size or limits.file_size, or let the script write less"));
+}
+
+/* k6 finished by itself with exit code 0. */
+static void judge_finished(const struct outcome_facts *f, struct run_result *r)
+{
+	double failed_checks =
+		result_has_metric(r, RESULT_CHECKS_FAILED) ? r->metrics[RESULT_CHECKS_FAILED] : 0;
+
+	if (f->summary != OUTCOME_SUMMARY_OK && (f->saw_disk_full || f->tmp_full)) {
+		judge_disk_full(r);
+	} else if (f->summary == OUTCOME_SUMMARY_MISSING) {
+		say(r, RESULT_ERROR, RESULT_REASON_NO_SUMMARY,
+			x_strdup("k6 ended with exit code 0 but wrote no summary"));
+	} else if (f->summary == OUTCOME_SUMMARY_BAD) {
+		say(r, RESULT_ERROR, RESULT_REASON_BAD_SUMMARY, x_strdup(f->summary_error));
+	} else if (any_threshold_crossed(r)) {
+		say(r, RESULT_FAILED, RESULT_REASON_THRESHOLDS, crossed_list(r));
+	} else if (f->checks_count && failed_checks > 0) {
+		say(r, RESULT_FAILED, RESULT_REASON_CHECKS,
+			x_asprintf("%.0f of %.0f checks failed", failed_checks,
+				failed_checks + r->metrics[RESULT_CHECKS_PASSED]));
+	} else if (!result_has_metric(r, RESULT_HTTP_REQS) &&
+		!result_has_metric(r, RESULT_ITERATIONS)) {
+		say(r, RESULT_SUCCESS, RESULT_REASON_NONE,
+			x_strdup(
+				"no request was finished before the run ended: the target may hang"));
+	} else {
+		say(r, RESULT_SUCCESS, RESULT_REASON_NONE, x_strdup(""));
+	}
+}
+
+static void judge_signal(const struct outcome_facts *f, int sig, struct run_result *r)
+{
+	char buf[UNITS_TEXT_MAX];
+
+	if (sig == SIGKILL && f->cpu_time_ms && r->cpu_ms >= f->cpu_time_ms)
+		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+			x_asprintf("k6 used up its CPU time of %s; raise limits.cpu_time",
+				units_format_duration(f->cpu_time_ms, buf)));
+	else
+		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+			x_asprintf("k6 was killed by signal %d (%s)%s", sig, strsignal(sig),
+				sig == SIGKILL ? "; perhaps the kernel was short of memory" : ""));
+}
+
+static void judge_exit_code(const struct outcome_facts *f, int code, struct run_result *r)
+{
+	_cleanup_free_ char *last = outcome_last_error(f->log);
+
+	if (code == 2) {
+		if (f->saw_no_memory) {
+			judge_out_of_memory(f, r);
+			return;
+		}
+		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+			x_asprintf("k6 died of a fatal error of the Go runtime: %s", last));
+		return;
+	}
+	if (code == 99 && any_threshold_crossed(r)) {
+		say(r, RESULT_FAILED, RESULT_REASON_THRESHOLDS, crossed_list(r));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		if (codes[i].code == code) {
+			say(r, codes[i].status, codes[i].reason,
+				x_asprintf("%s%s%s", codes[i].text, *last ? ": " : "", last));
+			return;
+		}
+	}
+	if (f->saw_disk_full || f->tmp_full)
+		judge_disk_full(r);
+	else
+		say(r, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR,
+			x_asprintf("k6 ended with the unknown exit code %d%s%s", code,
+				*last ? ": " : "", last));
+}
+
+void outcome_judge(const struct outcome_facts *f, struct run_result *r)
+{
+	char buf[UNITS_TEXT_MAX];
+
+	r->exit_code = RESULT_EXIT_NONE;
+	if (f->spawn_errno) {
+		say(r, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED,
+			x_asprintf("k6 could not be started: %s", strerror(f->spawn_errno)));
+		return;
+	}
+	if (WIFEXITED(f->wait_status))
+		r->exit_code = WEXITSTATUS(f->wait_status);
+	/* One that ended well just before the signal came has simply ended. */
+	if (f->cancelled && r->exit_code != 0) {
+		say(r, RESULT_ERROR, RESULT_REASON_CANCELLED, x_strdup("the run was cancelled"));
+	} else if (f->deadline_passed && r->exit_code != 0) {
+		say(r, RESULT_ERROR, RESULT_REASON_TIMEOUT,
+			x_asprintf(
+				"k6 was stopped: it still ran after %s (planned duration and run_grace)",
+				units_format_duration(f->deadline_ms, buf)));
+	} else if (WIFSIGNALED(f->wait_status)) {
+		judge_signal(f, WTERMSIG(f->wait_status), r);
+	} else if (r->exit_code == 0) {
+		judge_finished(f, r);
+	} else {
+		judge_exit_code(f, r->exit_code, r);
+	}
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* From what became of a k6 process to the run's status, reason and sentence.  Pure. */
+#ifndef K6FLEET_OUTCOME_H
+#define K6FLEET_OUTCOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/result.h"
+
+enum outcome_summary { OUTCOME_SUMMARY_OK, OUTCOME_SUMMARY_MISSING, OUTCOME_SUMMARY_BAD };
+
+/* What the worker saw. */
+struct outcome_facts {
+	int spawn_errno;      /* not 0: k6 could not be executed */
+	int wait_status;      /* as waitpid(2) gives it */
+	bool deadline_passed; /* the worker stopped it because its time was over */
+	bool cancelled;       /* the worker stopped it because it was asked to */
+	enum outcome_summary summary;
+	const char *summary_error;         /* with OUTCOME_SUMMARY_BAD */
+	bool saw_no_memory, saw_disk_full; /* words of that kind on its stderr */
+	bool tmp_full;
+	bool checks_count; /* a failed check fails the run */
+	int64_t deadline_ms;
+	int64_t memory_bytes;
+	int64_t cpu_time_ms; /* limit, 0: none */
+	const char *log;     /* end of its stderr */
+};
+
+/* Sets status, reason, exit_code and message of r, whose metrics and thresholds are filled. */
+void outcome_judge(const struct outcome_facts *facts, struct run_result *r);
+/* The last error in k6's log (JSON lines or plain), in one line; the caller frees it. */
+char *outcome_last_error(const char *log);
+
+#endif

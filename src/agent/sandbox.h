@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What separates a worker from the host and from its neighbours.  sandbox_prepare() is done
+ * once, in the keeper; sandbox_clone() forks a worker into its namespaces; sandbox_enter() is
+ * the worker's own way down, after which it holds no privilege.
+ */
+#ifndef K6FLEET_SANDBOX_H
+#define K6FLEET_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/conf.h"
+#include "common/creds.h"
+#include "common/err.h"
+
+enum sandbox_level { SANDBOX_OFF, SANDBOX_NAMESPACES, SANDBOX_USER_NAMESPACE };
+
+/* Bits of the layers word that messages carry. */
+enum sandbox_layer {
+	SANDBOX_LAYER_NAMESPACES = 1,
+	SANDBOX_LAYER_SECCOMP = 2,
+	SANDBOX_LAYER_LANDLOCK = 4,
+	SANDBOX_LAYER_CGROUP = 8,
+};
+
+struct sandbox {
+	enum sandbox_level level;
+	unsigned int layers;
+	bool as_root;       /* the keeper was started as root: workers change user */
+	struct creds agent; /* whom workers become */
+};
+
+/* Decides the level by trying it: a child is put into a sandbox and must come back well.
+ * With sandbox = require a refusal is an error that names what forbids it.  Not as root this
+ * moves the calling process into a user namespace of its own. */
+int sandbox_prepare(const struct conf *conf, struct sandbox *sb, struct err *err);
+/* As fork(2), into the namespaces of the level. */
+pid_t sandbox_clone(const struct sandbox *sb);
+/* In the worker: mounts, host name, user, capabilities.  *work_dir gets the directory for the
+ * run's files, which the caller frees.  Afterwards nothing privileged is left to do. */
+int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char *name,
+	unsigned int slot, char **work_dir, struct err *err);
+/* In the k6 child, before exec: limits, priority, parent-death signal.  Async-signal-safe. */
+int sandbox_confine_k6(const struct sandbox *sb, const struct conf *conf);
+/* Removes everything below dir, but not dir.  Follows no link, needs no memory for depth. */
+int sandbox_empty_dir(const char *dir, struct err *err);
+/* "namespaces", "user-namespace", "off" for status. */
+const char *sandbox_level_name(enum sandbox_level level);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/* The three shapes differ in where the values stand and how a crossed threshold is written;
+ * find_values() and threshold_ok() hide that, the rest is common. */
+#include "agent/summary.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/script.h"
+#include "common/json.h"
+#include "common/mem.h"
+
+enum shape { SHAPE_EXPORT, SHAPE_HANDLE, SHAPE_MACHINE };
+
+struct doc {
+	enum shape shape;
+	const json_t *metrics; /* object by name, or array with "name" in SHAPE_MACHINE */
+	const json_t *check_metrics;
+	struct err *err;
+};
+
+/* A trend as the summary tells it. */
+struct trend {
+	bool present, has_quantiles;
+	double count, avg, med, p95, p99, max;
+	double q[RESULT_QUANTILES];
+};
+
+static const json_t *in_list(const json_t *list, const char *name)
+{
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach (list, i, m) {
+		if (!strcmp(json_get_text(m, "name", ""), name))
+			return m;
+	}
+	return NULL;
+}
+
+static const json_t *find_metric(const struct doc *d, const char *name)
+{
+	if (d->shape != SHAPE_MACHINE)
+		return json_object_get(d->metrics, name);
+	const json_t *m = in_list(d->metrics, name);
+	return m ? m : in_list(d->check_metrics, name);
+}
+
+/* The object that holds a metric's numbers: NULL in *out when k6 did not report the metric. */
+static int find_values(const struct doc *d, const char *name, const json_t **out)
+{
+	const json_t *m = find_metric(d, name);
+
+	*out = NULL;
+	if (!m)
+		return 0;
+	if (!json_is_object(m))
+		return err_set(d->err, "metric %s is not an object", name);
+	if (d->shape == SHAPE_EXPORT) {
+		*out = m;
+		return 0;
+	}
+	*out = json_object_get(m, "values");
+	if (!json_is_object(*out))
+		return err_set(d->err, "metric %s has no values", name);
+	return 0;
+}
+
+/* One number of a metric; *found stays false when it is not there. */
+static int get_number(const struct doc *d, const json_t *values, const char *metric,
+	const char *key, double max, double *out, bool *found)
+{
+	const json_t *v = json_object_get(values, key);
+
+	*found = false;
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_number(v))
+		return err_set(d->err, "%s.%s is not a number", metric, key);
+	*out = json_number_value(v);
+	if (!isfinite(*out) || *out < 0 || *out > max)
+		return err_set(d->err, "%s.%s is %g, which cannot be", metric, key, *out);
+	*found = true;
+	return 0;
+}
+
+/* A count is a whole number below 2^53. */
+static int get_count(
+	const struct doc *d, const char *metric, const char *key, double *out, bool *found)
+{
+	const json_t *values;
+
+	*found = false;
+	if (find_values(d, metric, &values) < 0)
+		return -1;
+	if (!values)
+		return 0;
+	if (get_number(d, values, metric, key, 9007199254740992.0, out, found) < 0)
+		return -1;
+	if (*found && *out != floor(*out))
+		return err_set(d->err, "%s.%s is %g, not a whole number", metric, key, *out);
+	if (!*found)
+		return err_set(d->err, "%s has no %s", metric, key);
+	return 0;
+}
+
+#define DAYS_MS (366.0 * 86400e3)
+
+static int get_quantiles(
+	const struct doc *d, const json_t *values, const char *metric, struct trend *t)
+{
+	bool found;
+	char key[16];
+
+	for (int i = 0; i < RESULT_QUANTILES; i++) {
+		snprintf(key, sizeof(key), d->shape == SHAPE_MACHINE ? "p%d" : "p(%d)", i);
+		if (get_number(d, values, metric, key, DAYS_MS, &t->q[i], &found) < 0)
+			return -1;
+		if (!found)
+			return 0;
+		/* k6 interpolates in floating point: equal neighbours may differ in the last bits. */
+		if (i && t->q[i] < t->q[i - 1]) {
+			if (t->q[i] < t->q[i - 1] * (1 - 1e-9))
+				return err_set(
+					d->err, "%s: p(%d) is below p(%d)", metric, i, i - 1);
+			t->q[i] = t->q[i - 1];
+		}
+	}
+	t->has_quantiles = true;
+	return 0;
+}
+
+static int get_trend(const struct doc *d, const char *metric, struct trend *t)
+{
+	const bool machine = d->shape == SHAPE_MACHINE;
+	bool avg, med, p95, p99, count, max;
+	const json_t *values;
+
+	memset(t, 0, sizeof(*t));
+	t->avg = t->med = t->p95 = t->p99 = t->count = t->max = -1;
+	if (find_values(d, metric, &values) < 0)
+		return -1;
+	if (!values)
+		return 0;
+	if (get_number(d, values, metric, "avg", DAYS_MS, &t->avg, &avg) < 0 ||
+		get_number(d, values, metric, "med", DAYS_MS, &t->med, &med) < 0 ||
+		get_number(d, values, metric, machine ? "p95" : "p(95)", DAYS_MS, &t->p95, &p95) <
+			0 ||
+		get_number(d, values, metric, machine ? "p99" : "p(99)", DAYS_MS, &t->p99, &p99) <
+			0 ||
+		get_number(d, values, metric, "max", DAYS_MS, &t->max, &max) < 0 ||
+		get_number(d, values, metric, "count", 9007199254740992.0, &t->count, &count) < 0 ||
+		get_quantiles(d, values, metric, t) < 0)
+		return -1;
+	if ((med && p95 && t->med > t->p95 * (1 + 1e-9)) ||
+		(p95 && p99 && t->p95 > t->p99 * (1 + 1e-9)))
+		return err_set(d->err, "%s: the percentiles are out of order", metric);
+	t->present = avg || med;
+	return 0;
+}
+
+/* Share of the samples that are at most x, by linear interpolation between the percentiles. */
+static double rank_of(const double *q, double x)
+{
+	int lo = 0, hi = RESULT_QUANTILES - 1;
+
+	if (x < q[0])
+		return 0;
+	if (x >= q[hi])
+		return 1;
+	while (hi - lo > 1) {
+		int mid = (lo + hi) / 2;
+
+		if (q[mid] <= x)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return (lo + (x - q[lo]) / (q[hi] - q[lo])) / (RESULT_QUANTILES - 1);
+}
+
+/*
+ * k6 counts a refused connection as 0 ms and a timed-out request by its waiting time; neither is
+ * a latency.  Takes the unanswered samples out of the distribution of all: the answered ones'
+ * distribution is (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each percentile.
+ * The percentiles are exact at whole ranks of k6's own list, so the error is at most one
+ * percentile of rank.  Only used where some requests, but not all, got no answer.
+ */
+static void subtract_unanswered(
+	const struct trend *all, double n, const struct trend *none, double n0, double *out)
+{
+	double floor_ms = 0;
+
+	for (int i = 0; i < RESULT_QUANTILES; i++) {
+		double want = (double)i / (RESULT_QUANTILES - 1);
+		double lo = floor_ms, hi = all->q[RESULT_QUANTILES - 1];
+
+		for (int step = 0; step < 60 && hi - lo > 1e-9; step++) {
+			double mid = (lo + hi) / 2;
+			double rank =
+				(n * rank_of(all->q, mid) - n0 * rank_of(none->q, mid)) / (n - n0);
+
+			/* p0: the largest value that nothing is below. */
+			if (i == 0 ? rank <= 0 : rank < want)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		out[i] = i == 0 ? hi : fmax(hi, out[i - 1]);
+		floor_ms = lo;
+	}
+	/* p0 is the smallest answered sample: the first value above the unanswered zeros. */
+	for (int i = 0; i < RESULT_QUANTILES && out[0] <= 1e-6; i++) {
+		if (all->q[i] > 0)
+			out[0] = fmin(all->q[i], out[1]);
+	}
+}
+
+/* Latency of answered requests into r. */
+static int take_latency(const struct doc *d, double reqs, struct run_result *r)
+{
+	struct trend all, none;
+	double n0;
+
+	if (get_trend(d, "http_req_duration", &all) < 0 ||
+		get_trend(d, SCRIPT_UNANSWERED, &none) < 0)
+		return -1;
+	if (!all.present || reqs <= 0)
+		return 0;
+	n0 = none.present && none.count > 0 ? none.count : 0;
+	/* A user's script has no such sub-metric.  No answer takes 0 ms: if the slowest did, there
+	 * was none. */
+	if (!none.present && all.max == 0)
+		n0 = reqs;
+	if (n0 > reqs)
+		return err_set(
+			d->err, "more unanswered requests (%g) than requests (%g)", n0, reqs);
+	if (n0 >= reqs)
+		return 0;
+	if (n0 > 0 && all.has_quantiles && none.has_quantiles) {
+		subtract_unanswered(&all, reqs, &none, n0, r->quantiles);
+		r->has_quantiles = true;
+		all.med = r->quantiles[50];
+		all.p95 = r->quantiles[95];
+		all.p99 = r->quantiles[99];
+		if (all.avg >= 0 && none.avg >= 0)
+			all.avg = fmax(0, (all.avg * reqs - none.avg * n0) / (reqs - n0));
+	} else if (all.has_quantiles) {
+		memcpy(r->quantiles, all.q, sizeof(r->quantiles));
+		r->has_quantiles = true;
+	}
+	if (all.med >= 0)
+		result_set_metric(r, RESULT_P50, all.med);
+	if (all.p95 >= 0)
+		result_set_metric(r, RESULT_P95, all.p95);
+	if (all.p99 >= 0)
+		result_set_metric(r, RESULT_P99, all.p99);
+	if (all.avg >= 0)
+		result_set_metric(r, RESULT_AVG, all.avg);
+	return 0;
+}
+
+static int take_counts(const struct doc *d, double run_s, double *reqs, struct run_result *r)
+{
+	const json_t *values;
+	double v;
+	bool found;
+
+	*reqs = 0;
+	if (get_count(d, "http_reqs", "count", &v, &found) < 0)
+		return -1;
+	if (found) {
+		*reqs = v;
+		result_set_metric(r, RESULT_HTTP_REQS, v);
+		if (run_s > 0)
+			result_set_metric(r, RESULT_RPS, v / run_s);
+	}
+	if (get_count(d, "data_received", "count", &v, &found) < 0)
+		return -1;
+	if (found)
+		result_set_metric(r, RESULT_DATA_RECEIVED, v);
+	if (get_count(d, "iterations", "count", &v, &found) < 0)
+		return -1;
+	if (found)
+		result_set_metric(r, RESULT_ITERATIONS, v);
+	if (find_values(d, "http_req_failed", &values) < 0)
+		return -1;
+	if (values) {
+		if (get_number(d, values, "http_req_failed",
+			    d->shape == SHAPE_EXPORT ? "value" : "rate", 1, &v, &found) < 0)
+			return -1;
+		if (found)
+			result_set_metric(r, RESULT_ERROR_RATE, v);
+	}
+	/* Under a second k6 has no vus metric: absent, not 0. */
+	if (find_values(d, "vus_max", &values) < 0)
+		return -1;
+	if (values && get_number(d, values, "vus_max", "max", 1e9, &v, &found) < 0)
+		return -1;
+	if (values && found)
+		result_set_metric(r, RESULT_VUS, v);
+	return 0;
+}
+
+static int take_checks(const struct doc *d, struct run_result *r)
+{
+	double passed = 0, failed = 0, total = 0;
+	bool found;
+
+	if (d->shape == SHAPE_MACHINE) {
+		if (!find_metric(d, "checks_succeeded"))
+			return 0;
+		if (get_count(d, "checks_succeeded", "matches", &passed, &found) < 0 ||
+			get_count(d, "checks_succeeded", "total", &total, &found) < 0)
+			return -1;
+		if (passed > total)
+			return err_set(d->err, "more checks passed than there were");
+		failed = total - passed;
+	} else {
+		if (!find_metric(d, "checks"))
+			return 0;
+		if (get_count(d, "checks", "passes", &passed, &found) < 0 ||
+			get_count(d, "checks", "fails", &failed, &found) < 0)
+			return -1;
+	}
+	result_set_metric(r, RESULT_CHECKS_PASSED, passed);
+	result_set_metric(r, RESULT_CHECKS_FAILED, failed);
+	return 0;
+}
+
+static int take_thresholds_of(
+	const struct doc *d, const char *name, const json_t *metric, struct run_result *r)
+{
+	json_t *list = json_object_get(metric, "thresholds"), *v;
+	const char *expression;
+
+	if (!list || json_is_null(list))
+		return 0;
+	if (!json_is_object(list))
+		return err_set(d->err, "%s.thresholds is not an object", name);
+	json_object_foreach (list, expression, v) {
+		/* The export writes true for crossed, handleSummary {"ok": true} for passed. */
+		const json_t *flag = d->shape == SHAPE_EXPORT ? v : json_object_get(v, "ok");
+
+		if (!json_is_boolean(flag))
+			return err_set(d->err, "%s: threshold %.60s is neither true nor false",
+				name, expression);
+		result_add_threshold(r, name, expression,
+			d->shape == SHAPE_EXPORT ? json_is_false(flag) : json_is_true(flag));
+	}
+	return 0;
+}
+
+static int take_thresholds(const struct doc *d, struct run_result *r)
+{
+	const char *name;
+	json_t *m;
+	size_t i;
+
+	if (d->shape == SHAPE_MACHINE) {
+		json_array_foreach (d->metrics, i, m) {
+			if (take_thresholds_of(d, json_get_text(m, "name", ""), m, r) < 0)
+				return -1;
+		}
+		return 0;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)d->metrics, name, m) {
+		if (take_thresholds_of(d, name, m, r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int find_shape(struct doc *d, const json_t *root)
+{
+	const json_t *results = json_object_get(root, "results");
+	json_t *m;
+	const char *name;
+
+	if (json_is_object(results) && json_is_array(json_object_get(results, "metrics"))) {
+		d->shape = SHAPE_MACHINE;
+		d->metrics = json_object_get(results, "metrics");
+		d->check_metrics = json_object_get(json_object_get(results, "checks"), "metrics");
+		return 0;
+	}
+	d->metrics = json_object_get(root, "metrics");
+	if (!json_is_object(d->metrics))
+		return err_set(d->err, "there is no metrics object");
+	d->shape = SHAPE_EXPORT;
+	json_object_foreach ((json_t *)(uintptr_t)d->metrics, name, m) {
+		if (json_is_object(json_object_get(m, "values"))) {
+			d->shape = SHAPE_HANDLE;
+			break;
+		}
+	}
+	return 0;
+}
+
+static int take_all(const struct doc *d, double run_s, struct run_result *r)
+{
+	double reqs;
+
+	if (take_counts(d, run_s, &reqs, r) < 0 || take_latency(d, reqs, r) < 0 ||
+		take_checks(d, r) < 0 || take_thresholds(d, r) < 0)
+		return -1;
+	return 0;
+}
+
+int summary_parse(const char *data, size_t len, double run_s, struct run_result *r, struct err *err)
+{
+	_cleanup_json_ json_t *root = NULL;
+	struct doc d = {.err = err};
+	json_error_t jerr;
+
+	if (len == 0)
+		return err_set(err, "the summary is empty");
+	if (len > SUMMARY_MAX_BYTES)
+		return err_set(err, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
+	root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &jerr);
+	if (!root)
+		return err_set(err, "the summary is not complete JSON: %s at line %d", jerr.text,
+			jerr.line);
+	if (find_shape(&d, root) < 0 || take_all(&d, run_s, r) < 0) {
+		r->metrics_mask = 0;
+		r->has_quantiles = false;
+		return err_prefix(err, "the summary makes no sense");
+	}
+	return 0;
+}
+
+char *summary_trend_stats(void)
+{
+	char *list = NULL;
+	size_t size;
+	FILE *f = open_memstream(&list, &size);
+
+	if (!f)
+		return x_strdup("avg,min,med,max,p(95),p(99),count");
+	fputs("avg,min,med,max,count", f);
+	for (int i = 0; i < RESULT_QUANTILES; i++)
+		fprintf(f, ",p(%d)", i);
+	fclose(f);
+	return list;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* A ppoll loop over the socket, the lifeline, SIGCHLD and k6's two pipes.  It never decides
+ * what to run or when: that is the supervisor's. */
+#include "agent/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/run.h"
+#include "common/chan.h"
+#include "common/hb.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/title.h"
+#include "common/units.h"
+
+/* A thousand idle workers whose timers may be a second late wake the CPU a third as often. */
+#define TIMER_SLACK_NS 1000000000UL
+/* A target with a 1 MiB script, every byte escaped. */
+#define JOB_MAX_BYTES (8 * 1024 * 1024)
+
+struct worker {
+	struct worker_args args;
+	struct run_env env;
+	char name[80];
+	int signal_fd;
+	struct hb_page *hb;
+	struct run *run;
+	struct chan_queue out;
+	bool result_waits; /* in out: the run id in hand is still ours */
+	char run_id[UUID_MAX];
+	bool leaving; /* WORK_EXIT: end when idle */
+	uint8_t *buf;
+};
+
+__attribute__((noreturn, format(printf, 2, 3))) static void die(
+	const struct worker *w, const char *fmt, ...)
+{
+	char text[ERR_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_error(w->name, "%s", text);
+	_exit(1);
+}
+
+static void send_or_die(struct worker *w, struct msg_writer *msg)
+{
+	struct err err;
+	enum chan_result res = chan_queue_send(&w->out, w->args.chan, msg, -1, &err);
+
+	/* End of file cannot be: the keeper holds the other end until this worker is gone. */
+	if (res == CHAN_ERROR || res == CHAN_EOF)
+		die(w, "cannot report: %s", res == CHAN_EOF ? "the keeper has gone" : err.msg);
+	msg_free(msg);
+}
+
+_Noreturn static void leave(const struct worker *w)
+{
+	/* A tmpfs vanishes with its namespace; without one the directory is ours to remove. */
+	if (w->args.sandbox->level == SANDBOX_OFF) {
+		sandbox_empty_dir(w->env.work_dir, NULL);
+		rmdir(w->env.work_dir);
+	}
+	_exit(0);
+}
+
+static void set_idle_title(const struct worker *w)
+{
+	title_set("k6fleet-agent", "k6fleetd: %s idle", w->name);
+}
+
+static void beat(struct worker *w)
+{
+	w->hb->state = w->run ? HB_RUNNING : HB_IDLE;
+	w->hb->beat_mono_ms = (uint64_t)units_now_mono_ms();
+}
+
+static void send_hello(struct worker *w)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_AGENT_HELLO);
+	msg_put_u32(&m, w->args.slot);
+	msg_put_u64(&m, w->args.generation);
+	msg_put_u32(&m, w->args.sandbox->layers);
+	send_or_die(w, &m);
+}
+
+static void send_state(struct worker *w)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_AGENT_STATE);
+	msg_put_str(&m, w->run || w->result_waits ? w->run_id : "");
+	send_or_die(w, &m);
+}
+
+/* The job is a sealed memfd that holds the target as JSON. */
+static struct target *read_job(int fd, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ json_t *object = NULL;
+	struct target_error terr;
+	struct target *t;
+	struct stat st;
+	json_error_t jerr;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > JOB_MAX_BYTES) {
+		err_set(err, "a job without a target of up to %d bytes", JOB_MAX_BYTES);
+		return NULL;
+	}
+	text = x_calloc((size_t)st.st_size + 1, 1);
+	if (pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
+		err_sys(err, errno, "cannot read the job");
+		return NULL;
+	}
+	object = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
+	t = target_new();
+	if (!object || target_apply_json(t, object, false, &terr) < 0 ||
+		target_validate(t, &terr) < 0) {
+		err_set(err, "bad target: %s", object ? terr.err.msg : jerr.text);
+		target_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void start_run(struct worker *w, struct msg_reader *in, int fd)
+{
+	_cleanup_free_ char *id = msg_get_str(in);
+	int64_t planned = (int64_t)msg_get_u64(in), deadline = (int64_t)msg_get_u64(in);
+	struct msg_writer m = {0};
+	struct target *t;
+	struct err err;
+
+	if (w->run || w->result_waits || !uuid_is_valid(id) || planned < 0 || deadline < 0)
+		die(w, "a RUN that makes no sense (run %s)", id);
+	t = read_job(fd, &err);
+	if (!t)
+		die(w, "%s", err.msg);
+	snprintf(w->run_id, sizeof(w->run_id), "%s", id);
+	w->hb->vus = 0;
+	w->hb->iterations = 0;
+	w->hb->k6_rss_bytes = 0;
+	w->hb->run_duration_ms = (uint64_t)planned;
+	title_set("k6fleet-agent", "k6fleetd: %s running %s", w->name,
+		t->label[0] ? t->label : t->id);
+	w->run = run_start(&w->env, t, id, planned, deadline);
+	w->hb->run_start_mono_ms = (uint64_t)w->run->start_mono_ms;
+	memcpy(w->hb->run_id, w->run_id, sizeof(w->hb->run_id));
+	beat(w);
+	if (!run_is_over(w->run)) {
+		msg_start(&m, MSG_AGENT_STARTED);
+		msg_put_str(&m, w->run_id);
+		msg_put_u64(&m, (uint64_t)w->run->start_wall_ms);
+		send_or_die(w, &m);
+	}
+}
+
+static void finish_run(struct worker *w)
+{
+	struct msg_writer m = {0};
+	struct run_result r;
+
+	run_finish(w->run, &r);
+	result_pack(&r, &m);
+	result_clear(&r);
+	run_free(w->run);
+	w->run = NULL;
+	memset(w->hb->run_id, 0, sizeof(w->hb->run_id));
+	w->hb->k6_rss_bytes = 0;
+	send_or_die(w, &m);
+	w->result_waits = w->out.head != NULL;
+	set_idle_title(w);
+	beat(w);
+	/* The summary's tree is gone: an idle worker costs what it cost before. */
+	malloc_trim(0);
+}
+
+static void handle_message(struct worker *w, size_t len, int fd)
+{
+	_cleanup_free_ char *id = NULL;
+	struct msg_reader in;
+	struct err err;
+
+	switch (msg_open(&in, w->buf, len, MSG_TO_WORKER, &err)) {
+	case MSG_WORK_RUN: start_run(w, &in, fd); break;
+	case MSG_WORK_CANCEL:
+		id = msg_get_str(&in);
+		/* One for a run that has just ended is late, not wrong. */
+		if (w->run && !strcmp(id, w->run_id))
+			run_cancel(w->run, units_now_mono_ms());
+		break;
+	case MSG_WORK_STATE_REQ: send_state(w); break;
+	case MSG_WORK_EXIT: w->leaving = true; break;
+	default: die(w, "from the supervisor: %s", err.msg);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void read_messages(struct worker *w)
+{
+	struct err err;
+	size_t len;
+	int fd;
+
+	for (;;) {
+		switch (chan_recv(w->args.chan, w->buf, &len, &fd, false, &err)) {
+		case CHAN_OK: handle_message(w, len, fd); break;
+		case CHAN_AGAIN: return;
+		case CHAN_EOF: die(w, "the keeper has closed the socket");
+		case CHAN_ERROR: die(w, "%s", err.msg);
+		}
+	}
+}
+
+static void reap(struct worker *w)
+{
+	struct signalfd_siginfo info;
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		;
+	/* As pid 1 we inherit every orphan of k6's; all are reaped, one is ours. */
+	while ((pid = wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0) {
+		if (w->run && pid == w->run->pid)
+			run_reaped(w->run, status, &usage);
+	}
+}
+
+static void loop_once(struct worker *w)
+{
+	int64_t wait_ms = w->args.conf->worker_heartbeat_ms, run_ms = -1;
+	struct pollfd fds[5] = {
+		{.fd = w->args.chan, .events = (short)(POLLIN | (w->out.head ? POLLOUT : 0))},
+		{.fd = w->args.lifeline, .events = POLLIN},
+		{.fd = w->signal_fd, .events = POLLIN},
+		{.fd = w->run ? w->run->out_fd : -1, .events = POLLIN},
+		{.fd = w->run ? w->run->err_fd : -1, .events = POLLIN},
+	};
+	struct timespec timeout;
+	struct err err;
+
+	if (w->run)
+		run_ms = run_tick(w->run, units_now_mono_ms());
+	if (run_ms >= 0 && run_ms < wait_ms)
+		wait_ms = run_ms;
+	timeout = (struct timespec){wait_ms / 1000, (wait_ms % 1000) * 1000000};
+	if (ppoll(fds, ARRAY_SIZE(fds), &timeout, NULL) < 0 && errno != EINTR)
+		die(w, "ppoll: %s", strerror(errno));
+	if (fds[1].revents)
+		leave(w); /* the keeper is gone: nothing may outlive it */
+	if (fds[0].revents & POLLOUT) {
+		if (chan_queue_flush(&w->out, w->args.chan, &err) == CHAN_ERROR)
+			die(w, "%s", err.msg);
+		w->result_waits = w->out.head != NULL;
+	}
+	if (fds[2].revents)
+		reap(w);
+	if (w->run && (fds[3].revents || fds[4].revents))
+		run_drain(w->run, w->hb);
+	if (w->run && run_is_over(w->run))
+		finish_run(w);
+	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+		read_messages(w);
+	/* A RUN whose k6 could not even be started is over at once. */
+	if (w->run && run_is_over(w->run))
+		finish_run(w);
+	beat(w);
+	if (w->leaving && !w->run && !w->out.head)
+		leave(w);
+}
+
+static void keep_only(const struct worker_args *args)
+{
+	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6_fd};
+	unsigned int from = 3;
+
+	/* Sorted, so that the gaps between them can be closed in one sweep. */
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		for (size_t k = i + 1; k < ARRAY_SIZE(keep); k++) {
+			if (keep[k] < keep[i]) {
+				int t = keep[i];
+
+				keep[i] = keep[k];
+				keep[k] = t;
+			}
+		}
+		if ((unsigned)keep[i] > from)
+			close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	close_range(from, ~0U, 0);
+}
+
+_Noreturn void worker_main(const struct worker_args *args)
+{
+	struct worker w = {.args = *args};
+	struct err err;
+	char *work_dir;
+	sigset_t all;
+
+	conf_agent_name(args->conf, args->slot, w.name, sizeof(w.name));
+	log_init("k6fleetd", (enum log_level)args->conf->log_level, args->conf->log_format == 1);
+	keep_only(args);
+	/* Blocked, not handled: k6 runs under the same uid and must not be able to end us. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (sandbox_enter(args->sandbox, args->conf, w.name, args->slot, &work_dir, &err) < 0)
+		die(&w, "cannot enter the sandbox: %s", err.msg);
+	/* After the last change of credentials, which clears it.  In a pid namespace getppid() is 0,
+	 * so whether the keeper died before this line shows on the lifeline, which is polled. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	w.hb = hb_map_own(args->hb_fd, args->slot, &err);
+	if (!w.hb)
+		die(&w, "%s", err.msg);
+	close(args->hb_fd);
+	memset(w.hb, 0, sizeof(*w.hb));
+	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6_fd,
+		args->sandbox->level != SANDBOX_OFF};
+	w.buf = x_calloc(1, MSG_MAX_BYTES);
+	chan_queue_init(&w.out);
+	sigemptyset(&all);
+	sigaddset(&all, SIGCHLD);
+	w.signal_fd = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w.signal_fd < 0)
+		die(&w, "signalfd: %s", strerror(errno));
+	set_idle_title(&w);
+	beat(&w);
+	send_hello(&w);
+	for (;;)
+		loop_once(&w);
+}

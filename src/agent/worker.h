@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker: a fork of the keeper that runs one k6 at a time and reports over its socket. */
+#ifndef K6FLEET_WORKER_H
+#define K6FLEET_WORKER_H
+
+#include <stdint.h>
+
+#include "agent/sandbox.h"
+#include "common/conf.h"
+
+struct worker_args {
+	const struct conf *conf;
+	const struct sandbox *sandbox;
+	unsigned int slot;
+	uint64_t generation;
+	int chan;     /* to the supervisor, whoever that is at the moment */
+	int lifeline; /* read end of a pipe that only the keeper can write to */
+	int hb_fd;
+	int k6_fd;
+};
+
+/* Takes over the forked process; every descriptor but those of args and stderr is closed. */
+_Noreturn void worker_main(const struct worker_args *args);
+
+#endif
