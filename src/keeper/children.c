@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Forks workers and remembers them.  Decides nothing: the supervisor says which slot. */
+#include "keeper/children.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "agent/worker.h"
+#include "common/chan.h"
+#include "common/mem.h"
+#include "common/units.h"
+
+int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
+	int hb_fd, int k6_fd, struct err *err)
+{
+	*c = (struct children){.conf = conf, .sandbox = sandbox, .hb_fd = hb_fd, .k6_fd = k6_fd};
+	c->count = (unsigned int)conf->max_workers;
+	c->slots = x_calloc(c->count, sizeof(*c->slots));
+	for (unsigned int i = 0; i < c->count; i++)
+		c->slots[i].chan = -1;
+	if (pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, errno, "cannot make the lifeline pipe");
+	return 0;
+}
+
+int children_spawn(struct children *c, unsigned int slot, uint64_t generation, struct err *err)
+{
+	struct child *child = &c->slots[slot];
+	int pair[2];
+	pid_t pid;
+
+	if (chan_pair(pair, err) < 0)
+		return -1;
+	pid = sandbox_clone(c->sandbox);
+	if (pid == 0) {
+		struct worker_args args = {
+			.conf = c->conf,
+			.sandbox = c->sandbox,
+			.slot = slot,
+			.generation = generation,
+			.chan = pair[1],
+			.lifeline = c->lifeline[0],
+			.hb_fd = c->hb_fd,
+			.k6_fd = c->k6_fd,
+		};
+
+		worker_main(&args);
+	}
+	int saved = errno;
+	/* Ours closed, the worker's death shows as end of file at the other end. */
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return err_sys(err, saved, "cannot fork a worker");
+	}
+	*child = (struct child){.used = true,
+		.alive = true,
+		.pid = pid,
+		.generation = generation,
+		.started_mono_ms = units_now_mono_ms(),
+		.chan = pair[0]};
+	c->alive++;
+	return 0;
+}
+
+struct child *children_find(struct children *c, uint32_t slot, uint64_t generation)
+{
+	if (slot >= c->count || !c->slots[slot].used || c->slots[slot].generation != generation)
+		return NULL;
+	return &c->slots[slot];
+}
+
+int children_reaped(struct children *c, pid_t pid, int wait_status)
+{
+	for (unsigned int i = 0; i < c->count; i++) {
+		struct child *child = &c->slots[i];
+
+		if (child->alive && child->pid == pid) {
+			child->alive = false;
+			child->wait_status = wait_status;
+			c->alive--;
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+void children_forget(struct children *c, struct child *child)
+{
+	(void)c;
+	close_fd(&child->chan);
+	*child = (struct child){.chan = -1};
+}
+
+void children_free(struct children *c)
+{
+	for (unsigned int i = 0; i < c->count; i++)
+		close_fd(&c->slots[i].chan);
+	free(c->slots);
+	c->slots = NULL;
+}
+
+void children_kill_all(const struct children *c)
+{
+	for (unsigned int i = 0; i < c->count; i++) {
+		/* Safe: a child of ours that has not been reaped keeps its pid; nobody else can have it. */
+		if (c->slots[i].alive)
+			kill(c->slots[i].pid, SIGKILL);
+	}
+}

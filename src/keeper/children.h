@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper's table of workers: pids, generations, and its duplicate of the supervisor's end
+ * of each socket, which is what lets a new supervisor take over.  A dead worker's entry stays,
+ * with what it last said unread in its socket, until the supervisor says FORGET.
+ */
+#ifndef K6FLEET_CHILDREN_H
+#define K6FLEET_CHILDREN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/sandbox.h"
+#include "common/conf.h"
+#include "common/err.h"
+
+struct child {
+	bool used, alive;
+	pid_t pid;
+	uint64_t generation;
+	int64_t started_mono_ms;
+	int wait_status;
+	int chan; /* the supervisor's end */
+};
+
+struct children {
+	const struct conf *conf;
+	const struct sandbox *sandbox;
+	struct child *slots; /* conf->max_workers of them */
+	unsigned int count, alive;
+	int hb_fd, k6_fd;
+	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */
+};
+
+int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
+	int hb_fd, int k6_fd, struct err *err);
+/* Forks the worker of a free slot. */
+int children_spawn(struct children *c, unsigned int slot, uint64_t generation, struct err *err);
+/* The entry of slot if it is of this generation, else NULL: every order is checked anew. */
+struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
+/* Marks the worker with this pid as dead; its slot, or -1. */
+int children_reaped(struct children *c, pid_t pid, int wait_status);
+void children_forget(struct children *c, struct child *child);
+void children_free(struct children *c);
+/* KILL to all that live. */
+void children_kill_all(const struct children *c);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor is executed by descriptor, with a fixed set of descriptors and no privilege. */
+#include "keeper/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+
+int handover_make_config(const struct conf *conf, struct err *err)
+{
+	_cleanup_fd_ int fd = memfd_create("k6fleet-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (fd < 0 || !f) {
+		if (f)
+			fclose(f);
+		return err_sys(err, errno, "cannot keep the configuration");
+	}
+	conf_print(conf, true, f);
+	if (fclose(f) != 0 || write(fd, text, size) != (ssize_t)size ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
+			0)
+		return err_sys(err, errno, "cannot keep the configuration");
+	return steal_fd(&fd);
+}
+
+/* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */
+static int place_descriptors(const struct handover *h, int chan)
+{
+	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->secret_fd};
+	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
+
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		/* First all out of the way, or one would overwrite another. */
+		if (from[i] >= 0)
+			from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		int to = HANDOVER_FD_KEEPER + (int)i;
+
+		if (from[i] < 0)
+			close(to);
+		else if (dup2(from[i], to) < 0)
+			return -1;
+	}
+	return exe;
+}
+
+_Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t keeper)
+{
+	const char *const argv[] = {"k6fleet-supervisor", h->workers_option ? "--workers" : NULL,
+		h->workers_option, NULL};
+	struct err err;
+	sigset_t none;
+	gid_t groups[1] = {h->control_gid};
+	int exe = place_descriptors(h, chan);
+	extern char **environ;
+
+	if (exe < 0)
+		fatal(1, "cannot place the supervisor's descriptors: %s", strerror(errno));
+	/* Safe: the descriptors are those listed and nothing else survives the exec; the config is
+	 * a sealed copy, so no path is opened with the wrong identity. */
+	close_range(HANDOVER_FD_END, (unsigned)exe - 1, 0);
+	close_range((unsigned)exe + 1, ~0U, 0);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (h->as_root && creds_become(&h->user, groups, h->control_gid != (gid_t)-1, &err) < 0)
+		fatal(1, "supervisor: %s", err.msg);
+	if (creds_drop_all_caps(&err) < 0)
+		fatal(1, "supervisor: %s", err.msg);
+	/* After the change of credentials, which would clear it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper)
+		_exit(1);
+	syscall(SYS_execveat, exe, "", argv, environ, AT_EMPTY_PATH);
+	fatal(1, "cannot execute k6fleet-supervisor: %s", strerror(errno));
+}
+
+pid_t handover_start(const struct handover *h, int chan, struct err *err)
+{
+	pid_t keeper = getpid(), pid = fork();
+
+	if (pid == 0)
+		exec_supervisor(h, chan, keeper);
+	if (pid < 0)
+		return err_sys(err, errno, "cannot fork the supervisor");
+	return pid;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a supervisor and handing it what must outlive it. */
+#ifndef K6FLEET_HANDOVER_H
+#define K6FLEET_HANDOVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/conf.h"
+#include "common/creds.h"
+#include "common/err.h"
+
+/* Where the supervisor finds its descriptors after exec. */
+enum handover_fd {
+	HANDOVER_FD_KEEPER = 3,
+	HANDOVER_FD_LISTEN,
+	HANDOVER_FD_HEARTBEATS,
+	HANDOVER_FD_CONFIG,
+	HANDOVER_FD_STATE_DIR,
+	HANDOVER_FD_SECRET, /* last: absent without a dashboard */
+	HANDOVER_FD_END,
+};
+
+struct handover {
+	const struct conf *conf;
+	bool as_root;
+	struct creds user;
+	gid_t control_gid;
+	int exe_fd; /* the supervisor's binary */
+	int listen_fd, hb_fd, config_fd, state_fd, secret_fd;
+	const char *workers_option; /* -n, or NULL */
+};
+
+/* A memfd with the effective configuration. */
+int handover_make_config(const struct conf *conf, struct err *err);
+/* Forks and executes the supervisor with chan as its socket.  The pid, or -1. */
+pid_t handover_start(const struct handover *h, int chan, struct err *err);
+
+#endif

@@ -1,0 +1,11 @@
+noinst_LIBRARIES += src/keeper/libkeeper.a
+src_keeper_libkeeper_a_SOURCES = src/keeper/privs.c src/keeper/privs.h src/keeper/notify.c src/keeper/notify.h \
+	src/keeper/children.c src/keeper/children.h src/keeper/handover.c src/keeper/handover.h \
+	src/keeper/probe.c src/keeper/probe.h
+src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
+
+sbin_PROGRAMS += k6fleetd
+k6fleetd_SOURCES = src/keeper/main.c
+k6fleetd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+k6fleetd_LDADD = src/keeper/libkeeper.a src/agent/libagent.a $(COMMON_LIBS) \
+	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) -lm

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET. */
+#ifndef K6FLEET_NOTIFY_H
+#define K6FLEET_NOTIFY_H
+
+#include "common/err.h"
+
+/* Without NOTIFY_SOCKET it does nothing; a failure is nobody's concern. */
+void notify_send(const char *fmt, ...) _printf_(1, 2);
+
+#endif

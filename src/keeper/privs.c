@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* capabilities(7) through libcap: the keeper's list is short and each entry is argued for. */
+#include "keeper/privs.h"
+
+#include <errno.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "common/mem.h"
+
+static const cap_value_t kept[] = {
+	CAP_SYS_ADMIN,           /* a worker's namespaces, its tmpfs and host name */
+	CAP_SETUID,              /* becoming k6fleet and k6agent */
+	CAP_SETGID, CAP_SETPCAP, /* without it the children's bounding set could not be emptied */
+	CAP_KILL,                /* ending workers, which have another uid */
+};
+
+static int is_kept(cap_value_t cap)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		if (kept[i] == cap)
+			return 1;
+	}
+	return 0;
+}
+
+int privs_limit(struct err *err)
+{
+	cap_t caps, now;
+	int rc = 0;
+
+	/* Safe: only takes away, and comes after every file that needs more has been opened. */
+	for (cap_value_t cap = 0; cap <= CAP_LAST_CAP && cap_get_bound(cap) >= 0; cap++) {
+		if (!is_kept(cap) && cap_drop_bound(cap) < 0 && errno != EPERM)
+			return err_sys(err, errno, "cannot cut the capability bounding set");
+	}
+	now = cap_get_proc();
+	caps = cap_init();
+	for (size_t i = 0; now && caps && i < ARRAY_SIZE(kept); i++) {
+		cap_flag_value_t have = CAP_CLEAR;
+
+		/* In a container some may be missing already; what is needed fails where it is used. */
+		cap_get_flag(now, kept[i], CAP_PERMITTED, &have);
+		if (have == CAP_SET) {
+			cap_set_flag(caps, CAP_PERMITTED, 1, &kept[i], CAP_SET);
+			cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept[i], CAP_SET);
+		}
+	}
+	if (!now || !caps || cap_set_proc(caps) < 0)
+		rc = err_sys(err, errno, "cannot limit the keeper's capabilities");
+	cap_free(caps);
+	cap_free(now);
+	if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		rc = err_sys(err, errno, "cannot set no_new_privs");
+	return rc;
+}
+
+int privs_raise_files(unsigned long need, struct err *err)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return err_sys(err, errno, "cannot read the limit on open files");
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return err_sys(err, errno, "cannot raise the limit on open files");
+	if (lim.rlim_max != RLIM_INFINITY && lim.rlim_max < need)
+		return err_set(err,
+			"the limit on open files is %lu, max_workers needs %lu; raise it (ulimit -Hn, "
+			"LimitNOFILE=) or lower max_workers",
+			(unsigned long)lim.rlim_max, need);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What the keeper keeps of root's powers. */
+#ifndef K6FLEET_PRIVS_H
+#define K6FLEET_PRIVS_H
+
+#include "common/err.h"
+
+/* Cuts the capability sets and the bounding set of a keeper started as root to what it needs
+ * from then on, and forbids gaining more by exec. */
+int privs_limit(struct err *err);
+/* NOFILE as high as the hard limit allows; error when `need` is more than that. */
+int privs_raise_files(unsigned long need, struct err *err);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The binary is foreign code: it runs as a worker's k6 would, never with the keeper's rights. */
+#include "keeper/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+
+#define PROBE_TIMEOUT_MS 10000
+#define EXEC_FAILED 127
+
+_Noreturn static void child(const struct sandbox *sb, const struct conf *conf, int k6_fd, int out)
+{
+	const char *const argv[] = {"k6", "version", NULL};
+	const char *const envp[] = {"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GOMAXPROCS=1",
+		"K6_AUTO_EXTENSION_RESOLUTION=false", NULL};
+	struct err err = {0};
+	char *work_dir;
+
+	if (dup2(k6_fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		_exit(EXEC_FAILED);
+	if (sandbox_enter(sb, conf, "probe", 0, &work_dir, &err) < 0 ||
+		sandbox_confine_k6(sb, conf) < 0)
+		_exit(EXEC_FAILED);
+	close_range(4, ~0U, 0);
+	if (sb->level == SANDBOX_OFF)
+		rmdir(work_dir);
+	syscall(SYS_execveat, 3, "", argv, envp, AT_EMPTY_PATH);
+	dprintf(1, "%s", strerror(errno));
+	_exit(EXEC_FAILED);
+}
+
+int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd, char *out, size_t size,
+	struct err *err)
+{
+	int64_t deadline = units_now_mono_ms() + PROBE_TIMEOUT_MS;
+	int pipefd[2], status = 0;
+	size_t len = 0;
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "cannot make a pipe");
+	pid = sandbox_clone(sb);
+	if (pid == 0)
+		child(sb, conf, k6_fd, pipefd[1]);
+	close(pipefd[1]);
+	while (pid > 0 && len < size - 1) {
+		struct pollfd pfd = {.fd = pipefd[0], .events = POLLIN};
+		int64_t left = deadline - units_now_mono_ms();
+		ssize_t n;
+
+		if (left <= 0 || poll(&pfd, 1, (int)left) <= 0)
+			break;
+		n = read(pipefd[0], out + len, size - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	close(pipefd[0]);
+	out[len] = '\0';
+	if (pid < 0)
+		return err_sys(err, errno, "cannot fork to ask k6 for its version");
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	out[strcspn(out, "\r\n")] = '\0';
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXEC_FAILED)
+		return err_set(err, "k6 (%s) cannot be executed: %s", conf->k6.binary, out);
+	return 0;
+}
