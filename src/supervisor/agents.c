@@ -1,0 +1,835 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Results are peeked, committed, then consumed: should this process die in between, the next
+ * one finds the message where it was.  A dead worker is forgotten only when its socket has been
+ * read to the end and what it said is on disk.
+ */
+#include "supervisor/agents.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "common/chan.h"
+#include "common/hb.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "supervisor/runs.h"
+
+/* For scripts nobody knows how long they take; timeout says it, else this is the bound. */
+#define SCRIPT_TIMEOUT_MS 3600000
+#define RETRY_STORE_S 1.0
+/* A tick that came this late says that we, not the workers, were away. */
+#define LATE_TICK_MS 5000
+
+struct agent {
+	struct agents *all;
+	unsigned int slot;
+	int fd; /* -1: no worker */
+	uint64_t generation;
+	uint32_t pid;
+	int64_t started_mono_ms;
+	ev_io io;
+	ev_timer retry;
+	struct chan_queue out;
+	bool alive, eof, reported, adopted;
+	bool committing; /* a write that this agent waits for is under way */
+	bool run_sent;
+	uint32_t wait_status;
+	json_t *run; /* in its hands, or given to it in a moment */
+	char last_result[16];
+};
+
+struct agents {
+	struct supervisor *sup;
+	struct agent *slots;
+	unsigned int count;
+	const uint8_t *pages;
+	uint8_t *buf;
+	unsigned int told_extent; /* slots that the last heartbeat named */
+	int64_t last_tick_ms, judge_after_ms;
+	struct log_limit limit;
+	char (*names)[80];
+};
+
+static void read_agent(struct agent *ag);
+static void bury(struct agent *ag);
+
+const char *agents_name(const struct agents *a, unsigned int slot)
+{
+	return a->names[slot];
+}
+
+static const char *name_of(const struct agent *ag)
+{
+	return ag->all->names[ag->slot];
+}
+
+/* Whether the agent can take a run. */
+static void tell_schedule(const struct agent *ag)
+{
+	struct supervisor *sup = ag->all->sup;
+
+	schedule_set_idle(sup->schedule, ag->slot,
+		fleet_slot(sup->fleet, ag->slot)->state == FLEET_IDLE && !ag->run &&
+			!ag->committing);
+}
+
+/* Tells the fleet, then the schedule. */
+static void tell_fleet(struct agent *ag, enum fleet_event event)
+{
+	struct supervisor *sup = ag->all->sup;
+
+	fleet_event(sup->fleet, ag->slot, event, units_now_mono_ms());
+	tell_schedule(ag);
+}
+
+static void order_keeper(
+	struct agents *a, enum msg_type type, unsigned int slot, uint64_t generation, int sig)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, type);
+	msg_put_u32(&m, slot);
+	msg_put_u64(&m, generation);
+	if (type == MSG_KEEP_KILL)
+		msg_put_u32(&m, (uint32_t)sig);
+	supervisor_tell_keeper(a->sup, &m);
+}
+
+static void kill_worker(struct agent *ag, const char *why)
+{
+	if (log_limit_allows(&ag->all->limit, 20))
+		log_warn(name_of(ag), "worker killed pid=%u: %s", ag->pid, why);
+	order_keeper(ag->all, MSG_KEEP_KILL, ag->slot, ag->generation, SIGKILL);
+}
+
+static void watch(struct agent *ag)
+{
+	struct ev_loop *loop = ag->all->sup->loop;
+
+	ev_io_stop(loop, &ag->io);
+	if (ag->fd < 0 || ag->eof)
+		return;
+	ev_io_set(&ag->io, ag->fd, (ag->committing ? 0 : EV_READ) | (ag->out.head ? EV_WRITE : 0));
+	if (ag->io.events & (EV_READ | EV_WRITE))
+		ev_io_start(loop, &ag->io);
+}
+
+static void send_to_worker(struct agent *ag, struct msg_writer *m, int fd)
+{
+	struct err err;
+
+	if (ag->fd >= 0 && chan_queue_send(&ag->out, ag->fd, m, fd, &err) == CHAN_ERROR)
+		kill_worker(ag, err.msg);
+	msg_free(m);
+	watch(ag);
+}
+
+static void send_simple(struct agent *ag, enum msg_type type, const char *text)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, type);
+	if (text)
+		msg_put_str(&m, text);
+	send_to_worker(ag, &m, -1);
+}
+
+static const char *run_id(const struct agent *ag)
+{
+	return json_get_text(ag->run, "id", "");
+}
+
+static void drop_run(struct agent *ag)
+{
+	snprintf(ag->last_result, sizeof(ag->last_result), "%s",
+		json_get_text(ag->run, "status", ""));
+	json_decref(ag->run);
+	ag->run = NULL;
+	ag->run_sent = false;
+}
+
+static void log_result(const struct agent *ag)
+{
+	const char *reason = json_get_text(ag->run, "reason", NULL);
+	const char *message = json_get_text(ag->run, "errorMessage", "");
+
+	log_info(name_of(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s", run_id(ag),
+		json_get_text(ag->run, "targetLabel", ""), json_get_text(ag->run, "status", ""),
+		reason ? " reason=" : "", reason ? reason : "", *message ? ": " : "", message);
+}
+
+/* --- terminal records -------------------------------------------------------- */
+
+static void on_terminal_stored(void *arg, const struct err *err)
+{
+	struct agent *ag = arg;
+	size_t len;
+	int fd;
+
+	if (err) {
+		/* The message stays in the socket; nothing is lost while the disk is full. */
+		ev_timer_stop(ag->all->sup->loop, &ag->retry);
+		ev_timer_set(&ag->retry, RETRY_STORE_S, 0.);
+		ev_timer_start(ag->all->sup->loop, &ag->retry);
+		return;
+	}
+	ag->committing = false;
+	log_result(ag);
+	drop_run(ag);
+	if (!ag->eof) {
+		/* Now, and only now, it is taken off the socket. */
+		chan_recv(ag->fd, ag->all->buf, &len, &fd, false, NULL);
+		if (fd >= 0)
+			close(fd);
+		tell_fleet(ag, FLEET_EV_FREE);
+		watch(ag);
+	}
+	read_agent(ag);
+	bury(ag);
+}
+
+static void store_terminal(struct agent *ag)
+{
+	ag->committing = true;
+	watch(ag);
+	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct agent *ag = timer->data;
+
+	(void)loop;
+	(void)revents;
+	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+}
+
+static void describe_exit(uint32_t status, char *buf, size_t size)
+{
+	if (WIFSIGNALED((int)status))
+		snprintf(buf, size, "signal %d (%s)", WTERMSIG((int)status),
+			strsignal(WTERMSIG((int)status)));
+	else
+		snprintf(buf, size, "exit status %d", WEXITSTATUS((int)status));
+}
+
+static void clear_worker(struct agent *ag)
+{
+	struct ev_loop *loop = ag->all->sup->loop;
+
+	ev_io_stop(loop, &ag->io);
+	ev_timer_stop(loop, &ag->retry);
+	chan_queue_clear(&ag->out);
+	close_fd(&ag->fd);
+	ag->alive = ag->eof = ag->reported = ag->adopted = false;
+	ag->pid = 0;
+}
+
+/* The last step of a worker's life, once it is dead, read to the end and recorded. */
+static void bury(struct agent *ag)
+{
+	struct supervisor *sup = ag->all->sup;
+	const struct fleet_slot *fs = fleet_slot(sup->fleet, ag->slot);
+	char how[64], text[160];
+	bool meant;
+
+	if (ag->fd < 0 || ag->alive || !ag->eof || ag->committing)
+		return;
+	describe_exit(ag->wait_status, how, sizeof(how));
+	if (ag->run) {
+		snprintf(text, sizeof(text), "the worker %s died (%s) during the run", name_of(ag),
+			how);
+		runs_abandon(ag->run, RESULT_REASON_LOST, text, units_now_wall_ms());
+		store_terminal(ag);
+		return;
+	}
+	meant = fs->state == FLEET_STOPPING && !fs->wanted;
+	order_keeper(ag->all, MSG_KEEP_FORGET, ag->slot, ag->generation, 0);
+	clear_worker(ag);
+	tell_fleet(ag, FLEET_EV_EXIT);
+	if (!meant && log_limit_allows(&ag->all->limit, 50)) {
+		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
+
+		log_warn(name_of(ag), "worker died %s restarts=%u; next start in %lld ms", how,
+			fs->restarts,
+			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
+		if (fs->failures && fs->failures % 10 == 0)
+			log_error(name_of(ag),
+				"has died %u times in a row; its log lines above say why",
+				fs->failures);
+	}
+}
+
+/* --- messages from workers --------------------------------------------------- */
+
+static void on_hello(struct agent *ag, struct msg_reader *in)
+{
+	uint32_t slot = msg_get_u32(in);
+	uint64_t generation = msg_get_u64(in);
+
+	if (slot != ag->slot || generation != ag->generation) {
+		kill_worker(ag, "it claims to be another worker");
+		return;
+	}
+	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
+	if (ag->adopted)
+		return;
+	ag->reported = true;
+	tell_fleet(ag, FLEET_EV_HELLO);
+}
+
+static void on_state(struct agent *ag, struct msg_reader *in)
+{
+	_cleanup_free_ char *id = msg_get_str(in);
+
+	if (!ag->adopted)
+		return;
+	ag->adopted = false;
+	ag->reported = true;
+	if (*id)
+		tell_fleet(ag, FLEET_EV_HELLO);
+	if (!*id && ag->run) {
+		/* Committed, but the last supervisor died before the worker heard of it. */
+		runs_abandon(ag->run, RESULT_REASON_LOST,
+			"the supervisor died before the run was started", units_now_wall_ms());
+		log_result(ag);
+		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+		drop_run(ag);
+		tell_fleet(ag, FLEET_EV_HELLO);
+	} else if (*id && (!ag->run || strcmp(id, run_id(ag)) != 0)) {
+		kill_worker(ag, "it runs something that nobody knows of");
+	} else if (*id) {
+		ag->run_sent = true;
+		tell_fleet(ag, FLEET_EV_BUSY);
+	} else {
+		tell_fleet(ag, FLEET_EV_HELLO);
+	}
+	/* Scaled down while nobody was there to tell it. */
+	if (!fleet_slot(ag->all->sup->fleet, ag->slot)->wanted && ag->all->sup->handed_over)
+		tell_fleet(ag, FLEET_EV_UNWANT);
+}
+
+static void on_started(struct agent *ag, struct msg_reader *in)
+{
+	_cleanup_free_ char *id = msg_get_str(in);
+	int64_t started = (int64_t)msg_get_u64(in);
+
+	if (ag->run && !strcmp(id, run_id(ag)) && started > 0)
+		runs_started(ag->run, started);
+}
+
+/* True: the message stays in the socket until the record is on disk. */
+static bool on_result(struct agent *ag, struct msg_reader *in)
+{
+	struct run_result r;
+	struct err err;
+	bool keep = false;
+
+	if (result_unpack(in, &r, &err) < 0) {
+		kill_worker(ag, err.msg);
+	} else if (ag->run && !strcmp(r.run_id, run_id(ag))) {
+		if (ag->adopted) {
+			/* It had finished before its new supervisor could ask. */
+			ag->adopted = false;
+			ag->reported = true;
+			tell_fleet(ag, FLEET_EV_HELLO);
+			tell_fleet(ag, FLEET_EV_BUSY);
+		}
+		runs_complete(ag->run, &r);
+		store_terminal(ag);
+		keep = true;
+	}
+	/* else: recorded by an earlier supervisor that died before it could take it off. */
+	result_clear(&r);
+	return keep;
+}
+
+/* True: go on with the next message. */
+static bool handle_message(struct agent *ag, size_t len)
+{
+	struct msg_reader in;
+	struct err err;
+	int fd;
+
+	switch (msg_open(&in, ag->all->buf, len, MSG_TO_SUPERVISOR_W, &err)) {
+	case MSG_AGENT_HELLO: on_hello(ag, &in); break;
+	case MSG_AGENT_STATE: on_state(ag, &in); break;
+	case MSG_AGENT_STARTED: on_started(ag, &in); break;
+	case MSG_AGENT_RESULT:
+		if (on_result(ag, &in))
+			return false;
+		break;
+	default: kill_worker(ag, err.msg); break;
+	}
+	chan_recv(ag->fd, ag->all->buf, &len, &fd, false, NULL);
+	if (fd >= 0)
+		close(fd);
+	return true;
+}
+
+static void read_agent(struct agent *ag)
+{
+	struct err err;
+	size_t len;
+	int fd;
+
+	while (ag->fd >= 0 && !ag->eof && !ag->committing) {
+		switch (chan_recv(ag->fd, ag->all->buf, &len, &fd, true, &err)) {
+		case CHAN_OK:
+			if (!handle_message(ag, len))
+				return;
+			break;
+		case CHAN_AGAIN: return;
+		case CHAN_ERROR: kill_worker(ag, err.msg); /* fall through */
+		case CHAN_EOF:
+			ag->eof = true;
+			watch(ag);
+			break;
+		}
+	}
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct agent *ag = io->data;
+	struct err err;
+
+	(void)loop;
+	if (revents & EV_WRITE) {
+		if (chan_queue_flush(&ag->out, ag->fd, &err) == CHAN_ERROR)
+			kill_worker(ag, err.msg);
+		watch(ag);
+	}
+	if (revents & EV_READ) {
+		read_agent(ag);
+		bury(ag);
+	}
+}
+
+/* --- from the keeper --------------------------------------------------------- */
+
+void agents_on_worker(struct agents *a, uint32_t slot, uint64_t generation, uint32_t pid,
+	int64_t started_mono_ms, bool alive, uint32_t wait_status, bool fresh, int fd)
+{
+	struct agent *ag;
+
+	if (slot >= a->count || fd < 0) {
+		log_error("keeper", "handed over a worker of slot %u, which cannot be", slot);
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	ag = &a->slots[slot];
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	ag->fd = fd;
+	ag->generation = generation;
+	ag->pid = pid;
+	ag->started_mono_ms = started_mono_ms;
+	ag->alive = alive;
+	ag->wait_status = wait_status;
+	ag->eof = ag->reported = ag->committing = false;
+	ag->adopted = !fresh;
+	ev_io_init(&ag->io, on_io, fd, EV_READ);
+	ag->io.data = ag;
+	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
+	if (fresh && fleet_slot(a->sup->fleet, slot)->state == FLEET_STOPPING)
+		send_simple(ag, MSG_WORK_EXIT, NULL);
+	if (!fresh) {
+		fleet_adopt(a->sup->fleet, slot, generation, units_now_mono_ms());
+		send_simple(ag, MSG_WORK_STATE_REQ, NULL);
+	}
+	watch(ag);
+}
+
+void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status)
+{
+	struct agent *ag = slot < a->count ? &a->slots[slot] : NULL;
+
+	if (!ag || ag->fd < 0 || ag->generation != generation)
+		return;
+	ag->alive = false;
+	ag->wait_status = wait_status;
+	read_agent(ag);
+	bury(ag);
+}
+
+void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why)
+{
+	const struct fleet_slot *fs;
+
+	if (slot >= a->count)
+		return;
+	fs = fleet_slot(a->sup->fleet, slot);
+	if (fs->generation != generation)
+		return;
+	tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
+	if (log_limit_allows(&a->limit, 20))
+		log_error(a->names[slot], "no worker could be started: %s; trying again", why);
+}
+
+void agents_on_handed_over(struct agents *a)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		struct agent *ag = &a->slots[i];
+
+		if (ag->fd >= 0 || !ag->run)
+			continue;
+		runs_abandon(ag->run, RESULT_REASON_LOST,
+			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
+		log_result(ag);
+		store_put_run(a->sup->store, ag->run, NULL, NULL);
+		drop_run(ag);
+	}
+}
+
+/* --- giving out runs ----------------------------------------------------------- */
+
+static int make_job(const struct target *t, struct err *err)
+{
+	_cleanup_fd_ int fd = memfd_create("k6fleet-job", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_json_ json_t *object = target_to_json(t, false);
+	_cleanup_free_ char *text = NULL;
+	size_t len, done = 0;
+
+	json_object_set_new(object, "id", json_text(t->id));
+	text = json_compact(object);
+	len = strlen(text);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot make a memfd");
+	while (done < len) {
+		ssize_t n = write(fd, text + done, len - done);
+
+		if (n <= 0)
+			return err_sys(err, errno, "cannot write the job");
+		done += (size_t)n;
+	}
+	/* The worker maps nothing of it, but what it reads must not change under its eyes. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_sys(err, errno, "cannot seal the job");
+	return steal_fd(&fd);
+}
+
+static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)
+{
+	runs_abandon(ag->run, reason, message, units_now_wall_ms());
+	log_result(ag);
+	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	drop_run(ag);
+	tell_fleet(ag, FLEET_EV_FREE);
+}
+
+/* The row is on disk: now the worker may hear of it. */
+static void on_run_stored(void *arg, const struct err *err)
+{
+	struct agent *ag = arg;
+	struct supervisor *sup = ag->all->sup;
+	const struct target *t;
+	int64_t planned, deadline;
+	struct msg_writer m = {0};
+	struct err why;
+	int fd;
+
+	ag->committing = false;
+	if (err) {
+		/* Not on disk, so it never was: nothing to take back. */
+		drop_run(ag);
+		ag->last_result[0] = '\0';
+		tell_fleet(ag, FLEET_EV_FREE);
+	} else if (ag->fd >= 0 && !ag->eof && ag->alive) {
+		enum fleet_state state = fleet_slot(sup->fleet, ag->slot)->state;
+
+		t = targets_find(sup->targets, json_get_text(ag->run, "targetId", ""));
+		fd = t ? make_job(t, &why) : -1;
+		if (state != FLEET_RUNNING) {
+			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+				"the agent was taken away before the run began");
+		} else if (!t) {
+			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+				"the target was deleted before the run began");
+		} else if (fd < 0) {
+			abandon_unsent(ag, RESULT_REASON_SPAWN_FAILED, why.msg);
+		} else {
+			planned = json_get_int(ag->run, "plannedMs", 0);
+			deadline = (t->timeout_ms            ? t->timeout_ms
+						   : planned ? planned
+							     : SCRIPT_TIMEOUT_MS) +
+				sup->conf->run_grace_ms;
+			msg_start(&m, MSG_WORK_RUN);
+			msg_put_str(&m, run_id(ag));
+			msg_put_u64(&m, (uint64_t)planned);
+			msg_put_u64(&m, (uint64_t)deadline);
+			ag->run_sent = true;
+			send_to_worker(ag, &m, fd);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	watch(ag);
+	read_agent(ag);
+	bury(ag);
+}
+
+static void begin_run(struct agents *a, const struct schedule_due *due, int64_t now_mono)
+{
+	struct agent *ag = &a->slots[due->slot];
+	const struct target *t = targets_find(a->sup->targets, due->target_id);
+	int64_t now_wall = units_now_wall_ms();
+
+	if (!t || ag->run || ag->fd < 0) {
+		/* Cannot be, but an agent that the schedule takes for busy would be so for ever. */
+		tell_schedule(ag);
+		return;
+	}
+	ag->run = runs_make(name_of(ag), a->sup->conf->host_name, t, t->script ? 0 : t->duration_ms,
+		now_wall - (now_mono - due->due_ms), now_wall);
+	ag->run_sent = false;
+	ag->committing = true;
+	tell_fleet(ag, FLEET_EV_BUSY);
+	watch(ag);
+	store_put_run(a->sup->store, ag->run, on_run_stored, ag);
+}
+
+static void perform(struct agents *a, const struct fleet_action *action)
+{
+	struct agent *ag = &a->slots[action->slot];
+
+	if (action->type == FLEET_DO_SPAWN) {
+		order_keeper(a, MSG_KEEP_SPAWN, action->slot, action->generation, 0);
+		return;
+	}
+	if (ag->fd < 0 || ag->generation != action->generation)
+		return;
+	if (action->type == FLEET_DO_EXIT)
+		send_simple(ag, MSG_WORK_EXIT, NULL);
+	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
+		send_simple(ag, MSG_WORK_CANCEL, run_id(ag));
+	else if (action->type == FLEET_DO_KILL)
+		kill_worker(ag, "it did not end in time");
+}
+
+void agents_pump(struct agents *a, int64_t now)
+{
+	struct fleet_action action;
+	struct schedule_due due;
+
+	fleet_tick(a->sup->fleet, now);
+	while (fleet_take(a->sup->fleet, &action)) {
+		perform(a, &action);
+		tell_schedule(&a->slots[action.slot]);
+	}
+	while (!a->sup->stopping && schedule_next(a->sup->schedule, now, &due))
+		begin_run(a, &due, now);
+}
+
+void agents_check_heartbeats(struct agents *a, int64_t now)
+{
+	/* A suspended host or a stopped supervisor must not cost a thousand healthy workers. */
+	if (a->last_tick_ms && now - a->last_tick_ms > LATE_TICK_MS)
+		a->judge_after_ms = now + a->sup->conf->worker_timeout_ms;
+	a->last_tick_ms = now;
+	if (now < a->judge_after_ms)
+		return;
+	for (unsigned int i = 0; i < a->count; i++) {
+		struct agent *ag = &a->slots[i];
+		struct hb_page page;
+
+		if (ag->fd < 0 || !ag->reported || !ag->alive)
+			continue;
+		if (!hb_read(a->pages, i, (uint64_t)now, &page)) {
+			kill_worker(ag, "its heartbeat page makes no sense");
+			continue;
+		}
+		if (now - (int64_t)page.beat_mono_ms > a->sup->conf->worker_timeout_ms &&
+			now - ag->started_mono_ms > a->sup->conf->worker_timeout_ms) {
+			log_warn(name_of(ag), "silent for %lld ms",
+				(long long)(now - (int64_t)page.beat_mono_ms));
+			tell_fleet(ag, FLEET_EV_SILENT);
+		}
+	}
+}
+
+/* --- reporting ------------------------------------------------------------------ */
+
+/* Progress of a running agent from its page; false when it has none. */
+static bool progress_of(
+	const struct agents *a, const struct agent *ag, int64_t now, struct hb_page *page)
+{
+	return ag->run && ag->run_sent && hb_read(a->pages, ag->slot, (uint64_t)now, page) &&
+		!strcmp(page->run_id, run_id(ag));
+}
+
+static const char *state_name(const struct agents *a, unsigned int slot)
+{
+	return fleet_state_names[fleet_slot(a->sup->fleet, slot)->state];
+}
+
+json_t *agents_status(const struct agents *a)
+{
+	unsigned int extent = fleet_extent(a->sup->fleet);
+	int64_t now = units_now_mono_ms();
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		const struct agent *ag = &a->slots[i];
+		json_t *o = json_object(), *run = json_null();
+		struct hb_page page;
+		bool has = progress_of(a, ag, now, &page);
+
+		if (has) {
+			run = json_pack("{s:s, s:O, s:I, s:I, s:I, s:I}", "id", run_id(ag),
+				"target", json_object_get(ag->run, "targetLabel"), "elapsedMs",
+				(json_int_t)(now - (int64_t)page.run_start_mono_ms), "durationMs",
+				(json_int_t)page.run_duration_ms, "vus", (json_int_t)page.vus,
+				"iterations", (json_int_t)page.iterations);
+		}
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "slot", json_integer(i));
+		json_object_set_new(o, "state", json_string(state_name(a, i)));
+		json_object_set_new(o, "pid", ag->pid ? json_integer(ag->pid) : json_null());
+		json_object_set_new(
+			o, "uptimeMs", json_integer(ag->fd >= 0 ? now - ag->started_mono_ms : 0));
+		json_object_set_new(
+			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
+		json_object_set_new(o, "run", run);
+		json_object_set_new(o, "k6RssBytes",
+			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
+						 : json_null());
+		json_object_set_new(o, "lastResult",
+			ag->last_result[0] ? json_string(ag->last_result) : json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+json_t *agents_heartbeats(struct agents *a)
+{
+	unsigned int now_extent = fleet_extent(a->sup->fleet);
+	unsigned int extent = now_extent > a->told_extent ? now_extent : a->told_extent;
+	int64_t now = units_now_mono_ms();
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		const struct agent *ag = &a->slots[i];
+		json_t *o = json_object();
+		struct hb_page page;
+		bool has = progress_of(a, ag, now, &page);
+
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "status", json_string(state_name(a, i)));
+		json_object_set_new(
+			o, "currentRunId", ag->run ? json_string(run_id(ag)) : json_null());
+		json_object_set_new(o, "rssBytes",
+			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
+						 : json_null());
+		json_object_set_new(
+			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
+		if (has)
+			json_object_set_new(o, "progress",
+				json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
+					(json_int_t)(now - (int64_t)page.run_start_mono_ms),
+					"durationMs", (json_int_t)page.run_duration_ms, "vus",
+					(json_int_t)page.vus, "iterations",
+					(json_int_t)page.iterations));
+		json_array_append_new(list, o);
+	}
+	a->told_extent = now_extent;
+	return list;
+}
+
+json_t *agents_registrations(const struct agents *a)
+{
+	unsigned int extent = fleet_extent(a->sup->fleet);
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		json_t *o = json_object();
+
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "slot", json_integer(i));
+		json_object_set_new(
+			o, "pid", a->slots[i].pid ? json_integer(a->slots[i].pid) : json_null());
+		json_object_set_new(o, "k6Version", json_text(a->sup->k6_version));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* --- life ------------------------------------------------------------------------ */
+
+/* Gives each run that the store still has as running to the slot that had it. */
+static void inherit_runs(struct agents *a, json_t *running)
+{
+	json_t *run;
+	size_t i;
+
+	json_array_foreach (running, i, run) {
+		const char *agent = json_get_text(run, "agent", "");
+		struct agent *ag = NULL;
+
+		for (unsigned int k = 0; k < a->count && !ag; k++) {
+			if (!strcmp(a->names[k], agent) && !a->slots[k].run)
+				ag = &a->slots[k];
+		}
+		if (ag) {
+			ag->run = json_incref(run);
+			continue;
+		}
+		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */
+		runs_abandon(run, RESULT_REASON_LOST,
+			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
+		store_put_run(a->sup->store, run, NULL, NULL);
+	}
+}
+
+struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err)
+{
+	struct agents *a = x_calloc(1, sizeof(*a));
+
+	a->sup = sup;
+	a->count = (unsigned int)sup->conf->max_workers;
+	a->pages = hb_map_all(hb_fd, a->count, err);
+	if (!a->pages) {
+		free(a);
+		return NULL;
+	}
+	a->slots = x_calloc(a->count, sizeof(*a->slots));
+	a->names = x_calloc(a->count, sizeof(*a->names));
+	a->buf = x_calloc(1, MSG_MAX_BYTES);
+	for (unsigned int i = 0; i < a->count; i++) {
+		struct agent *ag = &a->slots[i];
+
+		ag->all = a;
+		ag->slot = i;
+		ag->fd = -1;
+		chan_queue_init(&ag->out);
+		ev_init(&ag->io, on_io);
+		ev_init(&ag->retry, on_retry);
+		ag->io.data = ag->retry.data = ag;
+		conf_agent_name(sup->conf, i, a->names[i], sizeof(a->names[i]));
+	}
+	inherit_runs(a, running);
+	return a;
+}
+
+void agents_free(struct agents *a)
+{
+	if (!a)
+		return;
+	for (unsigned int i = 0; i < a->count; i++) {
+		clear_worker(&a->slots[i]);
+		json_decref(a->slots[i].run);
+	}
+	munmap((void *)(uintptr_t)a->pages, (size_t)a->count * HB_PAGE_BYTES);
+	free(a->slots);
+	free(a->names);
+	free(a->buf);
+	free(a);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor's side of each worker: its socket, its heartbeat page, the run in its hands. */
+#ifndef K6FLEET_AGENTS_H
+#define K6FLEET_AGENTS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "supervisor/supervisor.h"
+
+struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err);
+void agents_free(struct agents *a);
+
+/* From the keeper.  fd is taken over. */
+void agents_on_worker(struct agents *a, uint32_t slot, uint64_t generation, uint32_t pid,
+	int64_t started_mono_ms, bool alive, uint32_t wait_status, bool fresh, int fd);
+void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status);
+void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why);
+/* All workers that there were have been handed over: what else is `running` is lost. */
+void agents_on_handed_over(struct agents *a);
+
+/* Does what the fleet wants and starts what the schedule says. */
+void agents_pump(struct agents *a, int64_t now_mono_ms);
+/* Reads all heartbeat pages; silent workers are reported to the fleet. */
+void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);
+
+/* Name of a slot's agent. */
+const char *agents_name(const struct agents *a, unsigned int slot);
+/* For status and for the dashboard; new references. */
+json_t *agents_status(const struct agents *a);
+json_t *agents_heartbeats(struct agents *a);
+json_t *agents_registrations(const struct agents *a);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Accepts, frames lines, queues answers.  What the verbs do is in verbs.c. */
+#include "supervisor/control.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "supervisor/verbs.h"
+
+#define CLIENTS_MAX 256
+#define REQUEST_MAX_BYTES (2 * 1024 * 1024)
+#define ANSWERS_MAX_BYTES (64 * 1024 * 1024)
+
+struct control_client {
+	struct control *control;
+	struct control_client *next, **prev;
+	uint64_t number;
+	int fd;
+	ev_io io;
+	char *in, *out;
+	size_t in_len, in_cap, out_len, out_cap;
+	bool busy;    /* a request waits for its answer: the next line is not looked at */
+	bool waiting; /* ... until the fleet is reached */
+	bool ending;  /* close when out is empty */
+	unsigned int told_running;
+	char peer[64];
+};
+
+struct control {
+	struct supervisor *sup;
+	ev_io accept;
+	struct control_client *clients;
+	size_t count;
+	uint64_t next_number;
+	struct log_limit limit;
+};
+
+static void close_client(struct control_client *cl)
+{
+	ev_io_stop(cl->control->sup->loop, &cl->io);
+	close(cl->fd);
+	*cl->prev = cl->next;
+	if (cl->next)
+		cl->next->prev = cl->prev;
+	cl->control->count--;
+	free(cl->in);
+	free(cl->out);
+	free(cl);
+}
+
+static void rewatch(struct control_client *cl)
+{
+	struct ev_loop *loop = cl->control->sup->loop;
+
+	ev_io_stop(loop, &cl->io);
+	/* Reading goes on while busy, so that a client that leaves is noticed. */
+	ev_io_set(&cl->io, cl->fd, EV_READ | (cl->out_len ? EV_WRITE : 0));
+	ev_io_start(loop, &cl->io);
+}
+
+static void send_line(struct control_client *cl, json_t *object)
+{
+	_cleanup_free_ char *text = json_compact(object);
+	size_t len = strlen(text);
+
+	json_decref(object);
+	if (cl->out_len + len + 1 > ANSWERS_MAX_BYTES) {
+		cl->ending = true;
+		return;
+	}
+	if (cl->out_len + len + 1 > cl->out_cap) {
+		cl->out_cap = (cl->out_len + len + 1) * 2;
+		cl->out = x_realloc(cl->out, cl->out_cap, 1);
+	}
+	memcpy(cl->out + cl->out_len, text, len);
+	cl->out[cl->out_len + len] = '\n';
+	cl->out_len += len + 1;
+	rewatch(cl);
+}
+
+static struct control_client *find(struct control_ticket ticket)
+{
+	for (struct control_client *cl = ticket.control->clients; cl; cl = cl->next) {
+		if (cl->number == ticket.client)
+			return cl;
+	}
+	return NULL;
+}
+
+static void next_request(struct control_client *cl);
+
+struct control_ticket control_ticket(struct control_client *cl)
+{
+	return (struct control_ticket){cl->control, cl->number};
+}
+
+void control_answer(struct control_ticket ticket, json_t *data)
+{
+	struct control_client *cl = find(ticket);
+
+	if (!cl) {
+		json_decref(data);
+		return;
+	}
+	cl->busy = cl->waiting = false;
+	send_line(cl, json_pack("{s:b, s:o}", "ok", 1, "data", data));
+}
+
+void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)
+{
+	struct control_client *cl = find(ticket);
+	char text[ERR_MAX];
+	va_list ap;
+
+	if (!cl)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cl->busy = cl->waiting = false;
+	send_line(
+		cl, json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error", json_text(text)));
+}
+
+static json_t *fleet_progress(const struct supervisor *sup)
+{
+	return json_pack("{s:I, s:I}", "desired", (json_int_t)sup->desired, "running",
+		(json_int_t)supervisor_running(sup));
+}
+
+void control_wait_for_fleet(struct control_ticket ticket)
+{
+	struct control_client *cl = find(ticket);
+
+	if (cl) {
+		cl->waiting = true;
+		cl->told_running = UINT32_MAX;
+	}
+}
+
+void control_fleet_changed(struct control *c)
+{
+	bool reached = fleet_is_reached(c->sup->fleet);
+	unsigned int running = supervisor_running(c->sup);
+
+	for (struct control_client *cl = c->clients, *next; cl; cl = next) {
+		next = cl->next;
+		if (!cl->waiting)
+			continue;
+		if (reached) {
+			control_answer(control_ticket(cl), fleet_progress(c->sup));
+			next_request(cl);
+		} else if (cl->told_running != running && !cl->out_len) {
+			/* A slow reader gets fewer lines, not a longer queue. */
+			cl->told_running = running;
+			send_line(cl, json_pack("{s:o}", "progress", fleet_progress(c->sup)));
+		}
+	}
+}
+
+const char *control_peer(struct control_ticket ticket)
+{
+	const struct control_client *cl = find(ticket);
+
+	return cl ? cl->peer : "somebody";
+}
+
+static void handle_line(struct control_client *cl, char *line, size_t len)
+{
+	json_error_t jerr;
+	_cleanup_json_ json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &jerr);
+	struct control_ticket ticket = control_ticket(cl);
+
+	cl->busy = true;
+	if (!json_is_object(request)) {
+		control_refuse(ticket, "usage", "a request is one JSON object a line: %s",
+			request ? "not an object" : jerr.text);
+		cl->ending = true;
+		return;
+	}
+	verbs_handle(cl->control->sup, ticket, request);
+}
+
+/* Looks at buffered lines until one takes its time. */
+static void next_request(struct control_client *cl)
+{
+	while (!cl->busy && !cl->ending) {
+		char *end = memchr(cl->in, '\n', cl->in_len);
+		size_t used;
+
+		if (!end)
+			return;
+		used = (size_t)(end - cl->in) + 1;
+		handle_line(cl, cl->in, used - 1);
+		memmove(cl->in, cl->in + used, cl->in_len - used);
+		cl->in_len -= used;
+	}
+}
+
+/* False: the client is gone. */
+static bool read_client(struct control_client *cl)
+{
+	ssize_t n;
+
+	if (cl->in_len + 1 >= cl->in_cap) {
+		if (cl->in_cap >= REQUEST_MAX_BYTES) {
+			close_client(cl);
+			return false;
+		}
+		cl->in_cap = cl->in_cap ? cl->in_cap * 2 : 1024;
+		cl->in = x_realloc(cl->in, cl->in_cap, 1);
+	}
+	n = recv(cl->fd, cl->in + cl->in_len, cl->in_cap - cl->in_len, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n <= 0) {
+		close_client(cl);
+		return false;
+	}
+	cl->in_len += (size_t)n;
+	return true;
+}
+
+static bool write_client(struct control_client *cl)
+{
+	while (cl->out_len) {
+		ssize_t n = send(cl->fd, cl->out, cl->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n <= 0) {
+			close_client(cl);
+			return false;
+		}
+		memmove(cl->out, cl->out + n, cl->out_len - (size_t)n);
+		cl->out_len -= (size_t)n;
+	}
+	if (!cl->out_len && cl->ending) {
+		close_client(cl);
+		return false;
+	}
+	rewatch(cl);
+	return true;
+}
+
+static void on_client(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct control_client *cl = io->data;
+
+	(void)loop;
+	if ((revents & EV_READ) && !read_client(cl))
+		return;
+	next_request(cl);
+	/* Written at once: a verb's answer does not wait for another turn of the loop. */
+	if (cl->out_len || cl->ending)
+		write_client(cl);
+}
+
+static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct control *c = io->data;
+	struct control_client *cl;
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)revents;
+	if (fd < 0)
+		return;
+	if (c->count >= CLIENTS_MAX) {
+		if (log_limit_allows(&c->limit, 2))
+			log_warn("control", "refused a connection: %d are open", CLIENTS_MAX);
+		close(fd);
+		return;
+	}
+	cl = x_calloc(1, sizeof(*cl));
+	cl->control = c;
+	cl->number = ++c->next_number;
+	cl->fd = fd;
+	cl->next = c->clients;
+	cl->prev = &c->clients;
+	if (cl->next)
+		cl->next->prev = &cl->next;
+	c->clients = cl;
+	c->count++;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	snprintf(cl->peer, sizeof(cl->peer), "uid=%u pid=%d", (unsigned)peer.uid, (int)peer.pid);
+	ev_io_init(&cl->io, on_client, fd, EV_READ);
+	cl->io.data = cl;
+	ev_io_start(loop, &cl->io);
+	cl->in_cap = 1024;
+	cl->in = x_calloc(1, cl->in_cap);
+	send_line(cl,
+		json_pack("{s:s, s:i}", "k6fleet", PACKAGE_VERSION, "protocol", CONTROL_PROTOCOL));
+	write_client(cl);
+}
+
+struct control *control_new(struct supervisor *sup, int listen_fd)
+{
+	struct control *c = x_calloc(1, sizeof(*c));
+
+	c->sup = sup;
+	ev_io_init(&c->accept, on_accept, listen_fd, EV_READ);
+	c->accept.data = c;
+	ev_io_start(sup->loop, &c->accept);
+	return c;
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	for (struct control_client *cl = c->clients, *next; cl; cl = next) {
+		next = cl->next;
+		close_client(cl);
+	}
+	ev_io_stop(c->sup->loop, &c->accept);
+	free(c);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket: one JSON object a line.  The server greets with its version; each request
+ * {"verb": ...} gets one line {"ok":true,"data":...} or {"ok":false,"code":...,"error":...}, with
+ * {"progress":...} lines before it where it takes long.  Junk closes that client and no other.
+ */
+#ifndef K6FLEET_CONTROL_H
+#define K6FLEET_CONTROL_H
+
+#include <jansson.h>
+
+#include "common/err.h"
+#include "supervisor/supervisor.h"
+
+#define CONTROL_PROTOCOL 1
+
+struct control;
+struct control_client;
+
+struct control *control_new(struct supervisor *sup, int listen_fd);
+void control_free(struct control *c);
+/* The fleet has changed: whoever waits for a count is told. */
+void control_fleet_changed(struct control *c);
+
+/* For verbs.c.  A client that asked may be gone before its answer is ready: answers go by a
+ * ticket.  data is taken over. */
+struct control_ticket {
+	struct control *control;
+	uint64_t client;
+};
+
+struct control_ticket control_ticket(struct control_client *client);
+void control_answer(struct control_ticket ticket, json_t *data);
+void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)
+	_printf_(3, 4);
+/* Holds the answer back until the fleet has what it wants. */
+void control_wait_for_fleet(struct control_ticket ticket);
+const char *control_peer(struct control_ticket ticket);
+
+#endif

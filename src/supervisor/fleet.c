@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* The state x event table of worker slots.  What the table cannot say, delays and timers, is in
+ * enter(). */
+#include "supervisor/fleet.h"
+
+#include <string.h>
+
+#include "common/mem.h"
+
+/* How long a worker may take from fork to its first word. */
+#define STARTING_MS 20000
+/* How long one that was asked to end, or killed, may take to be gone. */
+#define STOPPING_MS 5000
+
+const char *const fleet_state_names[FLEET_STATE_COUNT] = {
+#define X(id, name) [FLEET_##id] = name,
+	FLEET_STATES(X)
+#undef X
+};
+
+struct fleet {
+	struct fleet_config config;
+	struct fleet_slot *slots;
+	unsigned int counts[FLEET_STATE_COUNT];
+	unsigned int desired;
+	uint64_t next_generation;
+	uint64_t random;
+	int64_t deadline; /* not later than the earliest timer */
+	struct fleet_action *actions;
+	size_t action_head, action_count, action_cap;
+};
+
+struct cell {
+	enum fleet_state next;
+	enum fleet_action_type action;
+	bool defined;
+};
+
+/* clang-format off */
+#define GO(state, what) {FLEET_##state, FLEET_DO_##what, true}
+
+/*
+ * Undefined cells change nothing: the event crossed a decision.  EXIT leads to BACKOFF wherever
+ * the worker was not meant to end; enter() makes that a start at once for the first time.
+ */
+static const struct cell table[FLEET_STATE_COUNT][FLEET_EVENT_COUNT] = {
+	[FLEET_STOPPED] = {
+		[FLEET_EV_WANT] = GO(STARTING, SPAWN),
+	},
+	[FLEET_STARTING] = {
+		[FLEET_EV_UNWANT] = GO(STOPPING, EXIT),
+		[FLEET_EV_NOW] = GO(STOPPING, EXIT),
+		[FLEET_EV_HELLO] = GO(IDLE, NOTHING),
+		[FLEET_EV_EXIT] = GO(BACKOFF, NOTHING),
+		[FLEET_EV_TIMER] = GO(STOPPING, KILL),
+	},
+	[FLEET_IDLE] = {
+		[FLEET_EV_UNWANT] = GO(STOPPING, EXIT),
+		[FLEET_EV_NOW] = GO(STOPPING, EXIT),
+		[FLEET_EV_BUSY] = GO(RUNNING, NOTHING),
+		[FLEET_EV_EXIT] = GO(BACKOFF, NOTHING),
+		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+	},
+	[FLEET_RUNNING] = {
+		[FLEET_EV_UNWANT] = GO(DRAINING, NOTHING),
+		[FLEET_EV_NOW] = GO(DRAINING, CANCEL),
+		[FLEET_EV_FREE] = GO(IDLE, NOTHING),
+		[FLEET_EV_EXIT] = GO(BACKOFF, NOTHING),
+		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+	},
+	[FLEET_DRAINING] = {
+		[FLEET_EV_WANT] = GO(RUNNING, NOTHING),
+		[FLEET_EV_NOW] = GO(DRAINING, CANCEL),
+		[FLEET_EV_FREE] = GO(STOPPING, EXIT),
+		[FLEET_EV_EXIT] = GO(STOPPED, NOTHING),
+		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+		[FLEET_EV_TIMER] = GO(DRAINING, CANCEL),
+	},
+	[FLEET_BACKOFF] = {
+		[FLEET_EV_UNWANT] = GO(STOPPED, NOTHING),
+		[FLEET_EV_NOW] = GO(STOPPED, NOTHING),
+		[FLEET_EV_TIMER] = GO(STARTING, SPAWN),
+	},
+	[FLEET_STOPPING] = {
+		[FLEET_EV_EXIT] = GO(STOPPED, NOTHING),
+		[FLEET_EV_TIMER] = GO(STOPPING, KILL),
+		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+	},
+};
+/* clang-format on */
+
+struct fleet *fleet_new(const struct fleet_config *config)
+{
+	struct fleet *f = x_calloc(1, sizeof(*f));
+
+	f->config = *config;
+	f->slots = x_calloc(config->max_slots, sizeof(*f->slots));
+	f->counts[FLEET_STOPPED] = config->max_slots;
+	f->next_generation = 1;
+	f->random = config->seed | 1;
+	f->deadline = INT64_MAX;
+	return f;
+}
+
+void fleet_free(struct fleet *f)
+{
+	if (!f)
+		return;
+	free(f->slots);
+	free(f->actions);
+	free(f);
+}
+
+/* xorshift64: jitter needs no more. */
+static uint64_t next_random(struct fleet *f)
+{
+	f->random ^= f->random << 13;
+	f->random ^= f->random >> 7;
+	f->random ^= f->random << 17;
+	return f->random;
+}
+
+static void act(struct fleet *f, enum fleet_action_type type, unsigned int slot)
+{
+	if (f->action_count == f->action_cap) {
+		size_t cap = f->action_cap ? f->action_cap * 2 : 64;
+		struct fleet_action *bigger = x_calloc(cap, sizeof(*bigger));
+
+		for (size_t i = 0; i < f->action_count; i++)
+			bigger[i] = f->actions[(f->action_head + i) % f->action_cap];
+		free(f->actions);
+		f->actions = bigger;
+		f->action_cap = cap;
+		f->action_head = 0;
+	}
+	f->actions[(f->action_head + f->action_count++) % f->action_cap] =
+		(struct fleet_action){type, slot, f->slots[slot].generation};
+}
+
+bool fleet_take(struct fleet *f, struct fleet_action *out)
+{
+	if (!f->action_count)
+		return false;
+	*out = f->actions[f->action_head];
+	f->action_head = (f->action_head + 1) % f->action_cap;
+	f->action_count--;
+	return true;
+}
+
+static void arm(struct fleet *f, struct fleet_slot *s, int64_t at_ms)
+{
+	s->timer_ms = at_ms;
+	if (at_ms && at_ms < f->deadline)
+		f->deadline = at_ms;
+}
+
+/* The delay before the next start: none after the first death, then exponential with jitter. */
+static int64_t backoff_delay(struct fleet *f, const struct fleet_slot *s)
+{
+	int64_t delay = f->config.min_delay_ms;
+
+	if (s->failures <= 1)
+		return 0;
+	for (unsigned int i = 2; i < s->failures && delay < f->config.max_delay_ms; i++)
+		delay *= 2;
+	if (delay > f->config.max_delay_ms)
+		delay = f->config.max_delay_ms;
+	/* Between a half and all of it: workers that died together do not return together. */
+	return delay / 2 + (int64_t)(next_random(f) % (uint64_t)(delay / 2 + 1));
+}
+
+static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, int64_t now)
+{
+	struct fleet_slot *s = &f->slots[slot];
+	enum fleet_state old = s->state;
+
+	f->counts[old]--;
+	f->counts[state]++;
+	s->state = state;
+	switch (state) {
+	case FLEET_STARTING:
+		s->generation = f->next_generation++;
+		s->since_ms = now;
+		s->cancelled = false;
+		arm(f, s, now + STARTING_MS);
+		break;
+	case FLEET_DRAINING:
+		/* Drain in three steps: the run's own end, then CANCEL, then KILL. */
+		if (old != FLEET_DRAINING)
+			arm(f, s, now + f->config.drain_timeout_ms);
+		break;
+	case FLEET_STOPPING: arm(f, s, now + STOPPING_MS); break;
+	case FLEET_STOPPED:
+	case FLEET_IDLE:
+	case FLEET_RUNNING:
+	case FLEET_BACKOFF:
+	case FLEET_STATE_COUNT: arm(f, s, 0); break;
+	}
+}
+
+static void count_death(struct fleet *f, struct fleet_slot *s, int64_t now)
+{
+	if (now - s->since_ms >= f->config.stable_after_ms)
+		s->failures = 0;
+	s->failures++;
+	s->restarts++;
+}
+
+void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now)
+{
+	struct fleet_slot *s = &f->slots[slot];
+	const struct cell *cell = &table[s->state][event];
+	enum fleet_state old = s->state;
+
+	if (event == FLEET_EV_WANT)
+		s->wanted = true;
+	else if (event == FLEET_EV_UNWANT || event == FLEET_EV_NOW)
+		s->wanted = false;
+	if (!cell->defined)
+		return;
+	/* A draining run that did not heed CANCEL in time takes its worker with it. */
+	if (old == FLEET_DRAINING && event == FLEET_EV_TIMER && s->cancelled) {
+		enter(f, slot, FLEET_STOPPING, now);
+		act(f, FLEET_DO_KILL, slot);
+		return;
+	}
+	enter(f, slot, cell->next, now);
+	if (cell->action == FLEET_DO_CANCEL) {
+		s->cancelled = true;
+		arm(f, s, now + f->config.kill_after_ms);
+	}
+	if (cell->action != FLEET_DO_NOTHING)
+		act(f, cell->action, slot);
+	if (event == FLEET_EV_EXIT && s->wanted) {
+		count_death(f, s, now);
+		/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
+		if (s->state == FLEET_STOPPED)
+			enter(f, slot, FLEET_BACKOFF, now);
+		int64_t delay = backoff_delay(f, s);
+
+		if (delay)
+			arm(f, s, now + delay);
+		else
+			fleet_event(f, slot, FLEET_EV_TIMER, now);
+	} else if (s->state == FLEET_STOPPED && !s->wanted) {
+		s->failures = 0;
+	}
+}
+
+/* An adopted worker is not wanted yet; while it is STARTING nobody knows whether it runs k6, so
+ * it is left alone until it has reported. */
+static bool is_settled(enum fleet_state state)
+{
+	return state == FLEET_IDLE || state == FLEET_RUNNING || state == FLEET_BACKOFF;
+}
+
+void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms)
+{
+	if (count > f->config.max_slots)
+		count = f->config.max_slots;
+	f->desired = count;
+	for (unsigned int i = 0; i < f->config.max_slots; i++) {
+		if (i < count && !f->slots[i].wanted)
+			fleet_event(f, i, FLEET_EV_WANT, now_ms);
+		else if (i >= count && now_too && f->slots[i].state != FLEET_STOPPED)
+			fleet_event(f, i, FLEET_EV_NOW, now_ms);
+		else if (i >= count && (f->slots[i].wanted || is_settled(f->slots[i].state)))
+			fleet_event(f, i, FLEET_EV_UNWANT, now_ms);
+	}
+}
+
+void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, int64_t now)
+{
+	enter(f, slot, FLEET_STARTING, now);
+	f->slots[slot].generation = generation;
+	if (generation >= f->next_generation)
+		f->next_generation = generation + 1;
+}
+
+void fleet_tick(struct fleet *f, int64_t now)
+{
+	int64_t earliest = INT64_MAX;
+
+	if (now < f->deadline)
+		return;
+	/* Events may arm timers: those lower f->deadline again, so start from "none". */
+	f->deadline = INT64_MAX;
+	for (unsigned int i = 0; i < f->config.max_slots; i++) {
+		if (f->slots[i].timer_ms && f->slots[i].timer_ms <= now) {
+			f->slots[i].timer_ms = 0;
+			fleet_event(f, i, FLEET_EV_TIMER, now);
+		}
+		if (f->slots[i].timer_ms && f->slots[i].timer_ms < earliest)
+			earliest = f->slots[i].timer_ms;
+	}
+	f->deadline = earliest;
+}
+
+int64_t fleet_deadline(const struct fleet *f)
+{
+	return f->deadline;
+}
+
+unsigned int fleet_desired(const struct fleet *f)
+{
+	return f->desired;
+}
+
+const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot)
+{
+	return &f->slots[slot];
+}
+
+unsigned int fleet_count(const struct fleet *f, enum fleet_state state)
+{
+	return f->counts[state];
+}
+
+unsigned int fleet_running(const struct fleet *f)
+{
+	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] + f->counts[FLEET_DRAINING];
+}
+
+unsigned int fleet_extent(const struct fleet *f)
+{
+	unsigned int n = f->config.max_slots;
+
+	while (n > f->desired && f->slots[n - 1].state == FLEET_STOPPED)
+		n--;
+	return n;
+}
+
+bool fleet_is_empty(const struct fleet *f)
+{
+	return f->counts[FLEET_STOPPED] == f->config.max_slots;
+}
+
+bool fleet_is_reached(const struct fleet *f)
+{
+	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] == f->desired &&
+		f->counts[FLEET_STOPPED] == f->config.max_slots - f->desired;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fleet: which slots have a worker and what is to be done about it.  Pure: time and events
+ * go in, actions come out; no clock, no descriptor, no process.
+ *
+ * A slot is wanted when its number is below the desired count and nobody holds it back.
+ */
+#ifndef K6FLEET_FLEET_H
+#define K6FLEET_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* clang-format off */
+/* X(enum, name in status) */
+#define FLEET_STATES(X)                                                                            \
+	X(STOPPED, "stopped")                                                                      \
+	X(STARTING, "starting")                                                                    \
+	X(IDLE, "idle")                                                                            \
+	X(RUNNING, "running")                                                                      \
+	X(DRAINING, "draining")                                                                    \
+	X(BACKOFF, "backoff")                                                                      \
+	X(STOPPING, "stopping")
+
+enum fleet_state {
+#define X(id, name) FLEET_##id,
+	FLEET_STATES(X)
+#undef X
+	FLEET_STATE_COUNT
+};
+/* clang-format on */
+
+extern const char *const fleet_state_names[FLEET_STATE_COUNT];
+
+enum fleet_event {
+	FLEET_EV_WANT,   /* the slot has become wanted */
+	FLEET_EV_UNWANT, /* ... unwanted: it may finish its run */
+	FLEET_EV_HELLO,  /* its worker has reported */
+	FLEET_EV_BUSY,   /* it was given a run */
+	FLEET_EV_FREE,   /* its run is over and recorded */
+	FLEET_EV_EXIT,   /* its worker is gone, its socket drained and forgotten */
+	FLEET_EV_SILENT, /* its worker has not given a heartbeat in time */
+	FLEET_EV_TIMER,  /* the time that its state had is over */
+	FLEET_EV_NOW,    /* unwanted, and its run shall not be waited for */
+	FLEET_EVENT_COUNT
+};
+
+enum fleet_action_type {
+	FLEET_DO_NOTHING,
+	FLEET_DO_SPAWN,  /* fork a worker of that generation */
+	FLEET_DO_EXIT,   /* ask the idle worker to end */
+	FLEET_DO_CANCEL, /* stop its run, keep the partial result */
+	FLEET_DO_KILL,   /* KILL the worker */
+};
+
+struct fleet_action {
+	enum fleet_action_type type;
+	unsigned int slot;
+	uint64_t generation;
+};
+
+struct fleet_config {
+	unsigned int max_slots;
+	int64_t min_delay_ms, max_delay_ms, stable_after_ms, drain_timeout_ms, kill_after_ms;
+	uint64_t seed; /* of the jitter */
+};
+
+struct fleet_slot {
+	enum fleet_state state;
+	bool wanted;
+	uint64_t generation;
+	unsigned int restarts; /* since the slot was first wanted */
+	unsigned int failures; /* deaths in a row, each before stable_after */
+	int64_t since_ms;      /* when the worker was asked for */
+	int64_t timer_ms;      /* 0: none */
+	bool cancelled;
+};
+
+struct fleet;
+
+struct fleet *fleet_new(const struct fleet_config *config);
+void fleet_free(struct fleet *f);
+
+/* The last wish wins: slots below count become wanted, the others unwanted.  With now_too their
+ * runs are cancelled. */
+void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms);
+/* A worker that lives already, inherited from an earlier supervisor; state by later events. */
+void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, int64_t now_ms);
+void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now_ms);
+/* Runs the timers that are due. */
+void fleet_tick(struct fleet *f, int64_t now_ms);
+/* When fleet_tick() is wanted next; INT64_MAX: not at all. */
+int64_t fleet_deadline(const struct fleet *f);
+/* The next thing to do, in the order of decision; false when there is none. */
+bool fleet_take(struct fleet *f, struct fleet_action *out);
+
+unsigned int fleet_desired(const struct fleet *f);
+const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot);
+unsigned int fleet_count(const struct fleet *f, enum fleet_state state);
+/* Up and reported: idle, running or draining. */
+unsigned int fleet_running(const struct fleet *f);
+/* One past the highest slot that is not stopped or is wanted. */
+unsigned int fleet_extent(const struct fleet *f);
+/* No slot has a worker or will get one. */
+bool fleet_is_empty(const struct fleet *f);
+/* Whether exactly the wanted slots are up. */
+bool fleet_is_reached(const struct fleet *f);
+
+#endif

@@ -1,0 +1,15 @@
+noinst_LIBRARIES += src/supervisor/libsupervisor.a
+src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/fleet.h \
+	src/supervisor/schedule.c src/supervisor/schedule.h src/supervisor/store.c src/supervisor/store.h \
+	src/supervisor/runs.c src/supervisor/runs.h src/supervisor/targets.c src/supervisor/targets.h \
+	src/supervisor/sync.c src/supervisor/sync.h src/supervisor/http_client.c src/supervisor/http_client.h \
+	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/control.c src/supervisor/control.h \
+	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/supervisor.h
+src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(CURL_CFLAGS) \
+	-Wno-strict-aliasing
+
+libexec_PROGRAMS += k6fleet-supervisor
+k6fleet_supervisor_SOURCES = src/supervisor/main.c
+k6fleet_supervisor_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
+k6fleet_supervisor_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
+	$(JANSSON_LIBS) $(SQLITE_LIBS) $(CURL_LIBS) $(CAP_LIBS) $(EV_LIBS) -lpthread -lm

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * k6fleet-supervisor: decides everything, holds no privilege.  Started by k6fleetd with a fixed
+ * set of descriptors (keeper/handover.h); of no use by itself.  May crash at any instant: what
+ * must not be lost is in the store, in the workers' sockets or in the keeper.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/chan.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/title.h"
+#include "common/units.h"
+#include "keeper/handover.h"
+#include "supervisor/agents.h"
+#include "supervisor/control.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/sync.h"
+
+#define TICK_S 1.0
+#define PRUNE_S 3600.0
+/* After the last worker has gone, what waits for the dashboard gets this long. */
+#define FAREWELL_MS 3000
+#define CANCEL_KILL_AFTER_MS 7000
+#define SECRET_MAX 512
+
+struct app {
+	struct supervisor sup;
+	ev_io keeper_io;
+	ev_timer wake, tick, prune;
+	ev_prepare prepare;
+	struct chan_queue keeper_out;
+	uint8_t *buf;
+	bool ready_sent;
+	int64_t farewell_by_ms;
+	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
+	int64_t last_outbox;
+};
+
+static struct app app;
+
+static void watch_keeper(void)
+{
+	struct ev_loop *loop = app.sup.loop;
+
+	ev_io_stop(loop, &app.keeper_io);
+	ev_io_set(
+		&app.keeper_io, HANDOVER_FD_KEEPER, EV_READ | (app.keeper_out.head ? EV_WRITE : 0));
+	ev_io_start(loop, &app.keeper_io);
+}
+
+void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m)
+{
+	struct err err;
+
+	(void)sup;
+	switch (chan_queue_send(&app.keeper_out, HANDOVER_FD_KEEPER, m, -1, &err)) {
+	case CHAN_OK: break;
+	case CHAN_AGAIN: watch_keeper(); break;
+	case CHAN_EOF: exit(0); /* no keeper, no workers: nothing is left to supervise */
+	case CHAN_ERROR: fatal(1, "cannot talk to the keeper: %s", err.msg);
+	}
+	msg_free(m);
+}
+
+static void tell_keeper_simple(enum msg_type type)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, type);
+	supervisor_tell_keeper(&app.sup, &m);
+}
+
+unsigned int supervisor_running(const struct supervisor *sup)
+{
+	return fleet_running(sup->fleet);
+}
+
+unsigned int supervisor_busy(const struct supervisor *sup)
+{
+	return fleet_count(sup->fleet, FLEET_RUNNING) + fleet_count(sup->fleet, FLEET_DRAINING);
+}
+
+static void apply_scale(struct supervisor *sup, bool now)
+{
+	int64_t now_ms = units_now_mono_ms();
+
+	fleet_scale(sup->fleet, sup->stopping ? 0 : sup->desired, now, now_ms);
+	schedule_set_agents(sup->schedule, sup->stopping ? 0 : sup->desired, now_ms);
+}
+
+static void save_desired(struct supervisor *sup)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%u %lld", sup->desired, (long long)sup->revision);
+	store_meta_set(sup->store, "desired", text);
+}
+
+void supervisor_set_desired(
+	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
+{
+	if (count != sup->desired)
+		log_info("fleet", "scale from=%u to=%u by=%s revision=%lld", sup->desired, count,
+			who, (long long)revision);
+	sup->desired = count;
+	sup->revision = revision;
+	save_desired(sup);
+	if (!sup->stopping)
+		apply_scale(sup, now);
+}
+
+void supervisor_stop(struct supervisor *sup, bool now)
+{
+	if (!sup->stopping)
+		log_info("fleet", "draining running=%u", supervisor_running(sup));
+	sup->stopping = true;
+	apply_scale(sup, now);
+}
+
+/* --- messages from the keeper ------------------------------------------------------ */
+
+static void on_hello(struct msg_reader *in)
+{
+	_cleanup_free_ char *version = NULL;
+	uint32_t protocol = msg_get_u32(in), slots = msg_get_u32(in);
+
+	if (protocol != MSG_PROTOCOL || slots != app.sup.conf->max_workers)
+		fatal(1,
+			"the keeper speaks protocol %u for %u slots; k6fleetd and k6fleet-supervisor must be "
+			"of one version",
+			protocol, slots);
+	app.sup.supervisor_restarts = msg_get_u32(in);
+	app.sup.sandbox_level = msg_get_u32(in);
+	app.sup.sandbox_layers = msg_get_u32(in);
+	app.sup.started_mono_ms = (int64_t)msg_get_u64(in);
+	version = msg_get_str(in);
+	/* "k6 v2.2.0 (go1.26, linux/amd64)" or "k6 version ...": the first word that is a version. */
+	for (char *save = NULL, *word = strtok_r(version, " ", &save); word;
+		word = strtok_r(NULL, " ", &save)) {
+		if (word[0] == 'v' && word[1] >= '0' && word[1] <= '9' &&
+			strspn(word + 1, "0123456789.-+abcdefghijklmnopqrstuvwxyz") ==
+				strlen(word + 1)) {
+			snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", word);
+			break;
+		}
+	}
+}
+
+static void on_worker(struct msg_reader *in, int fd)
+{
+	uint32_t slot = msg_get_u32(in);
+	uint64_t generation = msg_get_u64(in);
+	uint32_t pid = msg_get_u32(in);
+	int64_t started = (int64_t)msg_get_u64(in);
+	bool alive = msg_get_u8(in) != 0;
+	uint32_t status = msg_get_u32(in);
+	bool fresh = msg_get_u8(in) != 0;
+
+	agents_on_worker(app.sup.agents, slot, generation, pid, started, alive, status, fresh, fd);
+}
+
+static void on_keeper_message(size_t len, int fd)
+{
+	_cleanup_free_ char *why = NULL;
+	struct supervisor *sup = &app.sup;
+	struct msg_reader in;
+	struct err err;
+	uint32_t slot, what;
+	uint64_t generation;
+
+	switch (msg_open(&in, app.buf, len, MSG_TO_SUPERVISOR_K, &err)) {
+	case MSG_KEEPER_HELLO: on_hello(&in); break;
+	case MSG_KEEPER_WORKER: on_worker(&in, fd); return;
+	case MSG_KEEPER_HANDED_OVER:
+		agents_on_handed_over(sup->agents);
+		sup->handed_over = true;
+		apply_scale(sup, false);
+		if (sup->sync)
+			sync_start(sup->sync);
+		break;
+	case MSG_KEEPER_EXITED:
+		slot = msg_get_u32(&in);
+		generation = msg_get_u64(&in);
+		agents_on_exited(sup->agents, slot, generation, msg_get_u32(&in));
+		break;
+	case MSG_KEEPER_SPAWN_FAILED:
+		slot = msg_get_u32(&in);
+		generation = msg_get_u64(&in);
+		why = msg_get_str(&in);
+		agents_on_spawn_failed(sup->agents, slot, generation, why);
+		break;
+	case MSG_KEEPER_SIGNAL:
+		what = msg_get_u32(&in);
+		if (what == MSG_SIGNAL_DRAIN || what == MSG_SIGNAL_NOW)
+			supervisor_stop(sup, what == MSG_SIGNAL_NOW);
+		break;
+	default: fatal(1, "from the keeper: %s", err.msg);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_keeper(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct err err;
+	size_t len;
+	int fd;
+
+	(void)loop;
+	(void)io;
+	if (revents & EV_WRITE) {
+		if (chan_queue_flush(&app.keeper_out, HANDOVER_FD_KEEPER, &err) == CHAN_ERROR)
+			fatal(1, "cannot talk to the keeper: %s", err.msg);
+		watch_keeper();
+	}
+	while (revents & EV_READ) {
+		switch (chan_recv(HANDOVER_FD_KEEPER, app.buf, &len, &fd, false, &err)) {
+		case CHAN_OK: on_keeper_message(len, fd); break;
+		case CHAN_AGAIN: return;
+		case CHAN_EOF: exit(0);
+		case CHAN_ERROR: fatal(1, "from the keeper: %s", err.msg);
+		}
+	}
+}
+
+/* --- the end -------------------------------------------------------------------------- */
+
+/* Everything has stopped: the last records get a moment to reach the dashboard. */
+static void check_farewell(int64_t now)
+{
+	struct supervisor *sup = &app.sup;
+
+	if (!sup->stopping || !fleet_is_empty(sup->fleet))
+		return;
+	if (!app.farewell_by_ms)
+		app.farewell_by_ms = now + FAREWELL_MS;
+	if (sync_state(sup->sync) == SYNC_CONNECTED && store_outbox_count(sup->store) > 0 &&
+		now < app.farewell_by_ms)
+		return;
+	ev_break(sup->loop, EVBREAK_ALL);
+}
+
+/* --- once a turn of the loop ------------------------------------------------------------ */
+
+static void report_changes(void)
+{
+	struct supervisor *sup = &app.sup;
+	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
+	unsigned int dashboard = sync_state(sup->sync), extent = fleet_extent(sup->fleet);
+	int64_t outbox = store_outbox_count(sup->store);
+	struct msg_writer m = {0};
+
+	if (outbox > app.last_outbox && sup->sync)
+		sync_kick_outbox(sup->sync);
+	app.last_outbox = outbox;
+	if (extent != app.last_extent && sup->sync)
+		sync_agents_changed(sup->sync);
+	app.last_extent = extent;
+	if (!app.ready_sent && sup->handed_over && fleet_is_reached(sup->fleet)) {
+		app.ready_sent = true;
+		tell_keeper_simple(MSG_KEEP_READY);
+	}
+	if (running == app.last_running && busy == app.last_busy &&
+		sup->desired == app.last_desired && dashboard == app.last_dashboard)
+		return;
+	app.last_running = running;
+	app.last_busy = busy;
+	app.last_desired = sup->desired;
+	app.last_dashboard = dashboard;
+	msg_start(&m, MSG_KEEP_STATUS);
+	msg_put_u32(&m, sup->desired);
+	msg_put_u32(&m, running);
+	msg_put_u32(&m, busy);
+	msg_put_u32(&m, dashboard > 2 ? 2 : dashboard);
+	supervisor_tell_keeper(sup, &m);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct supervisor *sup = &app.sup;
+	int64_t now = units_now_mono_ms(), next, fleet_next;
+
+	(void)w;
+	(void)revents;
+	if (!sup->handed_over)
+		return;
+	agents_pump(sup->agents, now);
+	report_changes();
+	control_fleet_changed(sup->control);
+	check_farewell(now);
+	next = schedule_deadline(sup->schedule);
+	fleet_next = fleet_deadline(sup->fleet);
+	if (fleet_next < next)
+		next = fleet_next;
+	ev_timer_stop(loop, &app.wake);
+	if (next != INT64_MAX) {
+		ev_now_update(loop);
+		/* One ms more than asked: the loop may round down and would then turn idly. */
+		ev_timer_set(&app.wake, next > now ? (double)(next - now) / 1000 + 0.0005 : 0., 0.);
+		ev_timer_start(loop, &app.wake);
+	}
+}
+
+static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	/* Nothing: waking the loop runs on_prepare. */
+	(void)loop;
+	(void)w;
+	(void)revents;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	tell_keeper_simple(MSG_KEEP_PING);
+	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
+}
+
+static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	store_prune(app.sup.store, units_now_wall_ms() - app.sup.conf->history_ms,
+		app.sup.conf->history_bytes);
+}
+
+/* --- start -------------------------------------------------------------------------------- */
+
+static struct conf *load_config(void)
+{
+	_cleanup_file_ FILE *f = NULL;
+	struct conf *conf;
+	struct err err;
+	int fd = fcntl(HANDOVER_FD_CONFIG, F_DUPFD_CLOEXEC, 64);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || !(f = fdopen(fd, "r")))
+		fatal(2, "k6fleet-supervisor is started by k6fleetd, not by hand");
+	conf = conf_load(f, "configuration", &err);
+	if (!conf)
+		fatal(1, "%s", err.msg);
+	return conf;
+}
+
+/* NULL without a dashboard. */
+static char *load_secret(void)
+{
+	char *secret;
+	struct stat st;
+
+	if (fstat(HANDOVER_FD_SECRET, &st) < 0)
+		return NULL;
+	secret = x_calloc(SECRET_MAX + 1, 1);
+	if (pread(HANDOVER_FD_SECRET, secret, SECRET_MAX, 0) <= 0)
+		fatal(1, "cannot read the dashboard's secret: %s", strerror(errno));
+	return secret;
+}
+
+/* The saved count, unless an option or a changed file says otherwise. */
+static void restore_desired(struct supervisor *sup, const char *option)
+{
+	_cleanup_free_ char *saved = store_meta_get(sup->store, "desired");
+	_cleanup_free_ char *file = store_meta_get(sup->store, "workers_in_file");
+	char now[32];
+	unsigned int count;
+	long long revision;
+	bool have = saved && sscanf(saved, "%u %lld", &count, &revision) == 2;
+
+	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
+	sup->desired = (unsigned int)sup->conf->workers;
+	if (have) {
+		sup->revision = revision;
+		if (!option && file && !strcmp(file, now))
+			sup->desired = count;
+		else if (sup->desired != count)
+			sup->revision++;
+		if (sup->desired > sup->conf->max_workers)
+			sup->desired = (unsigned int)sup->conf->max_workers;
+	}
+}
+
+static void remember_desired(struct supervisor *sup, bool option)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
+	/* -n is for this start only: it must not look like a change of the file next time. */
+	if (!option)
+		store_meta_set(sup->store, "workers_in_file", now);
+	save_desired(sup);
+}
+
+static void open_store(struct supervisor *sup)
+{
+	char dir[64];
+	struct err err;
+
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", HANDOVER_FD_STATE_DIR);
+	sup->store = store_open(sup->loop, dir, !sup->conf->dashboard.url[0], &err);
+	if (!sup->store)
+		fatal(1, "state_dir %s: %s (it must belong to user \"%s\" and have space left)",
+			sup->conf->state_dir, err.msg, sup->conf->user);
+}
+
+static void make_parts(struct supervisor *sup, const char *workers_option, char *secret)
+{
+	struct fleet_config fleet = {
+		.max_slots = (unsigned int)sup->conf->max_workers,
+		.min_delay_ms = sup->conf->restart.min_delay_ms,
+		.max_delay_ms = sup->conf->restart.max_delay_ms,
+		.stable_after_ms = sup->conf->restart.stable_after_ms,
+		.drain_timeout_ms = sup->conf->drain_timeout_ms,
+		.kill_after_ms = CANCEL_KILL_AFTER_MS,
+	};
+	_cleanup_json_ json_t *running = NULL;
+	json_t *origins;
+	struct err err;
+
+	if (getrandom(&fleet.seed, sizeof(fleet.seed), 0) < 0)
+		fleet.seed = (uint64_t)units_now_mono_ms();
+	srandom((unsigned int)fleet.seed);
+	open_store(sup);
+	restore_desired(sup, workers_option);
+	running = store_running(sup->store, &err);
+	origins = running ? store_origins(sup->store, &err) : NULL;
+	if (!origins)
+		fatal(1, "state_dir %s: %s", sup->conf->state_dir, err.msg);
+	sup->fleet = fleet_new(&fleet);
+	sup->schedule =
+		schedule_new(fleet.max_slots, (enum schedule_phase)sup->conf->schedule.phase);
+	/* All synchronous reads come before the thread: a connection has one user at a time. */
+	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
+	if (store_start(sup->store, &err) < 0)
+		fatal(1, "%s", err.msg);
+	remember_desired(sup, workers_option != NULL);
+	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, running, &err);
+	if (!sup->agents)
+		fatal(1, "%s", err.msg);
+	if (sup->conf->dashboard.url[0]) {
+		sup->sync = sync_new(sup, secret ? secret : x_strdup(""), &err);
+		if (!sup->sync)
+			fatal(1, "%s", err.msg);
+	}
+	if (secret) {
+		mem_wipe(secret, strlen(secret));
+		free(secret);
+	}
+	sup->control = control_new(sup, HANDOVER_FD_LISTEN);
+}
+
+static void start_watchers(struct supervisor *sup)
+{
+	ev_init(&app.keeper_io, on_keeper);
+	watch_keeper();
+	ev_prepare_init(&app.prepare, on_prepare);
+	ev_prepare_start(sup->loop, &app.prepare);
+	ev_init(&app.wake, on_wake);
+	ev_timer_init(&app.tick, on_tick, 0., TICK_S);
+	ev_timer_start(sup->loop, &app.tick);
+	ev_timer_init(&app.prune, on_prune, 60., PRUNE_S);
+	ev_timer_start(sup->loop, &app.prune);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"workers", required_argument, NULL, 'n'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct supervisor *sup = &app.sup;
+	const char *workers_option = NULL;
+	char *secret;
+	int c;
+
+	title_init(argc, argv);
+	log_init("k6fleet-supervisor", LOG_LEVEL_INFO, false);
+	while ((c = getopt_long(argc, argv, "n:h", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'n': workers_option = optarg; break;
+		case 'V': printf("k6fleet-supervisor %s\n", PACKAGE_VERSION); return 0;
+		case 'h':
+			puts("usage: k6fleet-supervisor is started by k6fleetd, not by hand");
+			return 0;
+		default: return 2;
+		}
+	}
+	signal(SIGPIPE, SIG_IGN);
+	/* Ctrl-C reaches the whole process group; when to stop is the keeper's to say. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	umask(0077);
+	sup->conf = load_config();
+	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
+		sup->conf->log_format == 1);
+	title_set("k6fleet-superv", "k6fleetd: supervisor");
+	secret = load_secret();
+	sup->started_mono_ms = units_now_mono_ms();
+	sup->keeper_pid = (int)getppid();
+	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	sup->loop = ev_default_loop(EVFLAG_NOSIGMASK);
+	if (!sup->loop)
+		fatal(1, "cannot make an event loop");
+	app.buf = x_calloc(1, MSG_MAX_BYTES);
+	chan_queue_init(&app.keeper_out);
+	make_parts(sup, workers_option, secret);
+	start_watchers(sup);
+	ev_run(sup->loop, 0);
+
+	/* Asked to stop, and done: first what is written must be on disk, then the keeper may go. */
+	control_free(sup->control);
+	sync_free(sup->sync);
+	agents_free(sup->agents);
+	targets_free(sup->targets);
+	store_close(sup->store);
+	tell_keeper_simple(MSG_KEEP_QUIT);
+	schedule_free(sup->schedule);
+	fleet_free(sup->fleet);
+	conf_free(sup->conf);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which target is due on which agent, and when.  Pure: simulated time, no I/O.
+ *
+ * An agent of rank k runs a target at origin + (n + v(k)) x interval, where v is van der
+ * Corput's sequence 0, 1/2, 1/4, 3/4, 1/8 ... (spread), 0 (aligned) or a stable hash (random).
+ * The instants depend on nothing else, so neither a long run nor a restart moves later ones.
+ */
+#ifndef K6FLEET_SCHEDULE_H
+#define K6FLEET_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum schedule_phase { SCHEDULE_SPREAD, SCHEDULE_ALIGNED, SCHEDULE_RANDOM };
+
+struct schedule;
+
+/* What is to be run now. */
+struct schedule_due {
+	unsigned int slot;
+	const char *target_id; /* the schedule's own, valid until the target goes */
+	int64_t due_ms;
+};
+
+struct schedule *schedule_new(unsigned int max_slots, enum schedule_phase phase);
+void schedule_free(struct schedule *s);
+/* How many agents there are: ranks 0..count-1. */
+void schedule_set_agents(struct schedule *s, unsigned int count, int64_t now_ms);
+/* Adds the target or changes its interval, origin and cap; unchanged ones keep their instants.
+ * max_agents 0: all.  fresh: its origin was made just now, so the instants since then have not
+ * been run by anybody; else what lies before now counts as past. */
+void schedule_put(struct schedule *s, const char *id, int64_t origin_ms, int64_t interval_ms,
+	unsigned int max_agents, bool fresh, int64_t now_ms);
+void schedule_remove(struct schedule *s, const char *id);
+/* Whether the agent can be given a run. */
+void schedule_set_idle(struct schedule *s, unsigned int slot, bool idle);
+/* Nothing is handed out while paused; what comes due meanwhile counts as missed. */
+void schedule_set_paused(struct schedule *s, bool paused);
+/* The next run to start at now; the agent counts as busy afterwards.  False: none. */
+bool schedule_next(struct schedule *s, int64_t now_ms, struct schedule_due *out);
+/* When schedule_next() may have something, should nothing else happen; INT64_MAX: never. */
+int64_t schedule_deadline(const struct schedule *s);
+/* Earliest coming instant of a target over all agents (INT64_MAX: none) and how often it was
+ * missed so far. */
+int64_t schedule_next_due(const struct schedule *s, const char *id);
+uint64_t schedule_missed(const struct schedule *s, const char *id);
+/* The first instant of a rank at or after now.  Exposed for tests. */
+int64_t schedule_instant(enum schedule_phase phase, const char *id, unsigned int rank,
+	int64_t origin_ms, int64_t interval_ms, int64_t now_ms);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the supervisor share.  main.c owns all of it. */
+#ifndef K6FLEET_SUPERVISOR_H
+#define K6FLEET_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/msg.h"
+#include "supervisor/fleet.h"
+#include "supervisor/schedule.h"
+#include "supervisor/store.h"
+#include "supervisor/targets.h"
+
+struct ev_loop;
+struct agents;
+struct sync;
+struct control;
+
+struct supervisor {
+	struct conf *conf;
+	struct ev_loop *loop;
+	struct fleet *fleet;
+	struct schedule *schedule;
+	struct store *store;
+	struct targets *targets;
+	struct agents *agents;
+	struct sync *sync; /* NULL: no dashboard configured */
+	struct control *control;
+	int64_t started_mono_ms;
+	int keeper_pid;
+	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;
+	char k6_version[128];
+	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
+	unsigned int desired;
+	int64_t revision;
+	bool handed_over, stopping;
+};
+
+/* Sends to the keeper; the message is freed. */
+void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m);
+/* A new desired count, kept across restarts. */
+void supervisor_set_desired(
+	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who);
+/* Drain and stop; with now without waiting for runs. */
+void supervisor_stop(struct supervisor *sup, bool now);
+/* Counts of agents for status: desired, up, with a k6. */
+unsigned int supervisor_running(const struct supervisor *sup);
+unsigned int supervisor_busy(const struct supervisor *sup);
+
+#endif

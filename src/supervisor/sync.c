@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Five conversations, each with at most one request under way and its own timer: register (also
+ * carries a count that the dashboard has not heard), scale, poll, heartbeat, outbox.  A failure backs
+ * off with jitter; the fleet goes on with what it knows.
+ */
+#include "supervisor/sync.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "supervisor/agents.h"
+#include "supervisor/http_client.h"
+
+#define BACKOFF_MIN_MS 500
+#define BACKOFF_MAX_MS 60000
+#define OUTBOX_BATCH_MAX 500
+/* Records that come within this time go in one batch. */
+#define OUTBOX_GATHER_MS 50
+#define REGISTER_BATCH_MAX 10000
+
+enum conversation { REGISTER, SCALE, POLL, HEARTBEAT, OUTBOX, CONVERSATIONS };
+
+static const char *const conversation_names[] = {
+	"register", "scale", "targets", "heartbeat", "runs"};
+
+struct talk {
+	struct sync *sync;
+	enum conversation what;
+	ev_timer timer;
+	bool under_way;
+	bool again; /* asked for while one was under way */
+	unsigned int failures;
+};
+
+struct sync {
+	struct supervisor *sup;
+	struct http_client *http;
+	struct talk talks[CONVERSATIONS];
+	char *etag;
+	bool registered;
+	bool scale_pending; /* the host's own count is on its way: older answers do not undo it */
+	enum sync_state state;
+	int64_t last_contact_ms;
+	char last_error[256];
+	int batch;
+	json_t *posting; /* what the outbox request under way carries */
+	struct log_limit limit;
+};
+
+static void start_talk(struct talk *t);
+
+static void schedule_talk(struct talk *t, int64_t delay_ms)
+{
+	struct ev_loop *loop = t->sync->sup->loop;
+
+	ev_timer_stop(loop, &t->timer);
+	ev_timer_set(&t->timer, (double)delay_ms / 1000, 0.);
+	ev_timer_start(loop, &t->timer);
+}
+
+/* Soon, unless one is under way: then right after it. */
+static void hurry(struct talk *t, int64_t delay_ms)
+{
+	if (t->under_way)
+		t->again = true;
+	else if (!ev_is_active(&t->timer) ||
+		ev_timer_remaining(t->sync->sup->loop, &t->timer) * 1000 > (double)delay_ms)
+		schedule_talk(t, delay_ms);
+}
+
+static double random_share(void)
+{
+	return 0.5 + (double)(random() % 1000) / 2000; /* 0.5 .. 1 */
+}
+
+static int64_t backoff_ms(const struct talk *t, const struct http_reply *reply)
+{
+	int64_t ms = BACKOFF_MIN_MS;
+
+	if (reply->retry_after_ms)
+		return reply->retry_after_ms;
+	for (unsigned int i = 1; i < t->failures && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	if (ms > BACKOFF_MAX_MS)
+		ms = BACKOFF_MAX_MS;
+	return (int64_t)((double)ms * random_share());
+}
+
+static void note_success(struct talk *t)
+{
+	struct sync *s = t->sync;
+
+	if (s->state != SYNC_CONNECTED)
+		log_info("dashboard", "connected url=%s", s->sup->conf->dashboard.url);
+	s->state = SYNC_CONNECTED;
+	s->last_contact_ms = units_now_mono_ms();
+	s->last_error[0] = '\0';
+	t->failures = 0;
+}
+
+/* Says what failed, once for each change of state, and when it is tried again. */
+static void note_failure(struct talk *t, const struct http_reply *reply, const char *why)
+{
+	struct sync *s = t->sync;
+	enum sync_state state = reply->status ? SYNC_REFUSED : SYNC_UNREACHABLE;
+	int64_t delay;
+
+	t->failures++;
+	delay = backoff_ms(t, reply);
+	if (reply->status == 401)
+		snprintf(s->last_error, sizeof(s->last_error),
+			"the dashboard does not accept the secret (401): compare DASHBOARD_SECRET or secret_file "
+			"on both sides");
+	else if (reply->status)
+		snprintf(s->last_error, sizeof(s->last_error),
+			"the dashboard answered %s with %d%s%.120s", conversation_names[t->what],
+			reply->status, why ? ": " : "", why ? why : "");
+	else
+		snprintf(s->last_error, sizeof(s->last_error), "%.200s", reply->error);
+	if (reply->status)
+		s->last_contact_ms = units_now_mono_ms();
+	if (s->state != state || log_limit_allows(&s->limit, 2))
+		log_warn("dashboard",
+			"%s failed: %s; trying again in %lld ms, runs are kept outbox=%lld",
+			conversation_names[t->what], s->last_error, (long long)delay,
+			(long long)store_outbox_count(s->sup->store));
+	s->state = state;
+	schedule_talk(t, delay);
+}
+
+static json_t *desired_object(const struct sync *s)
+{
+	return json_pack("{s:I, s:I}", "agents", (json_int_t)s->sup->desired, "revision",
+		(json_int_t)s->sup->revision);
+}
+
+/* The dashboard's wish, if it is newer than what we have. */
+static void take_desired(struct sync *s, const json_t *answer, bool tie_wins)
+{
+	const json_t *desired = json_object_get(answer, "desired");
+	int64_t agents = json_get_int(desired, "agents", -1);
+	int64_t revision = json_get_int(desired, "revision", -1);
+
+	if (agents < 0 || revision < 0 || s->scale_pending)
+		return;
+	if (revision < s->sup->revision || (revision == s->sup->revision && !tie_wins))
+		return;
+	if (agents > s->sup->conf->max_workers) {
+		if (log_limit_allows(&s->limit, 2))
+			log_warn("dashboard", "wants agents=%lld, max_workers allows %lld",
+				(long long)agents, (long long)s->sup->conf->max_workers);
+		agents = s->sup->conf->max_workers;
+	}
+	if (revision != s->sup->revision || agents != s->sup->desired)
+		supervisor_set_desired(s->sup, (unsigned int)agents, revision, false, "dashboard");
+}
+
+/* --- register ------------------------------------------------------------------ */
+
+static void on_registered(struct talk *t, const struct http_reply *reply, const json_t *answer)
+{
+	struct sync *s = t->sync;
+
+	(void)reply;
+	s->registered = true;
+	s->scale_pending = false;
+	take_desired(s, answer, true);
+	hurry(&s->talks[POLL], 0);
+	hurry(&s->talks[HEARTBEAT], 0);
+	hurry(&s->talks[OUTBOX], 0);
+}
+
+static json_t *registration(const struct sync *s)
+{
+	const struct supervisor *sup = s->sup;
+
+	return json_pack("{s:s, s:b, s:I, s:s, s:s, s:s, s:o, s:o}", "host", sup->conf->host_name,
+		"managed", 1, "maxAgents", (json_int_t)sup->conf->max_workers, "version",
+		PACKAGE_VERSION, "k6Version", sup->k6_version, "sandbox",
+		sup->sandbox_level == 1           ? "namespaces"
+			: sup->sandbox_level == 2 ? "user-namespace"
+						  : "off",
+		"desired", desired_object(s), "agents", agents_registrations(sup->agents));
+}
+
+/* --- scale ------------------------------------------------------------------------- */
+
+static void on_scaled(struct talk *t, const struct http_reply *reply, const json_t *answer)
+{
+	(void)reply;
+	t->sync->scale_pending = false;
+	take_desired(t->sync, answer, true);
+}
+
+/* Registering again carries the count as well, and works where the dashboard has forgotten us. */
+static void scale_failed(struct talk *t)
+{
+	struct talk *again = &t->sync->talks[REGISTER];
+	int64_t delay = (int64_t)(ev_timer_remaining(t->sync->sup->loop, &t->timer) * 1000);
+
+	ev_timer_stop(t->sync->sup->loop, &t->timer);
+	t->failures = 0;
+	hurry(again, delay > 0 ? delay : 0);
+}
+
+/* --- targets --------------------------------------------------------------------- */
+
+static void on_targets(struct talk *t, const struct http_reply *reply, const json_t *answer)
+{
+	struct sync *s = t->sync;
+	struct err err;
+
+	if (reply->status == 200) {
+		if (targets_apply(s->sup->targets, json_object_get(answer, "targets"), &err) < 0) {
+			log_warn("dashboard", "targets kept as they were: %s", err.msg);
+		} else {
+			free(s->etag);
+			s->etag = x_strdup(reply->etag);
+		}
+		take_desired(s, answer, false);
+	}
+	schedule_talk(t, s->sup->conf->dashboard.poll_ms);
+}
+
+/* --- heartbeat --------------------------------------------------------------------- */
+
+static void on_heartbeat(struct talk *t, const struct http_reply *reply, const json_t *answer)
+{
+	struct sync *s = t->sync;
+
+	(void)reply;
+	take_desired(s, answer, false);
+	if (json_array_size(json_object_get(answer, "unknown")))
+		hurry(&s->talks[REGISTER], 0);
+	schedule_talk(t, s->sup->conf->dashboard.heartbeat_ms);
+}
+
+/* --- outbox ------------------------------------------------------------------------ */
+
+static void on_acked(void *arg, const struct err *err)
+{
+	struct talk *t = arg;
+
+	(void)err; /* not acknowledged on our side: it will be sent again, and counted once */
+	t->under_way = false;
+	if (t->again || store_outbox_count(t->sync->sup->store) > 0) {
+		t->again = false;
+		schedule_talk(t, 0);
+	}
+}
+
+static void on_runs(struct talk *t, const struct http_reply *reply, const json_t *answer)
+{
+	struct sync *s = t->sync;
+	_cleanup_json_ json_t *acks = json_array();
+	json_t *rejected = json_object_get(answer, "rejected"), *item;
+	size_t i;
+
+	(void)reply;
+	json_array_foreach (s->posting, i, item) {
+		const char *id = json_get_text(json_object_get(item, "run"), "id", "");
+
+		json_array_append_new(acks, json_pack("[s, O]", id, json_object_get(item, "rev")));
+	}
+	json_array_foreach (rejected, i, item)
+		log_error("dashboard", "refused run=%s for good: %.200s",
+			json_get_text(item, "id", "?"),
+			json_get_text(item, "error", "no reason given"));
+	json_decref(s->posting);
+	s->posting = NULL;
+	if (s->batch < OUTBOX_BATCH_MAX)
+		s->batch = s->batch * 2 > OUTBOX_BATCH_MAX ? OUTBOX_BATCH_MAX : s->batch * 2;
+	t->under_way = true;
+	store_ack(s->sup->store, acks, on_acked, t);
+}
+
+/* A batch that was refused as a whole: smaller ones find the record that is to blame. */
+static bool runs_refused(struct talk *t, const struct http_reply *reply)
+{
+	struct sync *s = t->sync;
+	size_t n = json_array_size(s->posting);
+
+	if (reply->status != 413 && reply->status != 400 && reply->status != 422)
+		return false;
+	if (n > 1) {
+		s->batch = (int)(n / 2);
+		schedule_talk(t, 0);
+		return true;
+	}
+	if (n == 1) {
+		_cleanup_json_ json_t *answer = json_pack("{s:[{s:O, s:s}]}", "rejected", "id",
+			json_object_get(
+				json_object_get(json_array_get(s->posting, 0), "run"), "id"),
+			"error", reply->body_len < 300 ? reply->body : "refused");
+
+		note_success(t);
+		on_runs(t, reply, answer);
+		return true;
+	}
+	return false;
+}
+
+static void on_reply(void *arg, const struct http_reply *reply);
+
+static void post_runs(void *arg, json_t *rows, const struct err *err)
+{
+	struct talk *t = arg;
+	struct sync *s = t->sync;
+	_cleanup_json_ json_t *body = NULL;
+	_cleanup_free_ char *text = NULL;
+	json_t *row, *runs;
+	size_t i;
+
+	if (err || !json_array_size(rows)) {
+		t->under_way = false;
+		if (t->again) {
+			t->again = false;
+			schedule_talk(t, OUTBOX_GATHER_MS);
+		}
+		return;
+	}
+	s->posting = json_incref(rows);
+	runs = json_array();
+	json_array_foreach (rows, i, row)
+		json_array_append(runs, json_object_get(row, "run"));
+	body = json_pack("{s:o}", "runs", runs);
+	text = json_compact(body);
+	http_client_send(s->http, "/api/k6/runs", text, NULL, on_reply, t);
+}
+
+/* --- common to all ------------------------------------------------------------------- */
+
+static void on_reply(void *arg, const struct http_reply *reply)
+{
+	static void (*const handlers[CONVERSATIONS])(
+		struct talk *, const struct http_reply *, const json_t *) = {
+		[REGISTER] = on_registered,
+		[SCALE] = on_scaled,
+		[POLL] = on_targets,
+		[HEARTBEAT] = on_heartbeat,
+		[OUTBOX] = on_runs,
+	};
+	struct talk *t = arg;
+	struct sync *s = t->sync;
+	_cleanup_json_ json_t *answer = NULL;
+	json_error_t jerr;
+	bool again = t->again;
+
+	t->under_way = t->again = false;
+	if (reply->status == 200)
+		answer = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, &jerr);
+	if (json_is_object(answer) || (reply->status == 304 && t->what == POLL)) {
+		note_success(t);
+		handlers[t->what](t, reply, answer);
+	} else if (t->what != OUTBOX || !runs_refused(t, reply)) {
+		/* 404 there: a dashboard that has forgotten us, or none at all. */
+		note_failure(t, reply,
+			reply->status == 200 ? "an answer that is not a JSON object" : NULL);
+		if (t->what == SCALE)
+			scale_failed(t);
+	}
+	if (t->what == OUTBOX && !t->under_way) {
+		json_decref(s->posting);
+		s->posting = NULL;
+	}
+	if (again && !t->failures)
+		hurry(t, 0);
+}
+
+static void start_talk(struct talk *t)
+{
+	struct sync *s = t->sync;
+	_cleanup_json_ json_t *body = NULL;
+	_cleanup_free_ char *text = NULL, *path = NULL;
+
+	if (t->under_way) {
+		t->again = true;
+		return;
+	}
+	/* Nothing else is worth trying before the dashboard knows us. */
+	if (t->what != REGISTER && !s->registered)
+		return;
+	t->under_way = true;
+	switch (t->what) {
+	case REGISTER:
+		body = registration(s);
+		text = json_compact(body);
+		http_client_send(s->http, "/api/k6/agents/register", text, NULL, on_reply, t);
+		break;
+	case SCALE:
+		body = json_pack("{s:I}", "agents", (json_int_t)s->sup->desired);
+		text = json_compact(body);
+		path = x_asprintf("/api/k6/hosts/%s/scale", s->sup->conf->host_name);
+		http_client_send(s->http, path, text, NULL, on_reply, t);
+		break;
+	case POLL:
+		path = x_asprintf("/api/k6/targets?host=%s", s->sup->conf->host_name);
+		http_client_send(s->http, path, NULL, s->etag, on_reply, t);
+		break;
+	case HEARTBEAT:
+		/* Agents that have gone are named once more, as stopped. */
+		body = json_pack("{s:s, s:o, s:o}", "host", s->sup->conf->host_name, "desired",
+			desired_object(s), "agents", agents_heartbeats(s->sup->agents));
+		text = json_compact(body);
+		http_client_send(s->http, "/api/k6/agents/heartbeat", text, NULL, on_reply, t);
+		break;
+	case OUTBOX: store_fetch_outbox(s->sup->store, s->batch, post_runs, t); break;
+	case CONVERSATIONS: break;
+	}
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	start_talk(timer->data);
+}
+
+struct sync *sync_new(struct supervisor *sup, char *secret, struct err *err)
+{
+	const struct conf *conf = sup->conf;
+	struct http_client_config config = {
+		.base_url = conf->dashboard.url,
+		.bearer = secret,
+		.ca_file = conf->dashboard.ca_file ? conf->dashboard.ca_file : "",
+		.client_cert = conf->dashboard.client_cert ? conf->dashboard.client_cert : "",
+		.client_key = conf->dashboard.client_key ? conf->dashboard.client_key : "",
+		.user_agent = "k6fleet-supervisor/" PACKAGE_VERSION,
+		.timeout_ms = conf->dashboard.timeout_ms,
+	};
+	struct sync *s = x_calloc(1, sizeof(*s));
+
+	s->sup = sup;
+	s->state = SYNC_CONNECTING;
+	s->batch = OUTBOX_BATCH_MAX;
+	s->last_contact_ms = -1;
+	s->http = http_client_new(sup->loop, &config, err);
+	if (!s->http) {
+		free(s);
+		return NULL;
+	}
+	for (int i = 0; i < CONVERSATIONS; i++) {
+		struct talk *t = &s->talks[i];
+
+		t->sync = s;
+		t->what = (enum conversation)i;
+		ev_init(&t->timer, on_timer);
+		t->timer.data = t;
+	}
+	return s;
+}
+
+void sync_free(struct sync *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < CONVERSATIONS; i++)
+		ev_timer_stop(s->sup->loop, &s->talks[i].timer);
+	http_client_free(s->http);
+	json_decref(s->posting);
+	free(s->etag);
+	free(s);
+}
+
+void sync_start(struct sync *s)
+{
+	schedule_talk(&s->talks[REGISTER], 0);
+}
+
+void sync_kick_outbox(struct sync *s)
+{
+	if (s->registered && !s->talks[OUTBOX].failures)
+		hurry(&s->talks[OUTBOX], OUTBOX_GATHER_MS);
+}
+
+void sync_scaled(struct sync *s)
+{
+	s->scale_pending = true;
+	if (s->registered)
+		hurry(&s->talks[SCALE], 0);
+	else if (!s->talks[REGISTER].failures)
+		hurry(&s->talks[REGISTER], 0);
+}
+
+void sync_agents_changed(struct sync *s)
+{
+	if (s->registered && !s->talks[REGISTER].failures)
+		hurry(&s->talks[REGISTER], 200);
+}
+
+enum sync_state sync_state(const struct sync *s)
+{
+	return s ? s->state : SYNC_NONE;
+}
+
+const char *sync_state_name(enum sync_state state)
+{
+	static const char *const names[] = {
+		"none", "connected", "unreachable", "connecting", "refused"};
+
+	return names[state];
+}
+
+int64_t sync_last_contact_ms(const struct sync *s)
+{
+	return s && s->last_contact_ms >= 0 ? units_now_mono_ms() - s->last_contact_ms : -1;
+}
+
+const char *sync_last_error(const struct sync *s)
+{
+	return s ? s->last_error : "";
+}

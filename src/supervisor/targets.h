@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The targets that are known, from the dashboard and from the configuration file, and their
+ * place in the schedule. */
+#ifndef K6FLEET_TARGETS_H
+#define K6FLEET_TARGETS_H
+
+#include <jansson.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/target.h"
+#include "supervisor/schedule.h"
+#include "supervisor/store.h"
+
+struct targets;
+
+/* origins: what store_origins() gave; taken over. */
+struct targets *targets_new(
+	const struct conf *conf, struct schedule *schedule, struct store *store, json_t *origins);
+void targets_free(struct targets *t);
+/* Replaces the dashboard's targets by the array of the API.  A bad one is left out and said; a
+ * list that is none at all changes nothing and is an error.  What was cached counts too. */
+int targets_apply(struct targets *t, const json_t *list, struct err *err);
+const struct target *targets_find(const struct targets *t, const char *id);
+/* For `k6fleetctl targets`: new reference. */
+json_t *targets_to_json(const struct targets *t);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* One function a verb, in a table.  Reads the supervisor's state, asks main.c for changes. */
+#include "supervisor/verbs.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "agent/sandbox.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "common/uuid.h"
+#include "supervisor/agents.h"
+#include "supervisor/sync.h"
+
+#define RUNS_DEFAULT 20
+#define RUNS_MAX 10000
+
+typedef void verb_fn(struct supervisor *sup, struct control_ticket ticket, const json_t *request);
+
+/* Lives from the request to the store's answer. */
+struct pending {
+	struct control_ticket ticket;
+};
+
+static json_t *dashboard_status(const struct supervisor *sup)
+{
+	int64_t contact = sync_last_contact_ms(sup->sync);
+	const char *error = sync_last_error(sup->sync);
+
+	return json_pack("{s:s, s:s, s:o, s:I, s:o}", "url", sup->conf->dashboard.url, "state",
+		sync_state_name(sync_state(sup->sync)), "lastContactMs",
+		contact < 0 ? json_null() : json_integer(contact), "outbox",
+		(json_int_t)store_outbox_count(sup->store), "error",
+		*error ? json_text(error) : json_null());
+}
+
+static const char *sandbox_name(uint32_t level)
+{
+	static const char *const names[] = {
+		[SANDBOX_OFF] = "off",
+		[SANDBOX_NAMESPACES] = "namespaces",
+		[SANDBOX_USER_NAMESPACE] = "user-namespace",
+	};
+
+	return names[level < ARRAY_SIZE(names) ? level : SANDBOX_OFF];
+}
+
+static void verb_status(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	uint32_t layers = sup->sandbox_layers;
+
+	(void)request;
+	control_answer(ticket,
+		json_pack(
+			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:{s:b, s:b, s:b, s:b}, s:I, s:s, s:o}",
+			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
+			sup->keeper_pid, "uptimeMs",
+			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
+			(json_int_t)sup->desired, "running", (json_int_t)supervisor_running(sup),
+			"busy", (json_int_t)supervisor_busy(sup), "paused", 0, "sandbox",
+			sandbox_name(sup->sandbox_level), "dashboard", dashboard_status(sup),
+			"sandboxLayers", "namespaces", (layers & SANDBOX_LAYER_NAMESPACES) != 0,
+			"seccomp", (layers & SANDBOX_LAYER_SECCOMP) != 0, "landlock",
+			(layers & SANDBOX_LAYER_LANDLOCK) != 0, "cgroup",
+			(layers & SANDBOX_LAYER_CGROUP) != 0, "supervisorRestarts",
+			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version,
+			"agents", agents_status(sup->agents)));
+}
+
+static void verb_scale(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	const json_t *count = json_object_get(request, "agents");
+	int64_t n = json_is_integer(count) ? json_integer_value(count) : -1;
+	bool wait = json_is_true(json_object_get(request, "wait"));
+
+	if (n < 0) {
+		control_refuse(ticket, "usage", "scale needs a number of agents, 0 or more");
+		return;
+	}
+	if (n > sup->conf->max_workers) {
+		control_refuse(ticket, "refused",
+			"cannot scale to %lld: max_workers is %lld; raise it in the "
+			"configuration and restart k6fleetd",
+			(long long)n, (long long)sup->conf->max_workers);
+		return;
+	}
+	if (sup->stopping) {
+		control_refuse(ticket, "refused", "k6fleetd is stopping");
+		return;
+	}
+	supervisor_set_desired(sup, (unsigned int)n, sup->revision + 1,
+		json_is_true(json_object_get(request, "now")), control_peer(ticket));
+	if (sup->sync)
+		sync_scaled(sup->sync);
+	if (wait && !fleet_is_reached(sup->fleet))
+		control_wait_for_fleet(ticket);
+	else
+		control_answer(ticket,
+			json_pack("{s:I, s:I}", "desired", (json_int_t)n, "running",
+				(json_int_t)supervisor_running(sup)));
+}
+
+static void verb_targets(
+	struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	(void)request;
+	control_answer(ticket, targets_to_json(sup->targets));
+}
+
+static void on_runs(void *arg, json_t *result, const struct err *err)
+{
+	_cleanup_free_ struct pending *p = arg;
+
+	if (err)
+		control_refuse(
+			p->ticket, "refused", "the local store cannot be read: %s", err->msg);
+	else
+		control_answer(p->ticket, json_incref(result));
+}
+
+static struct pending *pend(struct control_ticket ticket)
+{
+	struct pending *p = x_calloc(1, sizeof(*p));
+
+	p->ticket = ticket;
+	return p;
+}
+
+static void verb_runs(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	int64_t limit = json_get_int(request, "limit", RUNS_DEFAULT);
+
+	if (limit < 1 || limit > RUNS_MAX) {
+		control_refuse(ticket, "usage", "the number of runs must be 1..%d", RUNS_MAX);
+		return;
+	}
+	store_list_runs(sup->store, (int)limit, json_get_text(request, "target", ""),
+		json_get_text(request, "agent", ""),
+		json_is_true(json_object_get(request, "failed")), on_runs, pend(ticket));
+}
+
+static void on_run(void *arg, json_t *result, const struct err *err)
+{
+	_cleanup_free_ struct pending *p = arg;
+
+	if (err)
+		control_refuse(
+			p->ticket, "refused", "the local store cannot be read: %s", err->msg);
+	else if (json_is_null(result))
+		control_refuse(p->ticket, "refused", "there is no run of that id on this host");
+	else
+		control_answer(p->ticket, json_incref(result));
+}
+
+static void verb_show(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	const char *id = json_get_text(request, "run", "");
+
+	if (!uuid_is_valid(id))
+		control_refuse(ticket, "usage", "show needs the id of a run, as `runs` prints it");
+	else
+		store_get_run(sup->store, id, on_run, pend(ticket));
+}
+
+static void verb_ping(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	(void)sup;
+	(void)request;
+	control_answer(ticket, json_string("pong"));
+}
+
+static void verb_version(
+	struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	(void)request;
+	control_answer(ticket,
+		json_pack("{s:s, s:i, s:s}", "version", PACKAGE_VERSION, "protocol",
+			CONTROL_PROTOCOL, "k6Version", sup->k6_version));
+}
+
+static void verb_stop(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	bool now = json_is_true(json_object_get(request, "now"));
+
+	log_info("control", "stop asked for by %s", control_peer(ticket));
+	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
+	supervisor_stop(sup, now || sup->stopping);
+}
+
+static const struct verb {
+	const char *name;
+	verb_fn *fn;
+} verbs[] = {
+	{"status", verb_status},
+	{"scale", verb_scale},
+	{"targets", verb_targets},
+	{"runs", verb_runs},
+	{"show", verb_show},
+	{"ping", verb_ping},
+	{"version", verb_version},
+	{"stop", verb_stop},
+};
+
+void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	const char *name = json_get_text(request, "verb", "");
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (!strcmp(verbs[i].name, name)) {
+			verbs[i].fn(sup, ticket, request);
+			return;
+		}
+	}
+	control_refuse(ticket, "usage", "there is no verb \"%.40s\"", name);
+}

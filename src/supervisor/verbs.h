@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs of k6fleetctl do. */
+#ifndef K6FLEET_VERBS_H
+#define K6FLEET_VERBS_H
+
+#include <jansson.h>
+
+#include "supervisor/control.h"
+
+/* Answers or refuses through the ticket, now or later. */
+void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const json_t *request);
+
+#endif
