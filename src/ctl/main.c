@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* k6fleetctl: options, the connection, and the words for what can go wrong with it. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/sock.h"
+#include "ctl/ctl.h"
+
+#define DEFAULT_SOCKET RUNSTATEDIR "/k6fleet/control.sock"
+
+static void usage(FILE *out)
+{
+	fputs("usage: k6fleetctl [-s SOCKET] [--json] [--no-color] VERB ...\n"
+	      "\n"
+	      "Talks to k6fleetd on this host.\n"
+	      "\n"
+	      "  -s, --socket SOCKET  control socket (default $K6FLEET_SOCKET or " DEFAULT_SOCKET
+	      ")\n"
+	      "      --json           answer in JSON, one line\n"
+	      "      --no-color       no colours (also: NO_COLOR in the environment)\n"
+	      "      --version        print the version of k6fleetctl and exit\n"
+	      "  -h, --help           print this and exit\n"
+	      "\n"
+	      "Verbs:\n",
+		out);
+	ctl_print_verbs(out);
+	fputs("\nExit: 0 done, 1 refused or failed, 2 usage, 3 no daemon there, 4 not allowed.\n",
+		out);
+}
+
+void ctl_connect(struct ctl *ctl)
+{
+	struct err err;
+
+	ctl->fd = sock_connect(ctl->socket, &err);
+	if (ctl->fd < 0 && (errno == EACCES || errno == EPERM)) {
+		fprintf(stderr,
+			"k6fleetctl: not allowed to use %s\n"
+			"Join the group that owns it (ls -l %s shows which) or use sudo.\n",
+			ctl->socket, ctl->socket);
+		exit(CTL_DENIED);
+	}
+	if (ctl->fd < 0) {
+		fprintf(stderr,
+			"k6fleetctl: no k6fleetd answers at %s (%s)\n"
+			"Start it with: systemctl start k6fleetd (or run k6fleetd), or name its socket with -s.\n",
+			ctl->socket, strerror(errno));
+		exit(CTL_NO_DAEMON);
+	}
+}
+
+/* The next line as JSON; new reference. */
+static json_t *read_line(struct ctl *ctl)
+{
+	for (;;) {
+		char *end = ctl->len ? memchr(ctl->buf, '\n', ctl->len) : NULL;
+		ssize_t n;
+
+		if (end) {
+			size_t used = (size_t)(end - ctl->buf) + 1;
+			json_t *value = json_loadb(ctl->buf, used - 1, 0, NULL);
+
+			memmove(ctl->buf, ctl->buf + used, ctl->len - used);
+			ctl->len -= used;
+			if (value)
+				return value;
+			fputs("k6fleetctl: what answers there is no k6fleetd\n", stderr);
+			exit(CTL_NO_DAEMON);
+		}
+		if (ctl->len == ctl->cap) {
+			ctl->cap = ctl->cap ? ctl->cap * 2 : 65536;
+			ctl->buf = x_realloc(ctl->buf, ctl->cap, 1);
+		}
+		n = recv(ctl->fd, ctl->buf + ctl->len, ctl->cap - ctl->len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			fputs("k6fleetctl: k6fleetd closed the connection before it answered; is it being "
+			      "stopped? Try again.\n",
+				stderr);
+			exit(CTL_NO_DAEMON);
+		}
+		ctl->len += (size_t)n;
+	}
+}
+
+json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress))
+{
+	_cleanup_free_ char *text = json_compact(request);
+	_cleanup_free_ char *line = x_asprintf("%s\n", text);
+
+	json_decref(request);
+	if (ctl->fd < 0) {
+		ctl_connect(ctl);
+		json_decref(read_line(ctl)); /* the greeting */
+	}
+	for (size_t done = 0, len = strlen(line); done < len;) {
+		ssize_t n = send(ctl->fd, line + done, len - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break; /* the answer, or its absence, says why */
+		done += (size_t)n;
+	}
+	for (;;) {
+		_cleanup_json_ json_t *answer = read_line(ctl);
+		const json_t *progress = json_object_get(answer, "progress");
+		const char *code = json_get_text(answer, "code", "refused");
+
+		if (progress) {
+			if (on_progress)
+				on_progress(progress);
+			continue;
+		}
+		if (json_is_true(json_object_get(answer, "ok")))
+			return json_incref(json_object_get(answer, "data"));
+		fprintf(stderr, "k6fleetctl: %s\n",
+			json_get_text(answer, "error", "refused without a reason"));
+		exit(!strcmp(code, "usage")               ? CTL_USAGE
+				: !strcmp(code, "denied") ? CTL_DENIED
+							  : CTL_FAILED);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"no-color", no_argument, NULL, 'C'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct ctl ctl = {.socket = getenv("K6FLEET_SOCKET"), .fd = -1};
+	const char *no_color = getenv("NO_COLOR");
+	int c, status;
+
+	ctl.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+	if (!ctl.socket || !*ctl.socket)
+		ctl.socket = DEFAULT_SOCKET;
+	/* "+": what follows the verb is the verb's. */
+	while ((c = getopt_long(argc, argv, "+s:h", longopts, NULL)) != -1) {
+		switch (c) {
+		case 's': ctl.socket = optarg; break;
+		case 'j': ctl.json = true; break;
+		case 'C': ctl.color = false; break;
+		case 'V': printf("k6fleetctl %s\n", PACKAGE_VERSION); return CTL_OK;
+		case 'h': usage(stdout); return CTL_OK;
+		default: fputs("Try 'k6fleetctl --help'.\n", stderr); return CTL_USAGE;
+		}
+	}
+	if (optind == argc) {
+		usage(stderr);
+		return CTL_USAGE;
+	}
+	status = ctl_run_verb(&ctl, argc - optind, argv + optind);
+	/* A full disk behind the redirection must not look like success. */
+	if (fflush(stdout) != 0 && status == CTL_OK) {
+		perror("k6fleetctl: cannot write the answer");
+		status = CTL_FAILED;
+	}
+	free(ctl.buf);
+	if (ctl.fd >= 0)
+		close(ctl.fd);
+	return status;
+}

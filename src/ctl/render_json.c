@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON for programs: exactly what the daemon said, in one line. */
+#include "common/json.h"
+#include "common/mem.h"
+#include "ctl/ctl.h"
+
+void render_json(const json_t *value)
+{
+	_cleanup_free_ char *text = json_compact(value);
+
+	puts(text);
+}

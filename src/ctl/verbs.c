@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs: arguments into a request, the answer into a renderer. */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "ctl/ctl.h"
+
+struct verb {
+	const char *name, *synopsis, *text;
+	int (*fn)(struct ctl *ctl, int argc, char **argv);
+};
+
+static int bad_usage(const char *verb, const char *what, const char *arg)
+{
+	fprintf(stderr, "k6fleetctl %s: %s%s\nTry 'k6fleetctl --help'.\n", verb, what, arg);
+	return CTL_USAGE;
+}
+
+/* Options that every verb takes too, behind its name: --json and --no-color. */
+enum { OPT_JSON = 256, OPT_NO_COLOR, OPT_NOW, OPT_WAIT, OPT_TARGET, OPT_AGENT, OPT_FAILED };
+
+#define COMMON_OPTIONS \
+	{"json", no_argument, NULL, OPT_JSON}, {"no-color", no_argument, NULL, OPT_NO_COLOR}, \
+	{ \
+		NULL, 0, NULL, 0 \
+	}
+
+static bool take_common(struct ctl *ctl, int c)
+{
+	if (c == OPT_JSON)
+		ctl->json = true;
+	else if (c == OPT_NO_COLOR)
+		ctl->color = false;
+	return c == OPT_JSON || c == OPT_NO_COLOR;
+}
+
+/* Verbs without options of their own; false after a message. */
+static bool no_options(struct ctl *ctl, int argc, char **argv, int arguments)
+{
+	static const struct option longopts[] = {COMMON_OPTIONS};
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (!take_common(ctl, c))
+			return false;
+	}
+	if (argc - optind != arguments) {
+		bad_usage(argv[0],
+			argc - optind > arguments ? "too many arguments: "
+						  : "an argument is missing",
+			argc - optind > arguments ? argv[optind + arguments] : "");
+		return false;
+	}
+	return true;
+}
+
+static json_t *request(const char *verb)
+{
+	return json_pack("{s:s}", "verb", verb);
+}
+
+static int verb_status(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("status"), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		render_status(ctl, data);
+	return CTL_OK;
+}
+
+static int verb_scale(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"now", no_argument, NULL, OPT_NOW},
+		{"wait", no_argument, NULL, OPT_WAIT},
+		COMMON_OPTIONS,
+	};
+	bool now = false, wait = false, bar;
+	_cleanup_json_ json_t *data = NULL;
+	int64_t n;
+	json_t *req;
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (c == OPT_NOW)
+			now = true;
+		else if (c == OPT_WAIT)
+			wait = true;
+		else if (!take_common(ctl, c))
+			return CTL_USAGE;
+	}
+	if (argc - optind != 1)
+		return bad_usage(
+			"scale", "say how many agents, for example: k6fleetctl scale 3", "");
+	if (units_parse_int(argv[optind], &n, NULL) < 0 || n < 0)
+		return bad_usage("scale", "not a number of agents: ", argv[optind]);
+	req = json_pack("{s:s, s:I, s:b, s:b}", "verb", "scale", "agents", (json_int_t)n, "now",
+		now, "wait", wait);
+	bar = wait && !ctl->json && isatty(STDERR_FILENO);
+	data = ctl_call(ctl, req, bar ? render_progress : NULL);
+	if (bar)
+		render_progress_end();
+	if (ctl->json)
+		render_json(data);
+	else if (wait)
+		printf("%lld agents are up.\n", (long long)json_get_int(data, "desired", 0));
+	else
+		printf("Scaling to %lld agents (%lld are up).\n",
+			(long long)json_get_int(data, "desired", 0),
+			(long long)json_get_int(data, "running", 0));
+	return CTL_OK;
+}
+
+static int verb_targets(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("targets"), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		render_targets(ctl, data);
+	return CTL_OK;
+}
+
+static int verb_runs(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"target", required_argument, NULL, OPT_TARGET},
+		{"agent", required_argument, NULL, OPT_AGENT},
+		{"failed", no_argument, NULL, OPT_FAILED},
+		COMMON_OPTIONS,
+	};
+	_cleanup_json_ json_t *data = NULL;
+	json_t *req = request("runs");
+	int64_t n;
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "n:", longopts, NULL)) != -1) {
+		if (c == 'n') {
+			if (units_parse_int(optarg, &n, NULL) < 0 || n < 1) {
+				json_decref(req);
+				return bad_usage("runs", "not a number of runs: ", optarg);
+			}
+			json_object_set_new(req, "limit", json_integer(n));
+		} else if (c == OPT_TARGET) {
+			json_object_set_new(req, "target", json_text(optarg));
+		} else if (c == OPT_AGENT) {
+			json_object_set_new(req, "agent", json_text(optarg));
+		} else if (c == OPT_FAILED) {
+			json_object_set_new(req, "failed", json_true());
+		} else if (!take_common(ctl, c)) {
+			json_decref(req);
+			return CTL_USAGE;
+		}
+	}
+	if (optind < argc) {
+		json_decref(req);
+		return bad_usage("runs", "unexpected argument: ", argv[optind]);
+	}
+	data = ctl_call(ctl, req, NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		render_runs(ctl, data);
+	return CTL_OK;
+}
+
+static int verb_show(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 1))
+		return CTL_USAGE;
+	data = ctl_call(
+		ctl, json_pack("{s:s, s:o}", "verb", "show", "run", json_text(argv[optind])), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		render_run(ctl, data);
+	return CTL_OK;
+}
+
+static int verb_ping(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("ping"), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		puts("pong");
+	return CTL_OK;
+}
+
+static int verb_version(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("version"), NULL);
+	json_object_set_new(data, "k6fleetctl", json_string(PACKAGE_VERSION));
+	if (ctl->json)
+		render_json(data);
+	else
+		printf("k6fleetctl %s\nk6fleetd   %s\nk6         %s\n", PACKAGE_VERSION,
+			json_get_text(data, "version", "?"), json_get_text(data, "k6Version", "?"));
+	return CTL_OK;
+}
+
+static int verb_stop(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"now", no_argument, NULL, OPT_NOW}, COMMON_OPTIONS};
+	_cleanup_json_ json_t *data = NULL;
+	bool now = false;
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (c == OPT_NOW)
+			now = true;
+		else if (!take_common(ctl, c))
+			return CTL_USAGE;
+	}
+	if (optind < argc)
+		return bad_usage("stop", "unexpected argument: ", argv[optind]);
+	data = ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "stop", "now", now), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		puts(now ? "k6fleetd is stopping at once."
+			 : "k6fleetd drains its agents, then stops.");
+	return CTL_OK;
+}
+
+static const struct verb verbs[] = {
+	{"status", "status", "the fleet in one line, then one line an agent", verb_status},
+	{"scale", "scale N [--now] [--wait]",
+		"keep N agents; --now stops the runs of those that go,\n"
+		"                                      --wait returns when they are up",
+		verb_scale},
+	{"targets", "targets", "what is run, from where, when next", verb_targets},
+	{"runs", "runs [-n N] [--target T] [--agent A] [--failed]", "local history, newest first",
+		verb_runs},
+	{"show", "show RUN", "one run: metrics, resources, the end of k6's log", verb_show},
+	{"ping", "ping", "whether k6fleetd answers", verb_ping},
+	{"version", "version", "versions of k6fleetctl, k6fleetd and k6", verb_version},
+	{"stop", "stop [--now]", "drain all agents and end k6fleetd", verb_stop},
+};
+
+void ctl_print_verbs(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strlen(verbs[i].synopsis) > 34)
+			fprintf(out, "  %s\n  %-34s  %s\n", verbs[i].synopsis, "", verbs[i].text);
+		else
+			fprintf(out, "  %-34s  %s\n", verbs[i].synopsis, verbs[i].text);
+	}
+}
+
+int ctl_run_verb(struct ctl *ctl, int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (!strcmp(verbs[i].name, argv[0]))
+			return verbs[i].fn(ctl, argc, argv);
+	}
+	fprintf(stderr, "k6fleetctl: there is no verb \"%s\"\nTry 'k6fleetctl --help'.\n", argv[0]);
+	return CTL_USAGE;
+}
