@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* The routes, and what is common to all calls: credentials, content type, JSON, errors. */
+#include "dashboard/api.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+
+enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
+
+#define BODY true
+#define NO_BODY false
+
+static void page(struct api_request *req, struct api_response *res);
+static void healthz(struct api_request *req, struct api_response *res);
+static void readyz(struct api_request *req, struct api_response *res);
+
+/* clang-format off */
+/* {} stands for one path segment. */
+static const struct route {
+	const char *method, *path;
+	enum access access;
+	bool has_body;
+	api_handler *handler;
+} routes[] = {
+	{"GET", "/", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/healthz", ACCESS_OPEN, NO_BODY, healthz},
+	{"GET", "/readyz", ACCESS_OPEN, NO_BODY, readyz},
+	{"POST", "/api/k6/agents/register", ACCESS_AGENT, BODY, api_agents_register},
+	{"POST", "/api/k6/agents/heartbeat", ACCESS_AGENT, BODY, api_agents_heartbeat},
+	{"GET", "/api/k6/targets", ACCESS_AGENT, NO_BODY, api_agents_targets},
+	{"POST", "/api/k6/runs", ACCESS_AGENT, BODY, api_agents_runs},
+	{"POST", "/api/k6/hosts/{}/scale", ACCESS_AGENT, BODY, api_agents_scale},
+	{"POST", "/api/admin/k6/targets", ACCESS_ADMIN, BODY, api_targets_create},
+	{"GET", "/api/admin/k6/targets", ACCESS_ADMIN, NO_BODY, api_targets_list},
+	{"GET", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_get},
+	{"PATCH", "/api/admin/k6/targets/{}", ACCESS_ADMIN, BODY, api_targets_patch},
+	{"DELETE", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_delete},
+	{"GET", "/api/admin/config", ACCESS_ADMIN, NO_BODY, api_config_get},
+	{"PUT", "/api/admin/config", ACCESS_ADMIN, BODY, api_config_put},
+	{"GET", "/api/dashboard/k6/targets", ACCESS_READ, NO_BODY, api_read_targets},
+	{"GET", "/api/dashboard/k6/agents", ACCESS_READ, NO_BODY, api_read_agents},
+	{"GET", "/api/dashboard/k6/hosts", ACCESS_READ, NO_BODY, api_read_hosts},
+	{"GET", "/api/dashboard/k6/runs", ACCESS_READ, NO_BODY, api_read_runs},
+	{"GET", "/api/dashboard/k6/runs/{}", ACCESS_READ, NO_BODY, api_read_run},
+};
+/* clang-format on */
+
+void api_reply(struct api_response *res, int status, json_t *json)
+{
+	char *text = json_compact(json);
+
+	json_decref(json);
+	free(res->body);
+	res->status = status;
+	res->body = text;
+	res->body_len = strlen(text);
+	res->type = "application/json";
+}
+
+void api_error(struct api_response *res, int status, const char *code, const char *field,
+	const char *fmt, ...)
+{
+	char text[ERR_MAX];
+	json_t *error;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error = json_pack("{s:s, s:o}", "code", code, "message", json_text(text));
+	if (field && *field)
+		json_object_set_new(error, "field", json_text(field));
+	api_reply(res, status, json_pack("{s:o}", "error", error));
+}
+
+void api_store_error(struct api_response *res, const struct err *err)
+{
+	res->retry_after_s = 2;
+	api_error(res, 503, "database_unavailable", NULL,
+		"the database cannot be used at the moment: %s", err->msg);
+}
+
+bool api_only_members(struct api_response *res, const json_t *object, const char *const known[])
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+		bool found = false;
+
+		for (size_t i = 0; known[i] && !found; i++)
+			found = !strcmp(known[i], key);
+		if (!found) {
+			api_error(res, 400, "unknown_field", key,
+				"there is no field \"%.60s\" here", key);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Compares in a time that depends on the length of what came, not on how much of it is right. */
+static bool same_secret(const char *given, size_t given_len, const char *secret)
+{
+	size_t len = strlen(secret);
+	unsigned char diff = given_len != len;
+
+	for (size_t i = 0; i < given_len; i++)
+		diff |= (unsigned char)(given[i] ^ secret[len ? i % len : 0]);
+	return diff == 0;
+}
+
+static int base64_value(char c)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *p = c ? strchr(alphabet, c) : NULL;
+
+	return p ? (int)(p - alphabet) : -1;
+}
+
+/* RFC 4648.  Length of the decoded bytes, or -1. */
+static int base64_decode(const char *in, char *out, size_t size)
+{
+	size_t len = 0;
+	unsigned int bits = 0, have = 0;
+
+	for (; *in && *in != '='; in++) {
+		int v = base64_value(*in);
+
+		if (v < 0 || len + 1 >= size)
+			return -1;
+		bits = (bits << 6 | (unsigned int)v) & 0xffffff;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			out[len++] = (char)(bits >> have & 0xff);
+		}
+	}
+	out[len] = '\0';
+	return (int)len;
+}
+
+static const char *after_scheme(const char *authorization, const char *scheme)
+{
+	size_t n = strlen(scheme);
+
+	if (!authorization || strncasecmp(authorization, scheme, n) != 0 || authorization[n] != ' ')
+		return NULL;
+	return authorization + n + strspn(authorization + n, " ");
+}
+
+static bool is_agent(const struct api_request *req)
+{
+	const char *token = after_scheme(req->authorization, "Bearer");
+
+	return token && same_secret(token, strlen(token), req->api->secret);
+}
+
+static bool is_admin(const struct api_request *req)
+{
+	const char *encoded = after_scheme(req->authorization, "Basic");
+	char decoded[1024];
+	int len = encoded ? base64_decode(encoded, decoded, sizeof(decoded)) : -1;
+	bool ok = len > 0 && same_secret(decoded, (size_t)len, req->api->admin);
+
+	mem_wipe(decoded, sizeof(decoded));
+	return ok;
+}
+
+static bool may(struct api_request *req, enum access access, struct api_response *res)
+{
+	req->is_admin = is_admin(req);
+	switch (access) {
+	case ACCESS_OPEN: return true;
+	case ACCESS_READ:
+		if (!req->api->config->read_auth || req->is_admin || is_agent(req))
+			return true;
+		res->www_authenticate_basic = true;
+		break;
+	case ACCESS_AGENT:
+		if (is_agent(req))
+			return true;
+		res->www_authenticate_bearer = true;
+		break;
+	case ACCESS_ADMIN:
+		if (req->is_admin)
+			return true;
+		res->www_authenticate_basic = true;
+		break;
+	}
+	api_error(res, 401, "unauthorized", NULL, "%s",
+		access == ACCESS_AGENT
+			? "this call needs Authorization: Bearer with the dashboard's secret"
+			: "this call needs the admin's user and password (Basic)");
+	return false;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 32) >= 'a' && (c | 32) <= 'f')
+		return (c | 32) - 'a' + 10;
+	return -1;
+}
+
+/* One percent-decoded segment into out; false when it does not fit or hides a NUL. */
+static bool decode_segment(const char *in, size_t len, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int c = (unsigned char)in[i];
+
+		if (c == '%') {
+			if (i + 2 >= len || hex_value(in[i + 1]) < 0 || hex_value(in[i + 2]) < 0)
+				return false;
+			c = hex_value(in[i + 1]) << 4 | hex_value(in[i + 2]);
+			i += 2;
+		}
+		if (c == 0 || n + 1 >= size)
+			return false;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return n > 0;
+}
+
+static bool match(const char *pattern, const char *path, char params[][512])
+{
+	int n = 0;
+
+	while (*pattern) {
+		if (pattern[0] == '{') {
+			size_t len = strcspn(path, "/");
+
+			if (!decode_segment(path, len, params[n++], 512))
+				return false;
+			path += len;
+			pattern += 2;
+		} else if (*pattern++ != *path++) {
+			return false;
+		}
+	}
+	return !*path;
+}
+
+/* RFC 9110: everything but GET changes something, and a browser must not be made to do it. */
+static bool check_change(
+	struct api_request *req, const struct route *route, struct api_response *res)
+{
+	const char *type = req->content_type ? req->content_type : "";
+	const char *origin_host = req->origin ? strstr(req->origin, "://") : NULL;
+
+	if (!strcmp(req->method, "GET"))
+		return true;
+	if (req->origin &&
+		(!origin_host || !req->host_header ||
+			strcmp(origin_host + 3, req->host_header) != 0)) {
+		api_error(res, 403, "foreign_origin", NULL,
+			"changes from pages of other origins are refused");
+		return false;
+	}
+	if (strncasecmp(type, "application/json", 16) != 0 ||
+		(type[16] && !strchr("; \t", type[16]))) {
+		api_error(res, 415, "unsupported_media_type", NULL,
+			"send Content-Type: application/json");
+		return false;
+	}
+	(void)route;
+	return true;
+}
+
+static bool parse_body(struct api_request *req, const struct route *route, struct api_response *res)
+{
+	json_error_t jerr;
+
+	if (req->too_large) {
+		api_error(res, 413, "too_large", NULL, "the body is larger than %d bytes",
+			API_BODY_MAX);
+		return false;
+	}
+	if (!route->has_body)
+		return true;
+	req->json = json_loadb(
+		req->body_len ? req->body : "", req->body_len, JSON_REJECT_DUPLICATES, &jerr);
+	if (!req->json) {
+		api_error(res, 400, "malformed_json", NULL,
+			"the body is not JSON: %s at line %d, column %d", jerr.text, jerr.line,
+			jerr.column);
+		return false;
+	}
+	return true;
+}
+
+void api_handle(struct api_request *req, struct api_response *res)
+{
+	bool head = !strcmp(req->method, "HEAD");
+	const struct route *found = NULL;
+
+	if (head)
+		req->method = "GET";
+	for (size_t i = 0; i < ARRAY_SIZE(routes) && !found; i++) {
+		if (!match(routes[i].path, req->path, req->params))
+			continue;
+		if (!strcmp(routes[i].method, req->method)) {
+			found = &routes[i];
+		} else {
+			size_t n = strlen(res->allow);
+
+			snprintf(res->allow + n, sizeof(res->allow) - n, "%s%s", n ? ", " : "",
+				routes[i].method);
+		}
+	}
+	if (!found) {
+		if (res->allow[0])
+			api_error(res, 405, "method_not_allowed", NULL,
+				"%.20s is not possible here; allowed: %s", req->method, res->allow);
+		else
+			api_error(res, 404, "not_found", NULL, "there is nothing at %.200s",
+				req->path);
+		return;
+	}
+	res->allow[0] = '\0';
+	if (may(req, found->access, res) && check_change(req, found, res) &&
+		parse_body(req, found, res))
+		found->handler(req, res);
+	json_decref(req->json);
+	req->json = NULL;
+}
+
+static void page(struct api_request *req, struct api_response *res)
+{
+	res->status = 200;
+	res->body = x_strdup(req->api->page);
+	res->body_len = strlen(res->body);
+	res->type = "text/html; charset=utf-8";
+}
+
+static void healthz(struct api_request *req, struct api_response *res)
+{
+	(void)req;
+	api_reply(res, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static void readyz(struct api_request *req, struct api_response *res)
+{
+	struct err err;
+
+	if (store_begin(req->api->store, &err) < 0 || store_commit(req->api->store, &err) < 0)
+		api_store_error(res, &err);
+	else
+		api_reply(res, 200, json_pack("{s:s}", "status", "ok"));
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The admin's calls: targets and the desired count. */
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "dashboard/api.h"
+
+#define COUNT_MAX 100000
+
+static void _cleanup_target(struct target **t)
+{
+	target_free(*t);
+}
+
+#define _cleanup_target_ __attribute__((cleanup(_cleanup_target)))
+
+static void target_error(struct api_response *res, const struct target_error *e)
+{
+	bool unknown = !e->out_of_range && strstr(e->err.msg, "there is no field") != NULL;
+
+	api_error(res, e->out_of_range ? 422 : 400, unknown ? "unknown_field" : "invalid_field",
+		e->field, "%s", e->err.msg);
+}
+
+static void reply_target(
+	struct api_request *req, struct api_response *res, int status, const char *id)
+{
+	struct err err;
+	json_t *json = store_get_target(req->api->store, id, false, NULL, &err);
+
+	if (json)
+		api_reply(res, status, json);
+	else
+		api_store_error(res, &err);
+}
+
+static void no_such_target(struct api_response *res, const char *id)
+{
+	api_error(res, 404, "not_found", NULL, "there is no target \"%.100s\"", id);
+}
+
+void api_targets_create(struct api_request *req, struct api_response *res)
+{
+	_cleanup_target_ struct target *t = target_new();
+	struct target_error terr = {0};
+	struct err err;
+
+	if (target_apply_json(t, req->json, true, &terr) < 0 || target_validate(t, &terr) < 0) {
+		target_error(res, &terr);
+		return;
+	}
+	if (store_insert_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	log_info("targets", "created target=%s label=\"%.80s\"", t->id, t->label);
+	reply_target(req, res, 201, t->id);
+	snprintf(res->location, sizeof(res->location), "/api/admin/k6/targets/%s", t->id);
+}
+
+void api_targets_get(struct api_request *req, struct api_response *res)
+{
+	struct err err;
+	json_t *json = store_get_target(req->api->store, req->params[0], false, NULL, &err);
+
+	if (json)
+		api_reply(res, 200, json);
+	else if (err.msg[0])
+		api_store_error(res, &err);
+	else
+		no_such_target(res, req->params[0]);
+}
+
+void api_targets_patch(struct api_request *req, struct api_response *res)
+{
+	_cleanup_target_ struct target *t = NULL;
+	_cleanup_json_ json_t *old = NULL;
+	struct target_error terr = {0};
+	struct err err;
+
+	old = store_get_target(req->api->store, req->params[0], false, &t, &err);
+	if (!old) {
+		if (err.msg[0])
+			api_store_error(res, &err);
+		else
+			no_such_target(res, req->params[0]);
+		return;
+	}
+	if (target_apply_json(t, req->json, true, &terr) < 0 || target_validate(t, &terr) < 0) {
+		target_error(res, &terr);
+		return;
+	}
+	if (store_update_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	log_info("targets", "changed target=%s label=\"%.80s\"", t->id, t->label);
+	reply_target(req, res, 200, t->id);
+}
+
+void api_targets_delete(struct api_request *req, struct api_response *res)
+{
+	struct err err;
+	int done = store_delete_target(req->api->store, req->params[0], &err);
+
+	if (done < 0) {
+		api_store_error(res, &err);
+	} else if (!done) {
+		no_such_target(res, req->params[0]);
+	} else {
+		log_info("targets", "deleted target=%.100s", req->params[0]);
+		res->status = 204;
+	}
+}
+
+void api_targets_list(struct api_request *req, struct api_response *res)
+{
+	struct err err = {0};
+
+	api_reply(res, 200,
+		json_pack(
+			"{s:o}", "items", store_list_targets(req->api->store, false, false, &err)));
+}
+
+void api_config_get(struct api_request *req, struct api_response *res)
+{
+	struct store_desired d;
+	struct err err;
+
+	if (store_get_total(req->api->store, &d, &err) < 0)
+		api_store_error(res, &err);
+	else
+		api_reply(res, 200,
+			json_pack("{s:I, s:I}", "k6DesiredAgentCount", (json_int_t)d.agents,
+				"revision", (json_int_t)d.revision));
+}
+
+void api_config_put(struct api_request *req, struct api_response *res)
+{
+	static const char *const known[] = {"k6DesiredAgentCount", "revision", NULL};
+	struct store *s = req->api->store;
+	const json_t *count;
+	struct err err;
+	int64_t n;
+
+	if (!json_is_object(req->json)) {
+		api_error(res, 400, "invalid_body", NULL, "the body must be an object");
+		return;
+	}
+	if (!api_only_members(res, req->json, known))
+		return;
+	count = json_object_get(req->json, "k6DesiredAgentCount");
+	if (!json_is_integer(count)) {
+		api_error(res, 400, "invalid_field", "k6DesiredAgentCount",
+			"k6DesiredAgentCount must be an integer");
+		return;
+	}
+	n = json_integer_value(count);
+	if (n < 0 || n > COUNT_MAX) {
+		api_error(res, 422, "invalid_field", "k6DesiredAgentCount",
+			"k6DesiredAgentCount must be 0..%d, got %lld", COUNT_MAX, (long long)n);
+		return;
+	}
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_set_total(s, n, units_now_wall_ms(), req->api->config->reaper.offline_after_ms,
+		    &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_commit(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	log_info("config", "desired agents=%lld", (long long)n);
+	api_config_get(req, res);
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls of agents and hosts.  Unknown fields are ignored here: agents of other makes may
+ * say more than this dashboard knows. */
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "dashboard/api.h"
+#include "dashboard/run_json.h"
+
+#define NAME_MAX_BYTES 255
+
+static bool is_name(const char *s, bool may_be_empty)
+{
+	size_t n = s ? strlen(s) : 0;
+
+	return s && n <= NAME_MAX_BYTES && (n > 0 || may_be_empty);
+}
+
+static json_t *desired_json(const struct store_desired *d)
+{
+	return json_pack(
+		"{s:I, s:I}", "agents", (json_int_t)d->agents, "revision", (json_int_t)d->revision);
+}
+
+/* The agents of a call: its "agents" array, or the object itself.  New reference, or NULL after
+ * an error. */
+static json_t *agents_of(struct api_request *req, struct api_response *res, const char **host)
+{
+	json_t *list, *item;
+	size_t i;
+
+	if (!json_is_object(req->json)) {
+		api_error(res, 400, "invalid_body", NULL, "the body must be an object");
+		return NULL;
+	}
+	*host = json_get_text(req->json, "host", "");
+	if (!is_name(*host, true) ||
+		(json_object_get(req->json, "host") &&
+			!json_is_string(json_object_get(req->json, "host")))) {
+		api_error(res, 400, "invalid_field", "host",
+			"host must be a string of up to %d bytes", NAME_MAX_BYTES);
+		return NULL;
+	}
+	list = json_object_get(req->json, "agents");
+	if (list && !json_is_array(list)) {
+		api_error(res, 400, "invalid_field", "agents", "agents must be an array");
+		return NULL;
+	}
+	if (json_array_size(list) > API_BATCH_MAX) {
+		api_error(res, 413, "too_large", "agents", "a batch has at most %d agents",
+			API_BATCH_MAX);
+		return NULL;
+	}
+	list = list ? json_incref(list) : json_pack("[O]", req->json);
+	json_array_foreach (list, i, item) {
+		if (!json_is_object(item) || !is_name(json_get_text(item, "name", NULL), false)) {
+			api_error(res, 400, "invalid_field", "name",
+				"agent %zu has no name of 1 to %d bytes", i, NAME_MAX_BYTES);
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static bool take_host(
+	struct api_request *req, struct api_response *res, struct store_host *h, json_t *agents)
+{
+	const json_t *desired = json_object_get(req->json, "desired");
+
+	h->managed = json_is_true(json_object_get(req->json, "managed"));
+	h->max_agents = json_get_int(req->json, "maxAgents", (int64_t)json_array_size(agents));
+	h->version = json_get_text(req->json, "version", NULL);
+	h->k6_version = json_get_text(req->json, "k6Version", NULL);
+	h->sandbox = json_get_text(req->json, "sandbox", NULL);
+	h->has_desired = h->managed;
+	h->desired.agents = json_get_int(desired, "agents", (int64_t)json_array_size(agents));
+	h->desired.revision = json_get_int(desired, "revision", 0);
+	if (h->max_agents < 0 || h->max_agents > 100000 || h->desired.agents < 0 ||
+		h->desired.agents > 100000 || h->desired.revision < 0 ||
+		h->desired.revision > INT64_MAX / 2) {
+		api_error(res, 422, "invalid_field", "desired",
+			"maxAgents and desired.agents must be 0..100000, "
+			"desired.revision not negative");
+		return false;
+	}
+	return true;
+}
+
+static int register_all(struct api_request *req, const char *host, json_t *agents, int64_t now,
+	json_t *out, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (agents, i, item) {
+		struct store_agent a = {
+			.name = json_get_text(item, "name", ""),
+			.version = json_get_text(
+				item, "version", json_get_text(req->json, "version", NULL)),
+			.k6_version = json_get_text(
+				item, "k6Version", json_get_text(req->json, "k6Version", NULL)),
+			.slot = json_get_int(item, "slot", -1),
+		};
+		char id[64];
+
+		if (store_register_agent(req->api->store, host, &a, now, id, err) < 0)
+			return -1;
+		json_array_append_new(out, json_pack("{s:s, s:s}", "id", id, "name", a.name));
+	}
+	return 0;
+}
+
+void api_agents_register(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	_cleanup_json_ json_t *out = json_array(), *agents = NULL;
+	int64_t now = units_now_wall_ms();
+	struct store_host h = {0};
+	struct store_desired d;
+	struct err err;
+
+	agents = agents_of(req, res, &h.host);
+	if (!agents || !take_host(req, res, &h, agents))
+		return;
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_register_host(s, &h, now, req->api->config->reaper.offline_after_ms, &d, &err) <
+			0 ||
+		register_all(req, h.host, agents, now, out, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_commit(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	api_reply(res, 200, json_pack("{s:O, s:o}", "agents", out, "desired", desired_json(&d)));
+}
+
+static const char *const statuses[] = {
+	"starting", "idle", "running", "draining", "backoff", "stopping", "stopped", "offline"};
+
+static bool is_status(const char *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+		if (!strcmp(statuses[i], s))
+			return true;
+	}
+	return false;
+}
+
+/* -1 with err: the database; 0: done, unknown names are in `unknown`. */
+static int heartbeat_all(struct store *s, const char *host, json_t *agents, int64_t now,
+	json_t *unknown, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (agents, i, item) {
+		const json_t *progress = json_object_get(item, "progress");
+		struct store_agent a = {
+			.name = json_get_text(item, "name", ""),
+			.status = json_get_text(item, "status", "idle"),
+			.current_run_id = json_get_text(item, "currentRunId", NULL),
+			.restarts = json_get_int(item, "restarts", -1),
+			.rss_bytes = json_get_int(item, "rssBytes", -1),
+			.progress = json_is_object(progress) ? progress : NULL,
+		};
+		int known = store_heartbeat(s, host, &a, now, err);
+
+		if (known < 0)
+			return -1;
+		if (!known)
+			json_array_append_new(unknown, json_string(a.name));
+	}
+	return 0;
+}
+
+void api_agents_heartbeat(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	_cleanup_json_ json_t *unknown = json_array(), *agents = NULL;
+	int64_t now = units_now_wall_ms();
+	struct store_desired d;
+	const char *host;
+	struct err err;
+	json_t *item;
+	size_t i;
+
+	agents = agents_of(req, res, &host);
+	if (!agents)
+		return;
+	json_array_foreach (agents, i, item) {
+		if (!is_status(json_get_text(item, "status", "idle"))) {
+			api_error(res, 422, "invalid_field", "status",
+				"agent %zu: \"%.40s\" is no status of an agent", i,
+				json_get_text(item, "status", ""));
+			return;
+		}
+	}
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_touch_host(s, host, now, &d, &err) < 0 ||
+		heartbeat_all(s, host, agents, now, unknown, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_commit(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	api_reply(
+		res, 200, json_pack("{s:o, s:O}", "desired", desired_json(&d), "unknown", unknown));
+}
+
+/* FNV-1a over the answer: equal bytes, equal tag. */
+static void make_etag(const char *body, char *out, size_t size)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (; *body; body++)
+		h = (h ^ (unsigned char)*body) * UINT64_C(1099511628211);
+	snprintf(out, size, "\"%016llx\"", (unsigned long long)h);
+}
+
+static bool etag_matches(const char *header, const char *etag)
+{
+	return header && (!strcmp(header, "*") || strstr(header, etag) != NULL);
+}
+
+void api_agents_targets(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	const char *host = req->query(req, "host");
+	struct store_desired d = {0, 0};
+	struct err err = {0};
+	json_t *targets;
+
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_touch_host(s, host ? host : "", units_now_wall_ms(), &d, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+		return;
+	}
+	targets = store_list_targets(s, true, false, &err);
+	if (store_commit(s, &err) < 0) {
+		json_decref(targets);
+		api_store_error(res, &err);
+		return;
+	}
+	api_reply(res, 200,
+		json_pack("{s:o, s:o, s:[]}", "targets", targets, "desired", desired_json(&d),
+			"commands"));
+	make_etag(res->body, res->etag, sizeof(res->etag));
+	if (etag_matches(req->if_none_match, res->etag)) {
+		free(res->body);
+		res->body = NULL;
+		res->body_len = 0;
+		res->status = 304;
+	}
+}
+
+void api_agents_runs(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	json_t *list = json_object_get(req->json, "runs"), *item;
+	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL;
+	long long accepted = 0, ignored = 0;
+	struct err err;
+	size_t i;
+
+	if (!json_is_object(req->json) || (list && !json_is_array(list))) {
+		api_error(res, 400, "invalid_body", "runs",
+			"the body must be a run or {\"runs\": [run …]}");
+		return;
+	}
+	if (json_array_size(list) > API_BATCH_MAX) {
+		api_error(res, 413, "too_large", "runs", "a batch has at most %d runs",
+			API_BATCH_MAX);
+		return;
+	}
+	runs = list ? json_incref(list) : json_pack("[O]", req->json);
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	json_array_foreach (runs, i, item) {
+		_cleanup_json_ json_t *run = run_json_check(item, &err);
+		enum store_upsert what;
+
+		if (!run) {
+			json_t *id = json_object_get(item, "id");
+
+			json_array_append_new(rejected,
+				json_pack("{s:o, s:o}", "id",
+					json_is_string(id) ? json_incref(id) : json_null(), "error",
+					json_text(err.msg)));
+			continue;
+		}
+		if (store_upsert_run(s, run, &what, &err) < 0) {
+			store_rollback(s);
+			api_store_error(res, &err);
+			return;
+		}
+		if (what == STORE_ACCEPTED)
+			accepted++;
+		else
+			ignored++;
+	}
+	if (store_commit(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	api_reply(res, 200,
+		json_pack("{s:I, s:I, s:O}", "accepted", (json_int_t)accepted, "ignored",
+			(json_int_t)ignored, "rejected", rejected));
+}
+
+void api_agents_scale(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	const json_t *count = json_object_get(req->json, "agents");
+	struct store_desired d = {0, 0};
+	struct err err;
+	int known;
+
+	if (!json_is_integer(count)) {
+		api_error(res, 400, "invalid_field", "agents", "agents must be an integer");
+		return;
+	}
+	if (json_integer_value(count) < 0 || json_integer_value(count) > 100000) {
+		api_error(res, 422, "invalid_field", "agents", "agents must be 0..100000, got %lld",
+			(long long)json_integer_value(count));
+		return;
+	}
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	known = store_scale_host(s, req->params[0], json_integer_value(count), &d, &err);
+	if (known < 0 || store_commit(s, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+	} else if (!known) {
+		api_error(res, 404, "not_found", NULL, "no host \"%.100s\" has registered",
+			req->params[0]);
+	} else {
+		api_reply(res, 200, json_pack("{s:o}", "desired", desired_json(&d)));
+	}
+}

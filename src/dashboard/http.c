@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* MHD_USE_EPOLL with its descriptor on libev, MHD_get_timeout() before each wait. */
+#include "dashboard/http.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+
+#define CONNECTIONS_MAX 2000
+#define CONNECTION_MEMORY (32 * 1024)
+/* A client that says nothing for so long, in the middle of a request or between two, is cut. */
+#define IDLE_S 20
+
+struct http {
+	struct ev_loop *loop;
+	struct MHD_Daemon *daemon;
+	struct api *api;
+	ev_io io;
+	ev_prepare prepare;
+	ev_timer timer;
+};
+
+/* What is kept of one request between the library's calls. */
+struct upload {
+	char *body;
+	size_t len, cap;
+	bool too_large;
+};
+
+int http_listen(const char *address, struct err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+			*list;
+	_cleanup_free_ char *host = x_strdup(address);
+	char *port = strrchr(host, ':');
+	_cleanup_fd_ int fd = -1;
+	int one = 1, rc;
+
+	*port++ = '\0';
+	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+		memmove(host, host + 1, strlen(host));
+		host[strlen(host) - 1] = '\0';
+	}
+	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc)
+		return err_set(err, "cannot listen on %s: %s", address, gai_strerror(rc));
+	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, 1024) < 0) {
+		int saved = errno;
+
+		freeaddrinfo(list);
+		if (saved == EADDRINUSE)
+			return err_set(err,
+				"cannot listen on %s: the port is taken; stop what uses it or choose another with "
+				"-l or K6FLEET_DASHBOARD_LISTEN",
+				address);
+		return err_sys(err, saved, "cannot listen on %s", address);
+	}
+	freeaddrinfo(list);
+	return steal_fd(&fd);
+}
+
+static const char *query(const struct api_request *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void add_headers(struct MHD_Response *r, const struct api_response *res)
+{
+	char text[32];
+
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r, "X-Frame-Options", "DENY");
+	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(r, "Cache-Control", "no-store");
+	MHD_add_response_header(r, "Content-Security-Policy",
+		"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+		" connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+	if (res->body)
+		MHD_add_response_header(r, "Content-Type", res->type);
+	if (res->allow[0])
+		MHD_add_response_header(r, "Allow", res->allow);
+	if (res->etag[0])
+		MHD_add_response_header(r, "ETag", res->etag);
+	if (res->location[0])
+		MHD_add_response_header(r, "Location", res->location);
+	if (res->www_authenticate_basic)
+		MHD_add_response_header(
+			r, "WWW-Authenticate", "Basic realm=\"k6fleet\", charset=\"UTF-8\"");
+	if (res->www_authenticate_bearer)
+		MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"k6fleet\"");
+	if (res->retry_after_s) {
+		snprintf(text, sizeof(text), "%d", res->retry_after_s);
+		MHD_add_response_header(r, "Retry-After", text);
+	}
+}
+
+static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const char *path,
+	const char *method, struct upload *up)
+{
+#define HEADER(name) MHD_lookup_connection_value(c, MHD_HEADER_KIND, name)
+	struct api_request req = {
+		.api = h->api,
+		.method = method,
+		.path = path,
+		.authorization = HEADER("Authorization"),
+		.content_type = HEADER("Content-Type"),
+		.if_none_match = HEADER("If-None-Match"),
+		.origin = HEADER("Origin"),
+		.host_header = HEADER("Host"),
+		.body = up->body,
+		.body_len = up->len,
+		.too_large = up->too_large,
+		.query = query,
+		.connection = c,
+	};
+#undef HEADER
+	struct api_response res = {.status = 500, .type = "application/json"};
+	struct MHD_Response *r;
+	enum MHD_Result rc;
+
+	api_handle(&req, &res);
+	r = MHD_create_response_from_buffer(res.body_len, res.body, MHD_RESPMEM_MUST_FREE);
+	if (!r) {
+		free(res.body);
+		return MHD_NO;
+	}
+	add_headers(r, &res);
+	rc = MHD_queue_response(c, (unsigned int)res.status, r);
+	MHD_destroy_response(r);
+	return rc;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
+	const char *method, const char *version, const char *data, size_t *size, void **state)
+{
+	struct upload *up = *state;
+
+	(void)version;
+	if (!up) {
+		*state = x_calloc(1, sizeof(*up));
+		return MHD_YES;
+	}
+	if (!*size)
+		return answer(arg, c, path, method, up);
+	/* More than allowed is read and thrown away, so that the client gets its 413. */
+	if (up->len + *size > API_BODY_MAX) {
+		up->too_large = true;
+		free(up->body);
+		up->body = NULL;
+		up->len = up->cap = 0;
+	}
+	if (!up->too_large) {
+		if (up->len + *size + 1 > up->cap) {
+			up->cap = (up->len + *size + 1) * 2;
+			up->body = x_realloc(up->body, up->cap, 1);
+		}
+		memcpy(up->body + up->len, data, *size);
+		up->len += *size;
+	}
+	*size = 0;
+	return MHD_YES;
+}
+
+static void on_completed(
+	void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
+{
+	struct upload *up = *state;
+
+	(void)arg;
+	(void)c;
+	(void)code;
+	if (up)
+		free(up->body);
+	free(up);
+	*state = NULL;
+}
+
+/* Called for the path and for each name and value of the query.  The path stays as it came: the
+ * router decodes its segments, so that %2F stays inside one. */
+static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
+{
+	(void)arg;
+	(void)c;
+	return s[0] == '/' ? strlen(s) : MHD_http_unescape(s);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct http *h = io->data;
+
+	(void)loop;
+	(void)revents;
+	MHD_run(h->daemon);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct http *h = timer->data;
+
+	(void)loop;
+	(void)revents;
+	MHD_run(h->daemon);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct http *h = w->data;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	(void)revents;
+	ev_timer_stop(loop, &h->timer);
+	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES) {
+		ev_timer_set(&h->timer, (double)ms / 1000, 0.);
+		ev_timer_start(loop, &h->timer);
+	}
+}
+
+__attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *fmt, va_list ap)
+{
+	static struct log_limit limit;
+	char text[512];
+
+	(void)arg;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	if (log_limit_allows(&limit, 5))
+		log_debug("http", "%s", text);
+}
+
+struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, struct err *err)
+{
+	struct http *h = x_calloc(1, sizeof(*h));
+	const union MHD_DaemonInfo *info;
+
+	h->loop = loop;
+	h->api = api;
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+		h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+	info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info) {
+		err_set(err, "cannot start the HTTP server");
+		free(h);
+		return NULL;
+	}
+	ev_io_init(&h->io, on_io, info->epoll_fd, EV_READ);
+	h->io.data = h;
+	ev_io_start(loop, &h->io);
+	ev_init(&h->timer, on_timer);
+	h->timer.data = h;
+	ev_prepare_init(&h->prepare, on_prepare);
+	h->prepare.data = h;
+	ev_prepare_start(loop, &h->prepare);
+	return h;
+}
+
+void http_stop(struct http *h)
+{
+	if (!h)
+		return;
+	ev_io_stop(h->loop, &h->io);
+	ev_timer_stop(h->loop, &h->timer);
+	ev_prepare_stop(h->loop, &h->prepare);
+	MHD_stop_daemon(h->daemon);
+	free(h);
+}

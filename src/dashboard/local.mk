@@ -1,0 +1,16 @@
+noinst_LIBRARIES += src/dashboard/libdashboard.a
+src_dashboard_libdashboard_a_SOURCES = src/dashboard/settings.c src/dashboard/settings.h \
+	src/dashboard/store.c src/dashboard/store.h src/dashboard/http.c src/dashboard/http.h \
+	src/dashboard/api.c src/dashboard/api.h src/dashboard/api_agents.c src/dashboard/api_admin.c \
+	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h
+src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(MHD_CFLAGS) \
+	-Wno-strict-aliasing
+
+sbin_PROGRAMS += k6fleet-dashboard
+k6fleet_dashboard_SOURCES = src/dashboard/main.c
+k6fleet_dashboard_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
+k6fleet_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
+	$(JANSSON_LIBS) $(SQLITE_LIBS) $(MHD_LIBS) $(CAP_LIBS) $(EV_LIBS) -lm
+
+wwwdir = $(pkgdatadir)/www
+dist_www_DATA = src/dashboard/www/index.html

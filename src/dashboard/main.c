@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * k6fleet-dashboard: the HTTP API and the pages.  One thread, one loop, one database.  Started
+ * as root it opens its port and its directory, becomes its own user, and only then reads the
+ * first byte from the network.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/creds.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/title.h"
+#include "common/units.h"
+#include "dashboard/api.h"
+#include "dashboard/settings.h"
+#include "dashboard/http.h"
+#include "dashboard/store.h"
+
+#define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
+#define SECRET_MAX 512
+#define SECRET_BYTES 32
+#define PAGE_MAX_BYTES (1024 * 1024)
+
+enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2 };
+
+static const char usage[] =
+	"usage: k6fleet-dashboard [-c FILE] [-t] [-l ADDR:PORT] [-d DB] [-v]\n"
+	"                         [--make-secrets DIR] [--backup FILE] [--version] [--help]\n"
+	"\n"
+	"The dashboard of k6fleet: HTTP API, web page, SQLite. Stays in the foreground.\n"
+	"\n"
+	"  -c, --config FILE       configuration (default " DEFAULT_CONFIG ")\n"
+	"  -t, --test              check the configuration, print the effective one, exit\n"
+	"  -l, --listen ADDR:PORT  where to listen\n"
+	"  -d, --database DB       database file\n"
+	"  -v, --verbose           log at level debug\n"
+	"      --make-secrets DIR  make DIR/dashboard-secret and DIR/admin-auth (0600) and exit\n"
+	"      --backup FILE       copy the database, also of a running dashboard, and exit\n"
+	"      --version           print the version and exit\n"
+	"  -h, --help              print this and exit\n"
+	"\n"
+	"Exit: 0 asked to stop, 1 failed at start, 2 usage.\n";
+
+struct options {
+	const char *config, *listen, *database, *secrets_dir, *backup;
+	bool test, verbose;
+};
+
+struct app {
+	struct settings config;
+	struct api api;
+	struct http *http;
+	ev_timer reaper;
+	ev_signal term, intr;
+};
+
+static struct app app;
+
+static struct options parse_options(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"listen", required_argument, NULL, 'l'},
+		{"database", required_argument, NULL, 'd'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"make-secrets", required_argument, NULL, 'S'},
+		{"backup", required_argument, NULL, 'B'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:tl:d:vh", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'c': o.config = optarg; break;
+		case 't': o.test = true; break;
+		case 'l': o.listen = optarg; break;
+		case 'd': o.database = optarg; break;
+		case 'v': o.verbose = true; break;
+		case 'S': o.secrets_dir = optarg; break;
+		case 'B': o.backup = optarg; break;
+		case 'V': printf("k6fleet-dashboard %s\n", PACKAGE_VERSION); exit(EXIT_OK);
+		case 'h': fputs(usage, stdout); exit(EXIT_OK);
+		default: fputs("Try 'k6fleet-dashboard --help'.\n", stderr); exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"k6fleet-dashboard: unexpected argument \"%s\"\nTry 'k6fleet-dashboard --help'.\n",
+			argv[optind]);
+		exit(EXIT_USAGE);
+	}
+	return o;
+}
+
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+	return cwd ? x_asprintf("%s/%s", cwd, path) : x_strdup(path);
+}
+
+static void load_config(const struct options *o, struct settings *c)
+{
+	const char *name = o->config ? o->config : DEFAULT_CONFIG;
+	_cleanup_file_ FILE *f = fopen(name, "re");
+	struct err err;
+
+	if (!f && (o->config || errno != ENOENT))
+		fatal(EXIT_START, "cannot read the configuration %s: %s", name, strerror(errno));
+	if (settings_load(c, f, name, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	if (o->listen && settings_set(c, "listen", o->listen, &err) < 0)
+		fatal(EXIT_USAGE, "-l: %s", err.msg);
+	if (o->database) {
+		_cleanup_free_ char *path = absolute(o->database);
+
+		if (settings_set(c, "database", path, &err) < 0)
+			fatal(EXIT_USAGE, "-d: %s", err.msg);
+	}
+	if (o->verbose)
+		c->log_level = LOG_LEVEL_DEBUG;
+}
+
+/* 256 bits from the kernel as hexadecimal digits: nothing that a shell or URL would mangle. */
+static void make_token(char *out)
+{
+	unsigned char raw[SECRET_BYTES];
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		fatal(EXIT_START, "cannot get random bytes: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(raw); i++)
+		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+	mem_wipe(raw, sizeof(raw));
+}
+
+static void write_secret(const char *dir, const char *name, const char *prefix)
+{
+	_cleanup_free_ char *path = x_asprintf("%s/%s", dir, name);
+	_cleanup_fd_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char token[2 * SECRET_BYTES + 1];
+
+	if (fd < 0 && errno == EEXIST) {
+		printf("%s is there already and was left as it is\n", path);
+		return;
+	}
+	make_token(token);
+	if (fd < 0 || dprintf(fd, "%s%s\n", prefix, token) < 0 || fsync(fd) < 0)
+		fatal(EXIT_START, "cannot write %s: %s", path, strerror(errno));
+	mem_wipe(token, sizeof(token));
+	printf("made %s\n", path);
+}
+
+static void make_secrets(const char *dir)
+{
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		fatal(EXIT_START, "cannot make the directory %s: %s", dir, strerror(errno));
+	write_secret(dir, "dashboard-secret", "");
+	write_secret(dir, "admin-auth", "admin:");
+}
+
+/* A secret from the environment or a file; the environment's copy is overwritten. */
+static char *take_secret(
+	const char *env_name, const char *file, const char *option, const char *file_name)
+{
+	const char *env = getenv(env_name);
+	char *secret;
+	struct err err;
+
+	if (env && *env) {
+		secret = x_strdup(env);
+		title_forget_env(env_name);
+		if (strlen(secret) > SECRET_MAX)
+			fatal(EXIT_START, "%s is longer than %d bytes", env_name, SECRET_MAX);
+		return secret;
+	}
+	if (!file[0])
+		fatal(EXIT_START,
+			"there is no %s: run `k6fleet-dashboard --make-secrets DIR` and set %s = DIR/%s, or set %s",
+			option, option, file_name, env_name);
+	if (creds_read_secret(file, SECRET_MAX, &secret, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	return secret;
+}
+
+static char *read_page(const char *dir)
+{
+	_cleanup_free_ char *path = x_asprintf("%s/index.html", dir);
+	char *text = x_calloc(PAGE_MAX_BYTES + 1, 1);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, PAGE_MAX_BYTES) : -1;
+
+	if (n <= 0)
+		fatal(EXIT_START, "cannot read the page %s: %s; set www_dir or K6FLEET_WWW_DIR",
+			path, n == 0 ? "it is empty" : strerror(errno));
+	close(fd);
+	return text;
+}
+
+/* Opens the database's directory, making it where it is missing.  Answers a path that still
+ * works after the change of user, although the directory may lie below one that only root may
+ * pass: the descriptor is held for the life of the process. */
+static char *open_database_dir(const struct settings *c, const struct creds *owner)
+{
+	_cleanup_free_ char *dir_copy = x_strdup(c->database), *base_copy = x_strdup(c->database);
+	const char *dir = dirname(dir_copy), *base = basename(base_copy);
+	int fd;
+
+	for (char *p = dir_copy + 1;; p++) {
+		char ch = *p;
+
+		if (ch && ch != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(dir_copy, ch ? 0755 : 0750) == 0) {
+			if (!ch && owner && chown(dir_copy, owner->uid, owner->gid) < 0)
+				fatal(EXIT_START, "cannot give %s to its user: %s", dir_copy,
+					strerror(errno));
+		} else if (errno != EEXIST) {
+			fatal(EXIT_START, "cannot make the directory %s: %s", dir_copy,
+				strerror(errno));
+		}
+		*p = ch;
+		if (!ch)
+			break;
+	}
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fatal(EXIT_START, "cannot open the database's directory %s: %s", dir,
+			strerror(errno));
+	return owner ? x_asprintf("/proc/self/fd/%d/%s", fd, base) : x_strdup(c->database);
+}
+
+static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	const struct settings *c = &app.config;
+	struct store_reaped r;
+	struct err err;
+	int64_t now = units_now_wall_ms();
+
+	(void)loop;
+	(void)w;
+	(void)revents;
+	if (store_reap(app.api.store, now, c->reaper.run_timeout_ms, c->reaper.offline_after_ms,
+		    c->reaper.delete_after_ms, c->reaper.keep_runs, &r, &err) < 0)
+		log_error("reaper", "cannot work: %s", err.msg);
+	else if (r.runs_timed_out || r.agents_offline || r.agents_deleted)
+		log_info("reaper", "runs_timed_out=%lld agents_offline=%lld agents_deleted=%lld",
+			(long long)r.runs_timed_out, (long long)r.agents_offline,
+			(long long)r.agents_deleted);
+	if (store_expire(app.api.store, now - c->retention_ms, &err) < 0)
+		log_error("reaper", "cannot delete old runs: %s", err.msg);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)revents;
+	log_info("dashboard", "stopping signal=%d", w->signum);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void backup(const struct settings *c, const char *to)
+{
+	struct store *s;
+	struct err err;
+
+	if (access(c->database, F_OK) < 0)
+		fatal(EXIT_START, "there is no database at %s", c->database);
+	s = store_open(c->database, &err);
+	if (!s || store_backup(s, to, &err) < 0)
+		fatal(EXIT_START, "cannot back up to %s: %s", to, err.msg);
+	store_close(s);
+	printf("%s holds a complete copy of %s\n", to, c->database);
+}
+
+/* Everything that may need root, then the user, then the rest. */
+static void set_up(struct ev_loop *loop)
+{
+	struct settings *c = &app.config;
+	bool as_root = geteuid() == 0;
+	_cleanup_free_ char *db_path = NULL;
+	struct rlimit lim;
+	struct creds user;
+	struct err err;
+	int listen_fd;
+
+	app.api.config = c;
+	app.api.secret =
+		take_secret("DASHBOARD_SECRET", c->secret_file, "secret_file", "dashboard-secret");
+	app.api.admin = take_secret("ADMIN_BASIC_AUTH", c->admin_file, "admin_file", "admin-auth");
+	if (!strchr(app.api.admin, ':'))
+		fatal(EXIT_START, "the admin's credentials must be written user:password");
+	app.api.page = read_page(c->www_dir);
+	if (as_root && creds_find(c->user, &user, &err) < 0)
+		fatal(EXIT_START, "user: %s", err.msg);
+	listen_fd = http_listen(c->listen, &err);
+	if (listen_fd < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	db_path = open_database_dir(c, as_root ? &user : NULL);
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	/* From here on a hole in what follows is worth one database, not the host. */
+	if (as_root && creds_become(&user, NULL, 0, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	if (creds_drop_all_caps(&err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	app.api.store = store_open(db_path, &err);
+	if (!app.api.store)
+		fatal(EXIT_START, "%s (%s must be writable for user \"%s\" and have space left)",
+			err.msg, c->database, as_root ? c->user : "you");
+	app.http = http_start(loop, listen_fd, &app.api, &err);
+	if (!app.http)
+		fatal(EXIT_START, "%s", err.msg);
+}
+
+int main(int argc, char **argv)
+{
+	struct ev_loop *loop;
+	struct options o;
+
+	title_init(argc, argv);
+	log_init("k6fleet-dashboard", LOG_LEVEL_INFO, false);
+	o = parse_options(argc, argv);
+	umask(0077);
+	if (o.secrets_dir) {
+		make_secrets(o.secrets_dir);
+		return EXIT_OK;
+	}
+	load_config(&o, &app.config);
+	log_init("k6fleet-dashboard", (enum log_level)app.config.log_level,
+		app.config.log_format == 1);
+	if (o.test) {
+		settings_print(&app.config, stdout);
+		return fflush(stdout) == 0 ? EXIT_OK : EXIT_START;
+	}
+	if (o.backup) {
+		backup(&app.config, o.backup);
+		return EXIT_OK;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	loop = ev_default_loop(EVFLAG_AUTO);
+	if (!loop)
+		fatal(EXIT_START, "cannot make an event loop");
+	set_up(loop);
+	title_set("k6fleet-dashb", "k6fleet-dashboard: %s", app.config.listen);
+	ev_timer_init(&app.reaper, on_reaper, (double)app.config.reaper.interval_ms / 1000,
+		(double)app.config.reaper.interval_ms / 1000);
+	ev_timer_start(loop, &app.reaper);
+	ev_signal_init(&app.term, on_signal, SIGTERM);
+	ev_signal_start(loop, &app.term);
+	ev_signal_init(&app.intr, on_signal, SIGINT);
+	ev_signal_start(loop, &app.intr);
+	log_info("dashboard", "started version=%s listen=http://%s", PACKAGE_VERSION,
+		app.config.listen);
+	ev_run(loop, 0);
+	http_stop(app.http);
+	store_close(app.api.store);
+	mem_wipe(app.api.secret, strlen(app.api.secret));
+	mem_wipe(app.api.admin, strlen(app.api.admin));
+	free(app.api.secret);
+	free(app.api.admin);
+	free(app.api.page);
+	settings_free(&app.config);
+	return EXIT_OK;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Nothing of an agent's object is stored that was not looked at; what it left out is null. */
+#include "dashboard/run_json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/result.h"
+#include "common/units.h"
+
+#define ID_MAX 64
+#define TEXT_MAX_BYTES 4096
+#define LOG_MAX_BYTES (64 * 1024)
+
+static void set(json_t *o, const char *key, json_t *v)
+{
+	json_object_set_new(o, key, v);
+}
+
+/* Copies a string or null; cut to max. */
+static int take_text(const json_t *in, json_t *out, const char *key, size_t max, struct err *err)
+{
+	const json_t *v = json_object_get(in, key);
+
+	if (!v || json_is_null(v)) {
+		set(out, key, json_null());
+		return 0;
+	}
+	if (!json_is_string(v))
+		return err_set(err, "%s must be a string", key);
+	if (json_string_length(v) > max)
+		set(out, key, json_text_n(json_string_value(v), max));
+	else
+		set(out, key, json_incref((json_t *)(uintptr_t)v));
+	return 0;
+}
+
+static int take_time(const json_t *in, json_t *out, const char *key, int64_t *ms, struct err *err)
+{
+	const json_t *v = json_object_get(in, key);
+
+	*ms = 0;
+	if (!v || json_is_null(v)) {
+		set(out, key, json_null());
+		return 0;
+	}
+	if (!json_is_string(v) || units_parse_time(json_string_value(v), ms, err) < 0)
+		return err_set(err, "%s must be an RFC 3339 time", key);
+	set(out, key, json_time(*ms));
+	return 0;
+}
+
+static int take_int(const json_t *in, json_t *out, const char *key, int64_t min, struct err *err)
+{
+	const json_t *v = json_object_get(in, key);
+
+	if (!v || json_is_null(v)) {
+		set(out, key, json_null());
+		return 0;
+	}
+	if (!json_is_integer(v) || json_integer_value(v) < min)
+		return err_set(err, "%s must be an integer of at least %lld", key, (long long)min);
+	set(out, key, json_integer(json_integer_value(v)));
+	return 0;
+}
+
+static int take_metrics(const json_t *in, json_t *out, struct err *err)
+{
+	const json_t *from = json_object_get(in, "metrics");
+	json_t *to;
+
+	if (!from || json_is_null(from)) {
+		set(out, "metrics", json_null());
+		return 0;
+	}
+	if (!json_is_object(from))
+		return err_set(err, "metrics must be an object");
+	to = json_object();
+	set(out, "metrics", to);
+	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
+		const json_t *v = json_object_get(from, result_metric_names[i]);
+
+		if (!v || json_is_null(v)) {
+			set(to, result_metric_names[i], json_null());
+			continue;
+		}
+		if (!json_is_number(v) || !isfinite(json_number_value(v)) ||
+			json_number_value(v) < 0 ||
+			(i == RESULT_ERROR_RATE && json_number_value(v) > 1))
+			return err_set(err, "metrics.%s must be a number that is not negative%s",
+				result_metric_names[i],
+				i == RESULT_ERROR_RATE ? " and at most 1" : "");
+		set(to, result_metric_names[i], json_incref((json_t *)(uintptr_t)v));
+	}
+	return 0;
+}
+
+static int take_quantiles(const json_t *in, json_t *out, struct err *err)
+{
+	json_t *list = json_object_get(in, "latencyQuantiles"), *v;
+	double last = 0;
+	size_t i;
+
+	if (!list || json_is_null(list)) {
+		set(out, "latencyQuantiles", json_null());
+		return 0;
+	}
+	if (!json_is_array(list) || json_array_size(list) != RESULT_QUANTILES)
+		return err_set(
+			err, "latencyQuantiles must be %d numbers or null", RESULT_QUANTILES);
+	json_array_foreach (list, i, v) {
+		if (!json_is_number(v) || !isfinite(json_number_value(v)) ||
+			json_number_value(v) < last)
+			return err_set(err, "latencyQuantiles must be numbers that do not fall");
+		last = json_number_value(v);
+	}
+	set(out, "latencyQuantiles", json_incref(list));
+	return 0;
+}
+
+static int take_thresholds(const json_t *in, json_t *out, struct err *err)
+{
+	json_t *list = json_object_get(in, "thresholds"), *v, *copy = json_array();
+	size_t i;
+
+	set(out, "thresholds", copy);
+	if (!list || json_is_null(list))
+		return 0;
+	if (!json_is_array(list) || json_array_size(list) > 1000)
+		return err_set(err, "thresholds must be an array of up to 1000");
+	json_array_foreach (list, i, v) {
+		const char *metric = json_get_text(v, "metric", NULL);
+		const char *expression = json_get_text(v, "expression", NULL);
+		const json_t *ok = json_object_get(v, "ok");
+
+		if (!metric || !expression || !json_is_boolean(ok))
+			return err_set(
+				err, "thresholds[%zu] must have metric, expression and ok", i);
+		json_array_append_new(copy,
+			json_pack("{s:s, s:s, s:b}", "metric", metric, "expression", expression,
+				"ok", json_is_true(ok)));
+	}
+	return 0;
+}
+
+static int take_resources(const json_t *in, json_t *out, struct err *err)
+{
+	const json_t *from = json_object_get(in, "resources");
+	json_t *to;
+
+	if (!from || json_is_null(from)) {
+		set(out, "resources", json_null());
+		return 0;
+	}
+	to = json_object();
+	set(out, "resources", to);
+	if (!json_is_object(from) || take_int(from, to, "cpuMs", 0, err) < 0 ||
+		take_int(from, to, "maxRssBytes", 0, err) < 0 ||
+		take_int(from, to, "tmpBytes", 0, err) < 0)
+		return err_set(err, "resources must be an object of counts");
+	return 0;
+}
+
+static int take_status(const json_t *in, json_t *out, struct err *err)
+{
+	const char *status = json_get_text(in, "status", "");
+	const json_t *reason = json_object_get(in, "reason");
+	int index = result_find(result_status_names, RESULT_STATUS_COUNT, status);
+	bool has_reason = reason && !json_is_null(reason);
+
+	if (index < 0)
+		return err_set(err, "status must be running, success, failed or error");
+	set(out, "status", json_string(status));
+	set(out, "reason", json_null());
+	if (!has_reason)
+		return 0;
+	if (!json_is_string(reason) || !*json_string_value(reason) ||
+		result_find(result_reason_names, RESULT_REASON_COUNT, json_string_value(reason)) <
+			0)
+		return err_set(err, "reason is none of the known reasons");
+	if (index == RESULT_RUNNING || index == RESULT_SUCCESS)
+		return err_set(err, "a %s run has no reason", status);
+	set(out, "reason", json_string(json_string_value(reason)));
+	return 0;
+}
+
+static int check(const json_t *in, json_t *out, struct err *err)
+{
+	const char *id = json_get_text(in, "id", "");
+	int64_t scheduled, started, finished;
+
+	if (!*id || strlen(id) > ID_MAX ||
+		strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") !=
+			strlen(id))
+		return err_set(err, "id must be 1 to %d letters, digits, '-', '_' or '.'", ID_MAX);
+	set(out, "id", json_string(id));
+	if (take_text(in, out, "agent", 255, err) < 0 || take_text(in, out, "host", 255, err) < 0 ||
+		take_text(in, out, "targetId", 255, err) < 0 ||
+		take_text(in, out, "targetLabel", 256, err) < 0 || take_status(in, out, err) < 0 ||
+		take_int(in, out, "plannedMs", 0, err) < 0 ||
+		take_time(in, out, "scheduledAt", &scheduled, err) < 0 ||
+		take_time(in, out, "startedAt", &started, err) < 0 ||
+		take_time(in, out, "finishedAt", &finished, err) < 0 ||
+		take_int(in, out, "lagMs", 0, err) < 0 ||
+		take_text(in, out, "errorMessage", TEXT_MAX_BYTES, err) < 0 ||
+		take_metrics(in, out, err) < 0 || take_quantiles(in, out, err) < 0 ||
+		take_thresholds(in, out, err) < 0 || take_resources(in, out, err) < 0 ||
+		take_int(in, out, "exitCode", -1, err) < 0 ||
+		take_text(in, out, "log", LOG_MAX_BYTES, err) < 0)
+		return -1;
+	if (!started)
+		started = scheduled ? scheduled : finished ? finished : units_now_wall_ms();
+	set(out, "startedAtMs", json_integer(started));
+	if (json_is_null(json_object_get(out, "host")))
+		set(out, "host", json_string(""));
+	return 0;
+}
+
+json_t *run_json_check(const json_t *in, struct err *err)
+{
+	json_t *out;
+
+	if (!json_is_object(in)) {
+		err_set(err, "a run must be an object");
+		return NULL;
+	}
+	out = json_object();
+	if (check(in, out, err) < 0) {
+		json_decref(out);
+		return NULL;
+	}
+	return out;
+}

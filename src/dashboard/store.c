@@ -1,0 +1,870 @@
+/* SPDX-License-Identifier: MIT */
+/* All SQL of the dashboard.  Values enter by bound parameters only; the one text that is put
+ * together, the order of the runs list, comes from a table of this file. */
+#include "dashboard/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/db.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/result.h"
+#include "common/units.h"
+#include "common/uuid.h"
+
+/* clang-format off */
+static const char *const migrations[] = {
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO meta VALUES ('revision', 0);"
+	"CREATE TABLE hosts (host TEXT PRIMARY KEY, managed INTEGER NOT NULL, max_agents INTEGER NOT NULL,"
+	" desired INTEGER NOT NULL, revision INTEGER NOT NULL, version TEXT, k6_version TEXT, sandbox TEXT,"
+	" last_seen_at INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE k6_agents (id TEXT PRIMARY KEY, host TEXT NOT NULL, name TEXT NOT NULL, slot INTEGER,"
+	" status TEXT NOT NULL, current_run_id TEXT, last_seen_at INTEGER NOT NULL,"
+	" registered_at INTEGER NOT NULL, version TEXT, k6_version TEXT, restarts INTEGER, rss_bytes INTEGER,"
+	" progress TEXT, UNIQUE (host, name)) WITHOUT ROWID;"
+	"CREATE TABLE k6_targets (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL,"
+	" json TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);"
+	"CREATE TABLE k6_runs (id TEXT PRIMARY KEY, agent TEXT, host TEXT NOT NULL, target_id TEXT,"
+	" status TEXT NOT NULL, reason TEXT, started_at INTEGER NOT NULL, planned_ms INTEGER NOT NULL,"
+	" p95_ms REAL, error_rate REAL, lag_ms INTEGER, error_message TEXT, json TEXT NOT NULL,"
+	" quantiles TEXT, log TEXT) WITHOUT ROWID;"
+	"CREATE INDEX k6_runs_started ON k6_runs (started_at);"
+	"CREATE INDEX k6_runs_target ON k6_runs (target_id, started_at);"
+	"CREATE INDEX k6_runs_agent ON k6_runs (host, agent, started_at);"
+	"CREATE INDEX k6_runs_running ON k6_runs (started_at) WHERE status = 'running';",
+};
+/* clang-format on */
+
+struct store {
+	sqlite3 *db;
+};
+
+struct store *store_open(const char *path, struct err *err)
+{
+	struct store *s = x_calloc(1, sizeof(*s));
+
+	if (db_open(path, migrations, ARRAY_SIZE(migrations), &s->db, err) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void store_close(struct store *s)
+{
+	sqlite3_stmt *st;
+
+	if (!s)
+		return;
+	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
+		sqlite3_finalize(st);
+	sqlite3_close(s->db);
+	free(s);
+}
+
+/* Statements are prepared once each and found again by their text, which is a literal. */
+static sqlite3_stmt *stmt(struct store *s, const char *sql, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+
+	while ((st = sqlite3_next_stmt(s->db, st)) != NULL) {
+		if (!strcmp(sqlite3_sql(st), sql) && !sqlite3_stmt_busy(st))
+			return st;
+	}
+	return db_prepare(s->db, sql, &st, err) < 0 ? NULL : st;
+}
+
+static int fail(struct store *s, struct err *err)
+{
+	return err_set(err, "%s", sqlite3_errmsg(s->db));
+}
+
+int store_backup(struct store *s, const char *path, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s, "VACUUM INTO ?1", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, path);
+	return db_run(st, err);
+}
+
+int store_begin(struct store *s, struct err *err)
+{
+	return db_exec(s->db, "BEGIN IMMEDIATE", err);
+}
+
+int store_commit(struct store *s, struct err *err)
+{
+	if (db_exec(s->db, "COMMIT", err) == 0)
+		return 0;
+	store_rollback(s);
+	return -1;
+}
+
+void store_rollback(struct store *s)
+{
+	if (!sqlite3_get_autocommit(s->db))
+		db_exec(s->db, "ROLLBACK", NULL);
+}
+
+/* One integer of a query without parameters; fallback when there is no row. */
+static int64_t get_int(struct store *s, const char *sql, int64_t fallback)
+{
+	sqlite3_stmt *st = stmt(s, sql, NULL);
+	int64_t n = fallback;
+
+	if (st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
+		n = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return n;
+}
+
+static int set_meta(struct store *s, const char *key, int64_t value, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, key);
+	sqlite3_bind_int64(st, 2, value);
+	return db_run(st, err);
+}
+
+/* --- hosts and the desired count -------------------------------------------------- */
+
+static int64_t revision(struct store *s)
+{
+	return get_int(s, "SELECT value FROM meta WHERE key = 'revision'", 0);
+}
+
+/* -1: nobody has set a total yet. */
+static int64_t total(struct store *s)
+{
+	return get_int(s, "SELECT value FROM meta WHERE key = 'total'", -1);
+}
+
+static int64_t sum_of_hosts(struct store *s)
+{
+	return get_int(s, "SELECT sum(desired) FROM hosts WHERE managed", 0);
+}
+
+static int set_host_desired(
+	struct store *s, const char *host, int64_t agents, int64_t rev, struct err *err)
+{
+	sqlite3_stmt *st =
+		stmt(s, "UPDATE hosts SET desired = ?2, revision = ?3 WHERE host = ?1", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	sqlite3_bind_int64(st, 2, agents);
+	sqlite3_bind_int64(st, 3, rev);
+	return db_run(st, err);
+}
+
+struct share {
+	char *host;
+	int64_t cap, had, gets;
+};
+
+/* Evenly, each up to its cap: one more for everybody who has room, until all is given out. */
+static void divide(struct share *shares, size_t n, int64_t count)
+{
+	while (count > 0) {
+		size_t open = 0;
+		int64_t each;
+
+		for (size_t i = 0; i < n; i++)
+			open += shares[i].gets < shares[i].cap;
+		if (!open)
+			return;
+		each = count / (int64_t)open ? count / (int64_t)open : 1;
+		for (size_t i = 0; i < n && count > 0; i++) {
+			int64_t room = shares[i].cap - shares[i].gets;
+			int64_t gets = each < room ? each : room;
+
+			if (gets > count)
+				gets = count;
+			shares[i].gets += gets;
+			count -= gets;
+		}
+	}
+}
+
+/* Spreads the total over the online managed hosts; only hosts whose share changes get a new
+ * revision, so the others need not act. */
+static int spread(struct store *s, int64_t now_ms, int64_t online_ms, int64_t rev, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"SELECT host, max_agents, desired FROM hosts WHERE managed AND last_seen_at >= ?1 "
+		"ORDER BY host",
+		err);
+	struct share *shares = NULL;
+	size_t n = 0;
+	int rc = 0;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, now_ms - online_ms);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		shares = x_realloc(shares, n + 1, sizeof(*shares));
+		shares[n++] = (struct share){x_strdup(db_column_text(st, 0)),
+			sqlite3_column_int64(st, 1), sqlite3_column_int64(st, 2), 0};
+	}
+	sqlite3_reset(st);
+	divide(shares, n, total(s));
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && shares[i].gets != shares[i].had)
+			rc = set_host_desired(s, shares[i].host, shares[i].gets, rev, err);
+		free(shares[i].host);
+	}
+	free(shares);
+	return rc;
+}
+
+/* 1: found. */
+static int find_host(struct store *s, const char *host, struct store_desired *out, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s, "SELECT desired, revision FROM hosts WHERE host = ?1", err);
+	int rc;
+
+	*out = (struct store_desired){0, 0};
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		*out = (struct store_desired){
+			sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
+	sqlite3_reset(st);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : fail(s, err);
+}
+
+static int put_host(struct store *s, const struct store_host *h, const struct store_desired *d,
+	int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"INSERT INTO hosts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (host) DO UPDATE SET"
+		" managed = ?2, max_agents = ?3, desired = ?4, revision = ?5, version = ?6, k6_version = ?7,"
+		" sandbox = ?8, last_seen_at = ?9",
+		err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, h->host);
+	sqlite3_bind_int(st, 2, h->managed);
+	sqlite3_bind_int64(st, 3, h->max_agents);
+	sqlite3_bind_int64(st, 4, d->agents);
+	sqlite3_bind_int64(st, 5, d->revision);
+	db_bind_text(st, 6, h->version);
+	db_bind_text(st, 7, h->k6_version);
+	db_bind_text(st, 8, h->sandbox);
+	sqlite3_bind_int64(st, 9, now_ms);
+	return db_run(st, err);
+}
+
+int store_register_host(struct store *s, const struct store_host *h, int64_t now_ms,
+	int64_t online_ms, struct store_desired *out, struct err *err)
+{
+	struct store_desired d;
+	int64_t rev = revision(s), sum = total(s);
+	int known = find_host(s, h->host, &d, err);
+
+	if (known < 0)
+		return -1;
+	if (!h->managed || !h->has_desired) {
+		if (put_host(s, h, &d, now_ms, err) < 0)
+			return -1;
+		*out = d;
+		return 0;
+	}
+	if (known && h->desired.revision <= d.revision) {
+		/* We are as new or newer: the host takes what we have. */
+	} else if (known || sum < 0) {
+		/* The host's own count is newer (somebody scaled it while we were away), or nobody has
+		 * ever set a total: a fresh dashboard empties no fleet. */
+		if (known && sum >= 0) {
+			int64_t changed = sum + h->desired.agents - d.agents;
+
+			if (set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+				return -1;
+		}
+		d = h->desired;
+		if (d.revision > rev && set_meta(s, "revision", d.revision, err) < 0)
+			return -1;
+	} else {
+		/* New here, and there is a total: it gets its share, with a revision it will heed. */
+		d = h->desired;
+		rev = (rev > d.revision ? rev : d.revision) + 1;
+		d.agents = -1; /* differs from any share, so that spread() gives it the revision */
+		if (set_meta(s, "revision", rev, err) < 0 || put_host(s, h, &d, now_ms, err) < 0 ||
+			spread(s, now_ms, online_ms, rev, err) < 0 ||
+			find_host(s, h->host, out, err) < 0)
+			return -1;
+		return 0;
+	}
+	*out = d;
+	return put_host(s, h, &d, now_ms, err);
+}
+
+int store_touch_host(struct store *s, const char *host, int64_t now_ms, struct store_desired *out,
+	struct err *err)
+{
+	sqlite3_stmt *st = stmt(s, "UPDATE hosts SET last_seen_at = ?2 WHERE host = ?1", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	sqlite3_bind_int64(st, 2, now_ms);
+	if (db_run(st, err) < 0)
+		return -1;
+	return find_host(s, host, out, err) < 0 ? -1 : 0;
+}
+
+int store_scale_host(struct store *s, const char *host, int64_t agents, struct store_desired *out,
+	struct err *err)
+{
+	struct store_desired d;
+	int64_t sum = total(s), rev = revision(s) + 1;
+	int known = find_host(s, host, &d, err);
+
+	if (known <= 0)
+		return known;
+	if (sum >= 0) {
+		int64_t changed = sum + agents - d.agents;
+
+		if (set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+			return -1;
+	}
+	*out = (struct store_desired){agents, rev};
+	if (set_meta(s, "revision", rev, err) < 0 ||
+		set_host_desired(s, host, agents, rev, err) < 0)
+		return -1;
+	return 1;
+}
+
+int store_set_total(
+	struct store *s, int64_t count, int64_t now_ms, int64_t online_ms, struct err *err)
+{
+	int64_t rev = revision(s) + 1;
+
+	if (set_meta(s, "total", count, err) < 0 || set_meta(s, "revision", rev, err) < 0)
+		return -1;
+	return spread(s, now_ms, online_ms, rev, err);
+}
+
+int store_get_total(struct store *s, struct store_desired *out, struct err *err)
+{
+	int64_t sum = total(s);
+
+	(void)err;
+	*out = (struct store_desired){sum >= 0 ? sum : sum_of_hosts(s), revision(s)};
+	return 0;
+}
+
+static json_t *text_column(sqlite3_stmt *st, int column)
+{
+	return sqlite3_column_type(st, column) == SQLITE_NULL
+		? json_null()
+		: json_text(db_column_text(st, column));
+}
+
+static json_t *int_column(sqlite3_stmt *st, int column)
+{
+	return sqlite3_column_type(st, column) == SQLITE_NULL
+		? json_null()
+		: json_integer(sqlite3_column_int64(st, column));
+}
+
+static json_t *json_column(sqlite3_stmt *st, int column)
+{
+	json_t *v = sqlite3_column_type(st, column) == SQLITE_NULL
+		? NULL
+		: json_loads(db_column_text(st, column), JSON_DECODE_ANY, NULL);
+
+	return v ? v : json_null();
+}
+
+json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"SELECT host, managed, max_agents, desired, revision, version, k6_version, sandbox, last_seen_at,"
+		" (SELECT count(*) FROM k6_agents a WHERE a.host = hosts.host AND a.status <> 'offline')"
+		" FROM hosts ORDER BY host",
+		err);
+	json_t *list = json_array();
+
+	while (st && sqlite3_step(st) == SQLITE_ROW) {
+		json_array_append_new(list,
+			json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
+				text_column(st, 0), "managed", sqlite3_column_int(st, 1), "online",
+				sqlite3_column_int64(st, 8) >= now_ms - online_ms, "desired",
+				int_column(st, 3), "revision", int_column(st, 4), "agents",
+				int_column(st, 9), "maxAgents", int_column(st, 2), "lastSeenAt",
+				json_time(sqlite3_column_int64(st, 8)), "version",
+				text_column(st, 5), "k6Version", text_column(st, 6), "sandbox",
+				text_column(st, 7)));
+	}
+	sqlite3_reset(st);
+	return list;
+}
+
+/* --- agents ------------------------------------------------------------------------ */
+
+static void bind_known(sqlite3_stmt *st, int index, int64_t value)
+{
+	if (value < 0)
+		sqlite3_bind_null(st, index);
+	else
+		sqlite3_bind_int64(st, index, value);
+}
+
+int store_register_agent(struct store *s, const char *host, const struct store_agent *a,
+	int64_t now_ms, char *id_out, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"INSERT INTO k6_agents (id, host, name, slot, status, last_seen_at, registered_at, version,"
+		" k6_version) VALUES (?1, ?2, ?3, ?4, 'idle', ?5, ?5, ?6, ?7) ON CONFLICT (host, name) DO UPDATE SET"
+		" slot = ?4, last_seen_at = ?5, version = ?6, k6_version = ?7,"
+		" status = CASE status WHEN 'offline' THEN 'idle' ELSE status END RETURNING id",
+		err);
+	char id[UUID_MAX];
+	int rc;
+
+	if (!st)
+		return -1;
+	uuid_make_v7(now_ms, id);
+	db_bind_text(st, 1, id);
+	db_bind_text(st, 2, host);
+	db_bind_text(st, 3, a->name);
+	bind_known(st, 4, a->slot);
+	sqlite3_bind_int64(st, 5, now_ms);
+	db_bind_text(st, 6, a->version);
+	db_bind_text(st, 7, a->k6_version);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		snprintf(id_out, UUID_MAX, "%s", db_column_text(st, 0));
+	if (rc == SQLITE_ROW)
+		rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : fail(s, err);
+}
+
+int store_heartbeat(struct store *s, const char *host, const struct store_agent *a, int64_t now_ms,
+	struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
+		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
+		err);
+	_cleanup_free_ char *progress = a->progress ? json_compact(a->progress) : NULL;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, a->name);
+	db_bind_text(st, 3, a->status);
+	db_bind_text(st, 4, a->current_run_id);
+	sqlite3_bind_int64(st, 5, now_ms);
+	bind_known(st, 6, a->restarts);
+	bind_known(st, 7, a->rss_bytes);
+	db_bind_text(st, 8, progress);
+	if (db_run(st, err) < 0)
+		return -1;
+	return sqlite3_changes(s->db) > 0;
+}
+
+json_t *store_list_agents(struct store *s, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"SELECT id, name, host, slot, status, current_run_id, last_seen_at, registered_at, version,"
+		" k6_version, restarts, rss_bytes, progress FROM k6_agents ORDER BY host, slot, name",
+		err);
+	json_t *list = json_array();
+
+	while (st && sqlite3_step(st) == SQLITE_ROW) {
+		json_array_append_new(list,
+			json_pack(
+				"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				"id", text_column(st, 0), "name", text_column(st, 1), "host",
+				text_column(st, 2), "slot", int_column(st, 3), "status",
+				text_column(st, 4), "currentRunId", text_column(st, 5),
+				"lastSeenAt", json_time(sqlite3_column_int64(st, 6)),
+				"registeredAt", json_time(sqlite3_column_int64(st, 7)), "version",
+				text_column(st, 8), "k6Version", text_column(st, 9), "restarts",
+				int_column(st, 10), "rssBytes", int_column(st, 11), "progress",
+				json_column(st, 12)));
+	}
+	sqlite3_reset(st);
+	return list;
+}
+
+/* --- targets -------------------------------------------------------------------------- */
+
+int store_insert_target(struct store *s, struct target *t, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"INSERT INTO k6_targets (id, enabled, json, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)",
+		err);
+	_cleanup_json_ json_t *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	char id[UUID_MAX];
+
+	if (!st)
+		return -1;
+	uuid_make_v7(now_ms, id);
+	free(t->id);
+	t->id = x_strdup(id);
+	json = target_to_json(t, false);
+	text = json_compact(json);
+	db_bind_text(st, 1, t->id);
+	sqlite3_bind_int(st, 2, t->enabled);
+	db_bind_text(st, 3, text);
+	sqlite3_bind_int64(st, 4, now_ms);
+	return db_run(st, err);
+}
+
+/* Columns: json, created_at, updated_at. */
+static json_t *target_row(sqlite3_stmt *st, bool mask, struct target **out)
+{
+	_cleanup_json_ json_t *stored = json_loads(db_column_text(st, 0), 0, NULL);
+	struct target *t = target_new();
+	struct target_error terr;
+	json_t *json;
+
+	if (target_apply_json(t, stored, false, &terr) < 0) {
+		target_free(t);
+		return NULL;
+	}
+	free(t->id);
+	t->id = x_strdup(json_get_text(stored, "id", ""));
+	json = target_to_json(t, mask);
+	json_object_set_new(json, "createdAt", json_time(sqlite3_column_int64(st, 1)));
+	json_object_set_new(json, "updatedAt", json_time(sqlite3_column_int64(st, 2)));
+	if (out)
+		*out = t;
+	else
+		target_free(t);
+	return json;
+}
+
+json_t *store_get_target(
+	struct store *s, const char *id, bool mask, struct target **t, struct err *err)
+{
+	sqlite3_stmt *st =
+		stmt(s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
+	json_t *json = NULL;
+	int rc;
+
+	err->msg[0] = '\0';
+	if (!st)
+		return NULL;
+	db_bind_text(st, 1, id);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		json = target_row(st, mask, t);
+	else if (rc != SQLITE_DONE)
+		fail(s, err);
+	sqlite3_reset(st);
+	return json;
+}
+
+int store_update_target(struct store *s, const struct target *t, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"UPDATE k6_targets SET json = ?2, enabled = ?3, updated_at = ?4 WHERE id = ?1",
+		err);
+	_cleanup_json_ json_t *json = target_to_json(t, false);
+	_cleanup_free_ char *text = json_compact(json);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, t->id);
+	db_bind_text(st, 2, text);
+	sqlite3_bind_int(st, 3, t->enabled);
+	sqlite3_bind_int64(st, 4, now_ms);
+	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
+}
+
+int store_delete_target(struct store *s, const char *id, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, id);
+	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
+}
+
+json_t *store_list_targets(struct store *s, bool enabled_only, bool mask, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"SELECT json, created_at, updated_at FROM k6_targets WHERE enabled OR NOT ?1 ORDER BY seq",
+		err);
+	json_t *list = json_array();
+
+	if (st)
+		sqlite3_bind_int(st, 1, enabled_only);
+	while (st && sqlite3_step(st) == SQLITE_ROW) {
+		json_t *json = target_row(st, mask, NULL);
+
+		if (json)
+			json_array_append_new(list, json);
+	}
+	sqlite3_reset(st);
+	return list;
+}
+
+/* --- runs ------------------------------------------------------------------------------- */
+
+/* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
+static enum store_upsert judge_upsert(sqlite3_stmt *st, const json_t *run, bool *replace)
+{
+	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
+	const char *status = json_get_text(run, "status", "");
+	bool old_final = strcmp(old, "running") != 0, reaped = !strcmp(reason, "reaped");
+
+	*replace = false;
+	if (!old_final || (reaped && strcmp(status, "running") != 0)) {
+		*replace = true;
+		return STORE_ACCEPTED;
+	}
+	/* The same record again, after a lost answer: known, nothing to do. */
+	if (!strcmp(old, status) &&
+		json_get_int(run, "startedAtMs", 0) == sqlite3_column_int64(st, 2))
+		return STORE_ACCEPTED;
+	return STORE_IGNORED;
+}
+
+static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
+{
+	if (json_is_number(v))
+		sqlite3_bind_double(st, index, json_number_value(v));
+	else
+		sqlite3_bind_null(st, index);
+}
+
+static int put_run(struct store *s, const json_t *run, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"INSERT OR REPLACE INTO k6_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		err);
+	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
+	const json_t *metrics = json_object_get(run, "metrics"),
+		     *q = json_object_get(run, "latencyQuantiles");
+	_cleanup_free_ char *quantiles = json_is_array(q) ? json_compact(q) : NULL;
+	_cleanup_free_ char *text = NULL;
+
+	if (!st)
+		return -1;
+	json_object_del(rest, "latencyQuantiles");
+	json_object_del(rest, "log");
+	text = json_compact(rest);
+	db_bind_text(st, 1, json_get_text(run, "id", ""));
+	db_bind_text(st, 2, json_get_text(run, "agent", NULL));
+	db_bind_text(st, 3, json_get_text(run, "host", ""));
+	db_bind_text(st, 4, json_get_text(run, "targetId", NULL));
+	db_bind_text(st, 5, json_get_text(run, "status", ""));
+	db_bind_text(st, 6, json_get_text(run, "reason", NULL));
+	sqlite3_bind_int64(st, 7, json_get_int(run, "startedAtMs", 0));
+	sqlite3_bind_int64(st, 8, json_get_int(run, "plannedMs", 0));
+	bind_number(st, 9, json_object_get(metrics, "p95_ms"));
+	bind_number(st, 10, json_object_get(metrics, "error_rate"));
+	bind_number(st, 11, json_object_get(run, "lagMs"));
+	db_bind_text(st, 12, json_get_text(run, "errorMessage", NULL));
+	db_bind_text(st, 13, text);
+	db_bind_text(st, 14, quantiles);
+	db_bind_text(st, 15, json_get_text(run, "log", NULL));
+	return db_run(st, err);
+}
+
+int store_upsert_run(struct store *s, const json_t *run, enum store_upsert *out, struct err *err)
+{
+	sqlite3_stmt *st =
+		stmt(s, "SELECT status, reason, started_at FROM k6_runs WHERE id = ?1", err);
+	bool replace = true;
+	int rc;
+
+	if (!st)
+		return -1;
+	*out = STORE_ACCEPTED;
+	db_bind_text(st, 1, json_get_text(run, "id", ""));
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		*out = judge_upsert(st, run, &replace);
+	sqlite3_reset(st);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return fail(s, err);
+	return replace ? put_run(s, run, err) : 0;
+}
+
+/* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have
+ * changed since the object was stored. */
+static json_t *run_row(sqlite3_stmt *st)
+{
+	json_t *run = json_loads(db_column_text(st, 0), 0, NULL);
+
+	json_object_set_new(run, "status", text_column(st, 1));
+	json_object_set_new(run, "reason", text_column(st, 2));
+	json_object_set_new(run, "errorMessage", text_column(st, 3));
+	json_object_set_new(run, "agent", text_column(st, 4));
+	json_object_del(run, "startedAtMs");
+	return run;
+}
+
+static const char *const orders[][2] = {
+	{"-startedAt", "started_at DESC, id DESC"},
+	{"startedAt", "started_at, id"},
+	{"-p95_ms", "p95_ms DESC, id DESC"},
+	{"-error_rate", "error_rate DESC, id DESC"},
+	{"-lagMs", "lag_ms DESC, id DESC"},
+};
+
+/* Every filter that is not asked for is left out of the text, so that the index of the others
+ * serves; values are bound. */
+static void make_where(const struct store_run_filter *f, char *buf, size_t size)
+{
+	snprintf(buf, size, "WHERE 1%s%s%s%s%s%s", f->target_id ? " AND target_id = ?1" : "",
+		f->agent ? " AND agent = ?2" : "", f->host ? " AND host = ?3" : "",
+		f->status ? " AND status = ?4" : "", f->from_ms ? " AND started_at >= ?5" : "",
+		f->to_ms ? " AND started_at < ?6" : "");
+}
+
+static void bind_filter(sqlite3_stmt *st, const struct store_run_filter *f)
+{
+	db_bind_text(st, 1, f->target_id);
+	db_bind_text(st, 2, f->agent);
+	db_bind_text(st, 3, f->host);
+	db_bind_text(st, 4, f->status);
+	sqlite3_bind_int64(st, 5, f->from_ms);
+	sqlite3_bind_int64(st, 6, f->to_ms);
+}
+
+json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struct err *err)
+{
+	char where[256], sql[600];
+	const char *order = orders[0][1];
+	json_t *items = json_array();
+	int64_t count = 0;
+	sqlite3_stmt *st;
+
+	for (size_t i = 0; f->sort && i < ARRAY_SIZE(orders); i++) {
+		if (!strcmp(orders[i][0], f->sort))
+			order = orders[i][1];
+	}
+	make_where(f, where, sizeof(where));
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM k6_runs %s", where);
+	st = stmt(s, sql, err);
+	if (!st)
+		goto failed;
+	bind_filter(st, f);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		count = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	snprintf(sql, sizeof(sql),
+		"SELECT json, status, reason, error_message, agent FROM k6_runs %s ORDER BY %s LIMIT ?7 OFFSET ?8",
+		where, order);
+	st = stmt(s, sql, err);
+	if (!st)
+		goto failed;
+	bind_filter(st, f);
+	sqlite3_bind_int64(st, 7, f->page_size);
+	sqlite3_bind_int64(st, 8, (f->page - 1) * f->page_size);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		json_array_append_new(items, run_row(st));
+	sqlite3_reset(st);
+	return json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)f->page,
+		"pageSize", (json_int_t)f->page_size, "total", (json_int_t)count);
+failed:
+	json_decref(items);
+	return NULL;
+}
+
+json_t *store_get_run(struct store *s, const char *id, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s,
+		"SELECT json, status, reason, error_message, agent, quantiles, log FROM k6_runs WHERE id = ?1",
+		err);
+	json_t *run = NULL;
+	int rc;
+
+	err->msg[0] = '\0';
+	if (!st)
+		return NULL;
+	db_bind_text(st, 1, id);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		run = run_row(st);
+		json_object_set_new(run, "latencyQuantiles", json_column(st, 5));
+		json_object_set_new(run, "log", text_column(st, 6));
+	} else if (rc != SQLITE_DONE) {
+		fail(s, err);
+	}
+	sqlite3_reset(st);
+	return run;
+}
+
+/* --- the reaper ---------------------------------------------------------------------------- */
+
+static int reap_step(
+	struct store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
+{
+	sqlite3_stmt *st = stmt(s, sql, err);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, limit);
+	if (db_run(st, err) < 0)
+		return -1;
+	if (changed)
+		*changed = sqlite3_changes(s->db);
+	return 0;
+}
+
+int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
+	int64_t delete_ms, bool keep_runs, struct store_reaped *out, struct err *err)
+{
+	static const char runs[] =
+		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
+		" 'no result came within the time that the run had; its agent may have been lost'"
+		" WHERE status = 'running' AND started_at + planned_ms < ?1";
+	static const char pointers[] =
+		"UPDATE k6_agents SET current_run_id = NULL, progress = NULL WHERE current_run_id IS NOT NULL AND ?1"
+		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
+	static const char offline[] =
+		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline'";
+	static const char orphans[] =
+		"DELETE FROM k6_runs WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE status = 'offline'"
+		" AND last_seen_at < ?1)";
+	static const char detach[] =
+		"UPDATE k6_runs SET agent = NULL WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE"
+		" status = 'offline' AND last_seen_at < ?1)";
+	static const char agents[] =
+		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1";
+
+	*out = (struct store_reaped){0};
+	if (store_begin(s, err) < 0)
+		return -1;
+	if (reap_step(s, runs, now_ms - run_timeout_ms, &out->runs_timed_out, err) < 0 ||
+		reap_step(s, pointers, 1, NULL, err) < 0 ||
+		reap_step(s, offline, now_ms - offline_ms, &out->agents_offline, err) < 0 ||
+		reap_step(s, keep_runs ? detach : orphans, now_ms - delete_ms, NULL, err) < 0 ||
+		reap_step(s, agents, now_ms - delete_ms, &out->agents_deleted, err) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return store_commit(s, err);
+}
+
+int store_expire(struct store *s, int64_t before_ms, struct err *err)
+{
+	/* In small steps: no request waits for a year of runs to go. */
+	return reap_step(s,
+		"DELETE FROM k6_runs WHERE id IN (SELECT id FROM k6_runs WHERE started_at < ?1 AND status <> 'running'"
+		" LIMIT 2000)",
+		before_ms, NULL, err);
+}
