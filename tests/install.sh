@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# install.sh BUILDDIR: `make install` puts everything where it belongs, keeps a changed
+# configuration, and `make uninstall` leaves nothing but that.
+set -eu
+dest=$(mktemp -d)
+trap 'rm -rf "$dest"' EXIT
+make -C "$1" DESTDIR="$dest" install
+for f in usr/sbin/k6fleetd usr/sbin/k6fleet-dashboard usr/bin/k6fleetctl usr/libexec/k6fleet-supervisor \
+	usr/share/k6fleet/www/index.html usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
+	test -s "$dest/$f" || { echo "missing: $f"; exit 1; }
+done
+echo 'workers = 5' >"$dest/usr/etc/k6fleet/k6fleetd.conf"
+make -C "$1" DESTDIR="$dest" install
+grep -qx 'workers = 5' "$dest/usr/etc/k6fleet/k6fleetd.conf"
+make -C "$1" DESTDIR="$dest" uninstall
+left=$(cd "$dest" && find . -type f)
+test "$left" = ./usr/etc/k6fleet/k6fleetd.conf || { echo "left behind: $left"; exit 1; }

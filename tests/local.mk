@@ -1,0 +1,59 @@
+# Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
+# Both speak TAP, so that `make check` counts single tests.
+UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
+	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule
+PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
+	tests/program/dashboard.bats tests/program/sync.bats
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+endif
+TESTS += $(PROGRAM_TESTS)
+TEST_EXTENSIONS = .bats
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = env CMOCKA_MESSAGE_OUTPUT=TAP $(TAP_DRIVER)
+BATS_LOG_DRIVER = $(TAP_DRIVER)
+BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/run-bats.sh
+AM_TESTS_ENVIRONMENT = top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir;
+
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures/k6"'
+UNIT_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_LIBS = $(COMMON_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(CAP_LIBS) -lm
+
+tests_unit_test_units_SOURCES = tests/unit/test_units.c tests/unit/test.h
+tests_unit_test_units_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_units_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_units_LDADD = $(UNIT_LIBS)
+tests_unit_test_msg_SOURCES = tests/unit/test_msg.c
+tests_unit_test_msg_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_msg_LDADD = $(UNIT_LIBS)
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_conf_LDADD = $(UNIT_LIBS)
+tests_unit_test_target_SOURCES = tests/unit/test_target.c
+tests_unit_test_target_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_target_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_target_LDADD = src/agent/libagent.a $(UNIT_LIBS)
+tests_unit_test_summary_SOURCES = tests/unit/test_summary.c
+tests_unit_test_summary_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_summary_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_summary_LDADD = src/agent/libagent.a $(UNIT_LIBS)
+tests_unit_test_outcome_SOURCES = tests/unit/test_outcome.c
+tests_unit_test_outcome_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_outcome_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_outcome_LDADD = src/agent/libagent.a $(UNIT_LIBS)
+tests_unit_test_fleet_SOURCES = tests/unit/test_fleet.c
+tests_unit_test_fleet_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_fleet_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_fleet_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
+tests_unit_test_schedule_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_schedule_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+
+EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/run-bats.sh \
+	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What the program tests share: a private directory, daemons with sockets and ports of their
+# own, and waiting by retry.  Every process that a test starts is ended in its teardown, by pid.
+
+: "${top_srcdir:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+: "${top_builddir:=$top_srcdir}"
+export K6FLEET_LIBEXECDIR=$top_builddir K6FLEET_WWW_DIR=$top_srcdir/src/dashboard/www
+# Workers are non-dumpable and the keeper ends by exit(): leaks are looked for in the unit tests.
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+
+setup_dir() {
+	# Not below a directory that only its owner may pass: the daemons change user.
+	T=$(mktemp -d /tmp/k6fleet-test.XXXXXX)
+	chmod 755 "$T"
+	SOCKET=$T/run/control.sock
+	PIDS=()
+}
+
+teardown_dir() {
+	local pid i
+	for pid in "${PIDS[@]}"; do
+		kill "$pid" 2>/dev/null || continue
+		kill "$pid" 2>/dev/null || true # the second one: at once
+		for ((i = 0; i < 100; i++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+		for log in "$T"/*.log; do
+			[ -f "$log" ] && { echo "--- $log"; tail -40 "$log"; }
+		done
+	fi
+	rm -rf "$T"
+}
+
+# retry SECONDS COMMAND...: until it succeeds.
+retry() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || {
+			echo "gave up on: $*"
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+start_server() {
+	python3 "$top_srcdir/tests/program/server.py" "$T/port" 600 3>&- &
+	PIDS+=($!)
+	retry 10 test -s "$T/port"
+	PORT=$(cat "$T/port")
+	SERVER=http://127.0.0.1:$PORT
+}
+
+count_of() {
+	curl -fsS "$SERVER/__counts" | jq --arg p "$1" '.[$p] // 0'
+}
+
+# Copies of the programs where everybody can reach them: the checkout may lie below a directory
+# that only its owner may pass.
+copy_programs() {
+	mkdir -p "$T/bin"
+	cp "$top_builddir"/{k6fleetd,k6fleet-supervisor,k6fleetctl} "$K6_BINARY" "$T/bin/"
+	chmod 755 "$T/bin" "$T"/bin/*
+	export K6FLEET_LIBEXECDIR=$T/bin
+}
+
+ctl() {
+	"$top_builddir/k6fleetctl" -s "$SOCKET" "$@"
+}
+
+# Writes the configuration: short times, then what stands on standard input.
+write_conf() {
+	{
+		cat <<CONF
+max_workers = 50
+control_socket = '$SOCKET'
+state_dir = '$T/state'
+run_grace = 2s
+drain_timeout = 5s
+CONF
+		cat
+	} >"$T/k6fleetd.conf"
+}
+
+# In the shell itself, so that $! and PIDS are the test's.
+start_fleet() {
+	"$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" "$@" >"$T/k6fleetd.log" 2>&1 3>&- &
+	FLEET=$!
+	PIDS+=("$FLEET")
+	retry 15 fleet_has_settled
+	# Not fleet_is_up again: a dashboard may have asked for more in the meantime.
+	if is_gone "$FLEET"; then
+		cat "$T/k6fleetd.log"
+		return 1
+	fi
+}
+
+# Up, or dead: no use in waiting for a corpse.
+fleet_has_settled() {
+	is_gone "$FLEET" || fleet_is_up
+}
+
+fleet_is_up() {
+	kill -0 "$FLEET" 2>/dev/null || {
+		cat "$T/k6fleetd.log"
+		return 1
+	}
+	[ "$(ctl status --json 2>/dev/null | jq '.desired == .running')" = true ]
+}
+
+runs() {
+	ctl runs -n 1000 --json
+}
+
+# The newest finished run of a target's label, as JSON; empty when there is none yet.
+finished() {
+	runs | jq -c --arg t "$1" '[.[] | select(.targetLabel == $t and .status != "running")][0] // empty'
+}
+
+has_finished() {
+	[ -n "$(finished "$1")" ]
+}
+
+# expect_run LABEL STATUS REASON: waits for a finished run and compares; leaves it in $RUN.
+expect_run() {
+	retry 40 has_finished "$1"
+	RUN=$(finished "$1")
+	if [ "$(jq -r '.status + " " + (.reason // "-")' <<<"$RUN")" != "$2 $3" ]; then
+		echo "wanted $2 $3, got: $RUN"
+		return 1
+	fi
+}
+
+# metric NAME: of $RUN.
+metric() {
+	jq ".metrics.$1" <<<"$RUN"
+}
+
+start_dashboard() {
+	DASH_PORT=${DASH_PORT:-$(free_port)}
+	DASH=http://127.0.0.1:$DASH_PORT
+	export DASHBOARD_SECRET=agent-secret-for-tests ADMIN_BASIC_AUTH=admin:pass-for-tests
+	"$top_builddir/k6fleet-dashboard" -l "127.0.0.1:$DASH_PORT" -d "$T/dash/dashboard.db" "$@" \
+		>>"$T/dashboard.log" 2>&1 3>&- &
+	DASH_PID=$!
+	PIDS+=("$DASH_PID")
+	retry 10 curl -fsS --max-time 2 -o /dev/null "$DASH/healthz"
+}
+
+# admin METHOD PATH [BODY]: body of the answer; api METHOD PATH [BODY]: "STATUS BODY".
+admin() {
+	curl -sS -u "$ADMIN_BASIC_AUTH" -X "$1" -H 'Content-Type: application/json' ${3+-d "$3"} "$DASH$2"
+}
+agent() {
+	curl -sS -H "Authorization: Bearer $DASHBOARD_SECRET" -X "$1" -H 'Content-Type: application/json' \
+		${3+-d "$3"} "$DASH$2"
+}
+status_of() {
+	curl -sS -o /dev/null -w '%{http_code}' "$@"
+}
+
+# Processes of this test's fleet: by the parent chain, never by name.
+workers() {
+	ctl status --json | jq -r '.agents[].pid // empty'
+}
+children_of() {
+	cat "/proc/$1/task/$1/children" 2>/dev/null
+}
+supervisor() {
+	local pid
+	for pid in $(children_of "$FLEET"); do
+		if grep -qsa 'k6fleetd: supervisor' "/proc/$pid/cmdline"; then echo "$pid"; fi
+	done
+}
+# A zombie that nobody has waited for yet has gone, too.
+is_gone() {
+	! grep -qs '^State:.[^ZX]' "/proc/$1/status"
+}

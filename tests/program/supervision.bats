@@ -1,0 +1,303 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The processes: who runs as whom, who is replaced, what is left behind.
+
+load helpers
+
+setup() { setup_dir; }
+teardown() { teardown_dir; }
+
+status_field() {
+	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
+}
+
+title_of() {
+	tr '\0' '\n' <"/proc/$1/cmdline" | head -1
+}
+
+# pid of agent N
+pid_of_agent() {
+	ctl status --json | jq --argjson n "$1" '.agents[$n].pid'
+}
+
+agent_has_new_pid() {
+	local now
+	now=$(pid_of_agent "$1")
+	[ "$now" != null ] && [ "$now" != "$2" ] && [ "$(ctl status --json | jq -r ".agents[$1].state")" != starting ]
+}
+
+is_busy() {
+	[ "$(ctl status --json | jq .busy)" -ge "${1:-1}" ]
+}
+
+@test "titles, users, capabilities and namespaces of every process" {
+	start_server
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 20s interval = 1h }"
+	start_fleet
+	retry 10 is_busy
+	w=$(workers)
+	s=$(supervisor)
+	[ "$(title_of "$FLEET")" = 'k6fleetd: keeper' ]
+	[ "$(title_of "$s")" = 'k6fleetd: supervisor' ]
+	[ "$(title_of "$w")" = 'k6fleetd: k6agent-0 running Example' ]
+	for pid in $s $w $(children_of "$w"); do
+		[ "$(status_field "$pid" CapPrm)" = 0000000000000000 ]
+		[ "$(status_field "$pid" CapEff)" = 0000000000000000 ]
+		[ "$(status_field "$pid" CapBnd)" = 0000000000000000 ]
+		[ "$(status_field "$pid" NoNewPrivs)" = 1 ]
+	done
+	[ "$(readlink "/proc/$w/ns/pid")" != "$(readlink "/proc/$FLEET/ns/pid")" ]
+	[ "$(readlink "/proc/$w/ns/mnt")" != "$(readlink "/proc/$FLEET/ns/mnt")" ]
+	grep -q ' /tmp .* tmpfs ' "/proc/$w/mountinfo"
+	# The host's table knows nothing of it.
+	! grep -q 'nr_inodes=16384' /proc/self/mountinfo
+	if [ "$(id -u)" = 0 ]; then
+		[ "$(stat -c %U "/proc/$s")" = k6fleet ]
+		[ "$(status_field "$w" Uid | cut -f1)" = "$(id -u k6agent)" ]
+		# SYS_ADMIN, SETUID, SETGID, SETPCAP, KILL and no more.
+		[ "$(status_field "$FLEET" CapBnd)" = 00000000002001e0 ]
+	fi
+}
+
+@test "the limits of k6 are set, and its memory limit is RLIMIT_DATA" {
+	start_server
+	write_conf <<CONF
+limits { memory = 300M open_files = 777 file_size = 5M cpu_time = 90s }
+target 'Example' { url = '$SERVER/x' duration = 20s interval = 1h }
+CONF
+	start_fleet
+	retry 10 is_requested /x
+	k6=$(children_of "$(workers)" | tr -d ' ')
+	limit() { awk -v n="$1" 'index($0, n) == 1 { sub(n, ""); print $1 }' "/proc/$k6/limits"; }
+	[ "$(limit 'Max data size')" = 314572800 ]
+	[ "$(limit 'Max open files')" = 777 ]
+	[ "$(limit 'Max file size')" = 5242880 ]
+	[ "$(limit 'Max cpu time')" = 90 ]
+	[ "$(limit 'Max core file size')" = 0 ]
+	[ "$(limit 'Max address space')" = unlimited ]
+}
+
+is_requested() {
+	[ "$(count_of "$1")" -gt 0 ]
+}
+
+@test "a killed worker is replaced within a second; its run is lost, its k6 is gone" {
+	start_server
+	write_conf <<CONF
+workers = 3
+target 'Example' { url = '$SERVER/x' duration = 20s interval = 1h max_agents = 1 }
+CONF
+	start_fleet
+	retry 10 is_busy
+	n=$(ctl status --json | jq '[.agents[].run != null] | index(true)')
+	old=$(pid_of_agent "$n")
+	k6=$(children_of "$old")
+	kill -KILL "$old"
+	retry 3 agent_has_new_pid "$n" "$old"
+	is_gone "${k6% }"
+	expect_run Example error lost
+	jq -e '.errorMessage | contains("signal 9")' <<<"$RUN"
+	[ "$(ctl status --json | jq ".agents[$n].restarts")" = 1 ]
+	grep -q "worker died signal 9" "$T/k6fleetd.log"
+}
+
+@test "all workers killed at once are all back" {
+	write_conf <<<'workers = 30'
+	start_fleet
+	# shellcheck disable=SC2046
+	kill -KILL $(workers)
+	sleep 0.2
+	retry 5 fleet_is_up
+	[ "$(ctl status --json | jq '[.agents[].restarts] | add')" = 30 ]
+}
+
+@test "a killed supervisor is replaced; workers keep their pids, runs go on and are counted once" {
+	start_server
+	write_conf <<CONF
+workers = 4
+target 'Example' { url = '$SERVER/x' duration = 4s interval = 1h }
+schedule { phase = aligned }
+CONF
+	start_fleet
+	retry 10 is_busy 4
+	before=$(workers | sort)
+	for _ in 1 2 3; do
+		old=$(supervisor)
+		kill -KILL "$old"
+		# The keeper owns the socket: no client is ever refused.
+		[ "$(ctl ping)" = pong ]
+		[ "$(supervisor)" != "$old" ]
+	done
+	[ "$(workers | sort)" = "$before" ]
+	all_finished() { [ "$(runs | jq '[.[] | select(.status != "running")] | length')" = 4 ]; }
+	retry 20 all_finished
+	runs | jq -e 'length == 4 and all(.status == "success") and ([.[].id] | unique | length == 4)'
+	[ "$(runs | jq '[.[].metrics.http_reqs] | add')" -eq "$(count_of /x)" ]
+	[ "$(ctl status --json | jq .supervisorRestarts)" = 3 ]
+}
+
+@test "a run that ended while there was no supervisor is not lost" {
+	start_server
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
+	start_fleet
+	retry 10 is_requested /x
+	s=$(supervisor)
+	kill -STOP "$s"
+	sleep 1.5
+	kill -KILL "$s"
+	expect_run Example success -
+	[ "$(runs | jq length)" = 1 ]
+}
+
+@test "a supervisor that hangs is noticed and replaced" {
+	write_conf <<<'workers = 2'
+	start_fleet
+	before=$(workers | sort)
+	old=$(supervisor)
+	kill -STOP "$old"
+	replaced() { s=$(supervisor) && [ -n "$s" ] && [ "$s" != "$old" ]; }
+	retry 8 replaced
+	retry 5 fleet_is_up
+	[ "$(workers | sort)" = "$before" ]
+}
+
+@test "a killed keeper takes everything with it; the next start records the run as lost, once" {
+	start_server
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 20s interval = 1h }"
+	start_fleet
+	retry 10 is_requested /x
+	s=$(supervisor)
+	w=$(workers)
+	k6=$(children_of "$w" | tr -d ' ')
+	kill -KILL "$FLEET"
+	for pid in $s $w $k6; do retry 5 is_gone "$pid"; done
+	start_fleet
+	expect_run Example error lost
+	[ "$(runs | jq '[.[] | select(.status == "error")] | length')" = 1 ]
+	[ "$(runs | jq '[.[].id] | length == (unique | length)')" = true ]
+}
+
+@test "scale: up, down, by --wait, over the ceiling, kept across restarts; a changed file wins" {
+	write_conf <<<'workers = 1'
+	start_fleet
+	ctl scale 20 --wait
+	[ "$(ctl status --json | jq -c '[.desired, .running]')" = '[20,20]' ]
+	ctl scale 5 --wait
+	[ "$(workers | wc -l)" = 5 ]
+	run ctl scale 51
+	[ "$status" -eq 1 ] && [[ $output == *"max_workers is 50"* ]]
+	ctl stop
+	retry 10 is_gone "$FLEET"
+	start_fleet
+	[ "$(ctl status --json | jq .desired)" = 5 ]
+	ctl stop
+	retry 10 is_gone "$FLEET"
+	write_conf <<<'workers = 2'
+	start_fleet
+	[ "$(ctl status --json | jq .desired)" = 2 ]
+	ctl stop
+	retry 10 is_gone "$FLEET"
+	start_fleet -n 7
+	[ "$(ctl status --json | jq .desired)" = 7 ]
+}
+
+@test "scaling down lets a run finish; --now cancels it and keeps what it has" {
+	start_server
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 3s interval = 1h }"
+	start_fleet
+	retry 10 is_requested /x
+	ctl scale 0
+	[ "$(ctl status --json | jq -r '.agents[0].state')" = draining ]
+	expect_run Example success -
+	retry 5 fleet_is_up
+	write_conf <<<"target 'Other' { url = '$SERVER/y' duration = 30s interval = 1h }"
+	ctl stop
+	retry 10 is_gone "$FLEET"
+	start_fleet -n 1
+	retry 10 is_requested /y
+	ctl scale 0 --now
+	expect_run Other error cancelled
+	jq -e '.metrics.http_reqs >= 1' <<<"$RUN"
+}
+
+@test "TERM drains and exits 0 with nothing left; a second TERM does not wait" {
+	start_server
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 2s interval = 1h }"
+	start_fleet
+	retry 10 is_requested /x
+	w=$(workers)
+	kill -TERM "$FLEET"
+	rc=0
+	wait "$FLEET" || rc=$?
+	[ "$rc" -eq 0 ]
+	is_gone "$w"
+	[ ! -e "$SOCKET" ]
+	write_conf <<<"target 'Long' { url = '$SERVER/long' duration = 60s interval = 1h }"
+	start_fleet
+	retry 10 is_requested /long
+	w=$(workers)
+	kill -TERM "$FLEET"
+	sleep 0.3
+	kill -TERM "$FLEET"
+	rc=0
+	wait "$FLEET" || rc=$?
+	[ "$rc" -eq 0 ]
+	is_gone "$w"
+	start_fleet
+	expect_run Long error cancelled
+}
+
+@test "a worker that falls silent is killed and replaced" {
+	write_conf <<CONF
+workers = 2
+worker_heartbeat = 200ms
+worker_timeout = 1s
+CONF
+	start_fleet
+	sleep 1.2
+	old=$(pid_of_agent 1)
+	other=$(pid_of_agent 0)
+	kill -STOP "$old"
+	retry 5 agent_has_new_pid 1 "$old"
+	[ "$(pid_of_agent 0)" = "$other" ]
+	grep -q 'silent for' "$T/k6fleetd.log"
+}
+
+@test "as an ordinary user: the same sandbox through a user namespace" {
+	[ "$(id -u)" = 0 ] || skip "the other tests ran as an ordinary user already"
+	setpriv --reuid=65534 --regid=65534 --clear-groups unshare -U true 2>/dev/null ||
+		skip "this kernel forbids user namespaces"
+	start_server
+	chown 65534:65534 "$T"
+	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
+	copy_programs
+	K6_BINARY=$T/bin/$(basename "$K6_BINARY") setpriv --reuid=65534 --regid=65534 --clear-groups "$T/bin/k6fleetd" \
+		-c "$T/k6fleetd.conf" >"$T/k6fleetd.log" 2>&1 3>&- &
+	FLEET=$!
+	PIDS+=("$FLEET")
+	retry 15 fleet_is_up
+	[ "$(ctl status --json | jq -r .sandbox)" = user-namespace ]
+	expect_run Example success -
+	w=$(workers)
+	[ "$(status_field "$w" CapEff)" = 0000000000000000 ]
+	[ "$(readlink "/proc/$w/ns/pid")" != "$(readlink "/proc/self/ns/pid")" ]
+}
+
+@test "where namespaces are forbidden: require fails with advice, try goes on and says so" {
+	[ "$(id -u)" = 0 ] || skip "needs root to forbid them"
+	write_conf <<<'workers = 1'
+	chown 65534:65534 "$T"
+	forbidden() {
+		unshare -U --map-root-user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' sh \
+			setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
+	}
+	forbidden true || skip "cannot limit namespaces here"
+	copy_programs
+	K6_BINARY=$T/bin/$(basename "$K6_BINARY")
+	export K6_BINARY
+	# Root of its namespace, without any capability: the same that a hardened container gives.
+	run forbidden "$T/bin/k6fleetd" -c "$T/k6fleetd.conf"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[ "${#lines[@]}" -eq 1 ]
+}

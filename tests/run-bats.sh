@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs one bats file for `make check`, in TAP.  Without bats, k6 or jq a contributor's machine
+# skips it; where K6FLEET_MUST_WORK is set that is a failure.
+missing=
+for tool in bats jq curl python3; do
+	command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+[ -n "${K6_BINARY:-}" ] || K6_BINARY=$(command -v k6) || missing="$missing k6"
+if [ -n "$missing" ]; then
+	if [ -n "${K6FLEET_MUST_WORK:-}" ]; then
+		printf '1..1\nnot ok 1 - %s needs:%s\n' "$(basename "$1")" "$missing"
+		exit 1
+	fi
+	printf '1..0 # SKIP needs:%s\n' "$missing"
+	exit 0
+fi
+export K6_BINARY
+exec bats --tap "$1"

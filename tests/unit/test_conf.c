@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration file: what is taken, what is refused and how, and that the effective
+ * configuration reads back to itself. */
+#include "test.h"
+
+#include "common/conf.h"
+
+static struct conf *load(const char *text, struct err *err)
+{
+	_cleanup_file_ FILE *f =
+		fmemopen((void *)(uintptr_t)text, strlen(text) ? strlen(text) : 1, "r");
+
+	return conf_load(strlen(text) ? f : NULL, "test.conf", err);
+}
+
+static void refuse(const char *text, const char *says)
+{
+	struct err err = {0};
+	struct conf *conf = load(text, &err);
+
+	if (conf)
+		fail_msg("taken: %s", text);
+	if (!strstr(err.msg, says))
+		fail_msg("%s -> %s (wanted: %s)", text, err.msg, says);
+}
+
+static char *print(const struct conf *conf, bool scripts)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	conf_print(conf, scripts, f);
+	fclose(f);
+	return text;
+}
+
+static void defaults(void **state)
+{
+	struct err err;
+	struct conf *conf = load("", &err);
+	char name[64];
+
+	(void)state;
+	assert_non_null(conf);
+	assert_int_equal(conf->workers, 1);
+	assert_int_equal(conf->max_workers, 1000);
+	assert_string_equal(conf->agent_name, "k6agent");
+	assert_int_equal(conf->run_grace_ms, 30000);
+	assert_int_equal(conf->limits.memory_bytes, 256 << 20);
+	assert_string_equal(conf->k6.binary, "/usr/bin/k6");
+	assert_true(strlen(conf->host_name) > 0);
+	assert_string_equal(conf_agent_name(conf, 7, name, sizeof(name)), "k6agent-7");
+	conf_free(conf);
+	conf = load("max_workers = 1\n", &err);
+	assert_string_equal(conf_agent_name(conf, 0, name, sizeof(name)), "k6agent");
+	conf_free(conf);
+}
+
+static const char full[] =
+	"workers = 3\n"
+	"max_workers = 20\n"
+	"sandbox = try\n"
+	"state_dir = '/tmp/it\\'s here'\n"
+	"require_layers = {seccomp, landlock}\n"
+	"dashboard {\n  url = 'http://127.0.0.1:3000'\n  poll_interval = 250ms\n}\n"
+	"k6 { vus = 4 env = {'A=b c', 'X='} args = {'--tag', 'x=y'} }\n"
+	"limits { memory = 1G cpu_time = 90s }\n"
+	"schedule { phase = aligned memory_budget = 8G }\n"
+	"target 'One' {\n"
+	"  url = 'http://127.0.0.1/a\"b\\\\c</script>${x}'\n"
+	"  headers = {'Accept: text/html', 'X-Time: 12:00'}\n"
+	"  thresholds = {'http_req_duration: p(95)<500', 'http_req_duration{status:200}: p(99)<900'}\n"
+	"  expected_statuses = {200, 404}\n"
+	"  tags = {'team=a=b'}\n"
+	"  interval = 5s\n"
+	"}\n"
+	"target \"Two\" { url = http://127.0.0.1/ vus = 9 duration = 2s max_agents = 1 timeout = 1m enabled = no }\n";
+
+static void reads_back_to_itself(void **state)
+{
+	struct err err;
+	struct conf *a = load(full, &err), *b;
+	_cleanup_free_ char *first = NULL, *second = NULL;
+
+	(void)state;
+	if (!a)
+		fail_msg("%s", err.msg);
+	first = print(a, false);
+	b = load(first, &err);
+	if (!b)
+		fail_msg("%s in:\n%s", err.msg, first);
+	second = print(b, false);
+	assert_string_equal(first, second);
+	assert_string_equal(b->state_dir, "/tmp/it's here");
+	assert_int_equal(b->target_count, 2);
+	assert_string_equal(b->targets[0]->target->url, "http://127.0.0.1/a\"b\\c</script>${x}");
+	assert_int_equal(b->targets[0]->target->vus, 4);
+	assert_int_equal(b->targets[0]->target->interval_ms, 5000);
+	assert_string_equal(
+		json_string_value(json_object_get(b->targets[0]->target->headers, "X-Time")),
+		"12:00");
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(b->targets[0]->target->thresholds,
+							 "http_req_duration{status:200}"),
+			0)),
+		"p(99)<900");
+	assert_string_equal(
+		json_string_value(json_object_get(b->targets[0]->target->tags, "team")), "a=b");
+	assert_int_equal(
+		json_integer_value(json_array_get(b->targets[0]->target->expected_statuses, 1)),
+		404);
+	assert_int_equal(b->targets[1]->target->vus, 9);
+	assert_int_equal(b->targets[1]->target->timeout_ms, 60000);
+	assert_false(b->targets[1]->target->enabled);
+	assert_string_equal(b->targets[1]->target->id, "file:Two");
+	conf_free(a);
+	conf_free(b);
+}
+
+static void scripts_survive_the_hand_over(void **state)
+{
+	static const char script[] =
+		"// it's \\ a \"script\"\nexport default function () {\n\treturn `${1}`;\n}\n";
+	char path[] = "/tmp/k6fleet-test-XXXXXX", text[256];
+	int fd = mkstemp(path);
+	struct err err;
+	struct conf *a, *b;
+	_cleanup_free_ char *handed = NULL;
+
+	(void)state;
+	assert_int_equal(write(fd, script, strlen(script)), strlen(script));
+	close(fd);
+	snprintf(text, sizeof(text), "target 'S' { script_file = '%s' }\n", path);
+	a = load(text, &err);
+	unlink(path);
+	if (!a)
+		fail_msg("%s", err.msg);
+	assert_string_equal(a->targets[0]->target->script, script);
+	/* The file is gone: only what was handed over counts. */
+	handed = print(a, true);
+	b = load(handed, &err);
+	if (!b)
+		fail_msg("%s in:\n%s", err.msg, handed);
+	assert_string_equal(b->targets[0]->target->script, script);
+	conf_free(a);
+	conf_free(b);
+	refuse(text, "No such file");
+}
+
+static void errors_name_the_place(void **state)
+{
+	(void)state;
+	refuse("workers = 3\nnonsense = 4\n", "test.conf:2: no such option 'nonsense'");
+	refuse("\n\nworkers = many\n",
+		"test.conf:3: workers: \"many\" is not a whole number (allowed: 0..10000)");
+	refuse("workers = 10001\n",
+		"test.conf:1: workers: \"10001\" is out of range (allowed: 0..10000)");
+	refuse("workers = -1\n", "test.conf:1: workers");
+	refuse("max_workers = 5\nworkers = 6\n", "workers is 6, more than max_workers");
+	refuse("sandbox = maybe\n", "\"maybe\" is not one of require, try, off");
+	refuse("run_grace = 30\n", "\"30\" is not a duration");
+	refuse("dashboard {\n poll_interval = 5 parsecs\n}\n", "test.conf:2: ");
+	refuse("limits { memory = 64Q }\n", "limits.memory: \"64Q\" is not a size");
+	refuse("limits { memory = 1K }\n", "out of range (allowed: 16M..1T)");
+	refuse("state_dir = here\n", "is not an absolute path");
+	refuse("dashboard { url = 'ftp://x' }\n", "is not a URL");
+	refuse("agent_name = 'a b'\n", "may hold letters");
+	refuse("require_layers = {seccomp, magic}\n", "\"magic\" is not one of");
+	refuse("k6 { env = {'1 2'} }\n", "NAME=value");
+	refuse("worker_timeout = 5s\n", "at least twice worker_heartbeat");
+	refuse("restart { min_delay = 10s max_delay = 1s }\n", "below restart.min_delay");
+	refuse("target 'x' { }\n", "needs url or script_file");
+	refuse("target 'x' { url = 'gopher://x' }\n", "test.conf:1: target.url");
+	refuse("target 'x' { url = 'http://h/' vus = 0 }\n", "allowed: 1..10000");
+	refuse("target 'x' { url = 'http://h/' colour = red }\n", "no such option 'colour'");
+	refuse("target 'x' { url = 'http://h/' }\ntarget 'x' { url = 'http://h/' }\n",
+		"test.conf:2: ");
+	refuse("target 'x' { url = 'http://h/' expected_statuses = {99} }\n", "allowed: 100..599");
+	refuse("target 'x' { url = 'http://h/' headers = {'no colon'} }\n", "Name: value");
+	refuse("workers = {1\n", "test.conf:");
+	refuse("k6 {\n", "test.conf:");
+}
+
+static void environment(void **state)
+{
+	struct err err;
+	struct conf *conf;
+
+	(void)state;
+	setenv("K6FLEET_WORKERS", "7", 1);
+	setenv("POLL_INTERVAL_MS", "1500", 1);
+	setenv("K6_DURATION", "10s", 1);
+	setenv("DASHBOARD_URL", "http://example.test:1", 1);
+	conf = load("workers = 3\n", &err);
+	assert_non_null(conf);
+	assert_int_equal(conf->workers, 7);
+	assert_int_equal(conf->dashboard.poll_ms, 1500);
+	assert_int_equal(conf->k6.duration_ms, 10000);
+	assert_string_equal(conf->dashboard.url, "http://example.test:1");
+	/* An option beats both. */
+	assert_int_equal(conf_set(conf, "workers", "9", &err), 0);
+	assert_int_equal(conf->workers, 9);
+	assert_int_equal(conf_set(conf, "workers", "x", &err), -1);
+	conf_free(conf);
+	setenv("POLL_INTERVAL_MS", "5s", 1);
+	refuse("workers = 3\n", "environment variable POLL_INTERVAL_MS");
+	setenv("POLL_INTERVAL_MS", "1", 1);
+	refuse("workers = 3\n", "environment variable POLL_INTERVAL_MS");
+	unsetenv("K6FLEET_WORKERS");
+	unsetenv("POLL_INTERVAL_MS");
+	unsetenv("K6_DURATION");
+	unsetenv("DASHBOARD_URL");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(reads_back_to_itself),
+		cmocka_unit_test(scripts_survive_the_hand_over),
+		cmocka_unit_test(errors_name_the_place),
+		cmocka_unit_test(environment),
+	};
+
+	static const char *const loud[] = {"K6_BINARY", "K6_VUS", "K6_DURATION", "K6FLEET_WORKERS",
+		"K6FLEET_SANDBOX", "K6FLEET_SOCKET", "K6FLEET_STATE_DIR", "K6FLEET_HOST",
+		"AGENT_NAME", "DASHBOARD_URL", "TMP_DIR", "POLL_INTERVAL_MS",
+		"HEARTBEAT_INTERVAL_MS"};
+
+	/* What the environment says would be louder than what is tested. */
+	for (size_t i = 0; i < ARRAY_SIZE(loud); i++)
+		unsetenv(loud[i]);
+	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Targets: limits, defaults, masking, and that no value can become code in a script. */
+#include "test.h"
+
+#include "agent/script.h"
+#include "common/json.h"
+#include "common/target.h"
+
+static int apply(struct target *t, const char *text, struct target_error *e)
+{
+	_cleanup_json_ json_t *o = json_loads(text, 0, NULL);
+
+	assert_non_null(o);
+	return target_apply_json(t, o, true, e) < 0 ? -1 : target_validate(t, e);
+}
+
+static void refuse(const char *text, const char *field, bool out_of_range)
+{
+	struct target *t = target_new();
+	struct target_error e = {0};
+
+	if (apply(t, text, &e) == 0)
+		fail_msg("taken: %s", text);
+	if (strcmp(e.field, field) != 0 || e.out_of_range != out_of_range)
+		fail_msg("%s: field \"%s\", out of range %d: %s", text, e.field, e.out_of_range,
+			e.err.msg);
+	target_free(t);
+}
+
+static void limits(void **state)
+{
+	(void)state;
+	refuse("{}", "url", true);
+	refuse("{\"url\":5}", "url", false);
+	refuse("{\"url\":\"ftp://x\"}", "url", true);
+	refuse("{\"url\":\"http://\"}", "url", true);
+	refuse("{\"url\":\"http://h/\",\"vus\":0}", "vus", true);
+	refuse("{\"url\":\"http://h/\",\"vus\":10001}", "vus", true);
+	refuse("{\"url\":\"http://h/\",\"vus\":1.5}", "vus", false);
+	refuse("{\"url\":\"http://h/\",\"durationS\":86401}", "durationS", true);
+	refuse("{\"url\":\"http://h/\",\"runIntervalMs\":999}", "runIntervalMs", true);
+	refuse("{\"url\":\"http://h/\",\"enabled\":1}", "enabled", false);
+	refuse("{\"url\":\"http://h/\",\"method\":\"G T\"}", "method", true);
+	refuse("{\"url\":\"http://h/\",\"headers\":[]}", "headers", false);
+	refuse("{\"url\":\"http://h/\",\"headers\":{\"A\":1}}", "headers", false);
+	refuse("{\"url\":\"http://h/\",\"headers\":{\"A\":\"x\\r\\nB: y\"}}", "headers", true);
+	refuse("{\"url\":\"http://h/\",\"headers\":{\"A B\":\"x\"}}", "headers", true);
+	refuse("{\"url\":\"http://h/\",\"checks\":\"maybe\"}", "checks", true);
+	refuse("{\"url\":\"http://h/\",\"expectedStatuses\":[99]}", "expectedStatuses", true);
+	refuse("{\"url\":\"http://h/\",\"thresholds\":{\"a\":\"b\"}}", "thresholds", false);
+	refuse("{\"url\":\"http://h/\",\"script\":\"x\"}", "script", true);
+	refuse("{\"url\":\"http://h/\",\"colour\":1}", "colour", false);
+}
+
+static void defaults_and_masking(void **state)
+{
+	struct target *t = target_new();
+	struct target_error e = {0};
+	_cleanup_json_ json_t *open = NULL, *masked = NULL;
+
+	(void)state;
+	assert_int_equal(
+		apply(t,
+			"{\"url\":\"http://h/\",\"headers\":{\"Authorization\":\"s3cret\"},\"body\":\"s3cret\"}",
+			&e),
+		0);
+	open = target_to_json(t, false);
+	masked = target_to_json(t, true);
+	assert_int_equal(json_get_int(open, "vus", 0), 1);
+	assert_int_equal(json_get_int(open, "durationS", 0), 30);
+	assert_int_equal(json_get_int(open, "runIntervalMs", 0), 60000);
+	assert_true(json_is_true(json_object_get(open, "enabled")));
+	assert_string_equal(
+		json_get_text(json_object_get(open, "headers"), "Authorization", ""), "s3cret");
+	_cleanup_free_ char *text = json_compact(masked);
+	assert_null(strstr(text, "s3cret"));
+	assert_non_null(strstr(text, "Authorization"));
+	target_free(t);
+}
+
+/* What stands between "const target = " and the end of that statement, as JSON. */
+static json_t *literal_of(const char *script)
+{
+	const char *start = strstr(script, "const target = ") + strlen("const target = ");
+	const char *end = strstr(start, "\n};\n");
+	json_t *value = json_loadb(start, (size_t)(end - start) + 2, 0, NULL);
+
+	if (!value)
+		fail_msg("not one JSON literal:\n%s", script);
+	return value;
+}
+
+static void no_value_becomes_code(void **state)
+{
+	static const char *const evil[] = {"http://h/\"; throw 1; //", "http://h/\\\"+x+\\\"",
+		"http://h/\n};\nthrow 1;\n", "http://h/</script><script>",
+		"http://h/${process.exit()}", "http://h/`${1}`", "http://h/'+1+'",
+		"http://h/\xe2\x80\xa8throw 1", "http://h/\t\x01"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(evil); i++) {
+		struct target *t = target_new();
+		_cleanup_free_ char *script = NULL;
+		_cleanup_json_ json_t *literal = NULL;
+		size_t lines = 0;
+
+		t->url = x_strdup(evil[i]);
+		t->body = x_strdup(evil[i]);
+		json_object_set_new(t->headers, "X", json_text(evil[i]));
+		json_object_set_new(t->tags, evil[i], json_text(evil[i]));
+		script = script_make(t);
+		literal = literal_of(script);
+		assert_string_equal(json_get_text(literal, "url", ""), evil[i]);
+		assert_string_equal(json_get_text(literal, "body", ""), evil[i]);
+		for (const char *p = script; *p; p++) {
+			assert_true((unsigned char)*p < 0x80);
+			lines += *p == '\n';
+		}
+		assert_null(strstr(script, "\nthrow 1"));
+		/* The code around the literal is the same for every target. */
+		assert_non_null(
+			strstr(script, "http.request(target.method, target.url, target.body"));
+		assert_true(lines > 10);
+		target_free(t);
+	}
+}
+
+static void options_of_the_script(void **state)
+{
+	struct target *t = target_new();
+	struct target_error e = {0};
+	_cleanup_free_ char *script = NULL;
+	_cleanup_json_ json_t *literal = NULL;
+	const json_t *options, *scenario;
+
+	(void)state;
+	assert_int_equal(
+		apply(t,
+			"{\"url\":\"http://h/\",\"vus\":7,\"durationS\":9,\"thresholds\":{\"http_reqs\":[\"count>1\"]},"
+			"\"expectedStatuses\":[404]}",
+			&e),
+		0);
+	script = script_make(t);
+	literal = literal_of(script);
+	options = json_object_get(literal, "options");
+	scenario = json_object_get(json_object_get(options, "scenarios"), "default");
+	assert_int_equal(json_get_int(scenario, "vus", 0), 7);
+	assert_string_equal(json_get_text(scenario, "duration", ""), "9000ms");
+	assert_string_equal(json_get_text(scenario, "gracefulStop", ""), "0s");
+	assert_int_equal(json_array_size(json_object_get(
+				 json_object_get(options, "thresholds"), "http_reqs")),
+		1);
+	assert_true(json_is_array(
+		json_object_get(json_object_get(options, "thresholds"), SCRIPT_UNANSWERED)));
+	assert_int_equal(
+		json_integer_value(json_array_get(json_object_get(literal, "expected"), 0)), 404);
+	/* The target itself is not touched by the hidden threshold. */
+	assert_int_equal(json_object_size(t->thresholds), 1);
+	target_free(t);
+}
+
+static void bytes_that_are_no_utf8(void **state)
+{
+	_cleanup_json_ json_t *v = json_text("a\xff\xc0\x80z\xed\xa0\x80");
+
+	(void)state;
+	assert_string_equal(json_string_value(v),
+		"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits),
+		cmocka_unit_test(defaults_and_masking),
+		cmocka_unit_test(no_value_becomes_code),
+		cmocka_unit_test(options_of_the_script),
+		cmocka_unit_test(bytes_that_are_no_utf8),
+	};
+
+	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
+}
