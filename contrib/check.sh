@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs what the tests need, builds, and runs every test: as it is shipped, and again under
+# the address and undefined-behaviour sanitizers.  Ends with "N passed, N failed, N skipped".
+#
+#   contrib/check.sh          everything
+#   contrib/check.sh --quick  one build, no sanitizers, no static analysis
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=contrib/lib.sh
+. "$ROOT/contrib/lib.sh"
+
+TEST_PACKAGES=(libcmocka-dev bats python3 util-linux procps xz-utils)
+LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
+passed=0 failed=0 skipped=0
+failures=()
+
+# run_checks DIR: `make check` there; adds its counts.
+run_checks() {
+	local dir=$1 log=$1/check.log start=$SECONDS
+	say "testing in ${dir#"$ROOT"/}"
+	make -C "$dir" -j2 -k check >"$log" 2>&1 || true
+	if ! grep -q '^# TOTAL:' "$log"; then
+		tail -30 "$log" >&2
+		failed=$((failed + 1))
+		failures+=("make check in $dir did not finish")
+		return
+	fi
+	count() { sed -n "s/^# $1: *//p" "$log" | tail -1; }
+	passed=$((passed + $(count PASS)))
+	skipped=$((skipped + $(count SKIP)))
+	local bad=$(($(count FAIL) + $(count ERROR) + $(count XPASS)))
+	failed=$((failed + bad))
+	if [ "$bad" -gt 0 ]; then
+		grep -E '^(FAIL|ERROR):' "$log" >&2 || true
+		# What the failing ones said, not only their names.
+		sed -n '1,400p' "$dir/test-suite.log" >&2
+		failures+=("$bad in ${dir#"$ROOT"/}")
+	fi
+	say "$(count PASS) passed, $bad failed, $(count SKIP) skipped in $((SECONDS - start)) s"
+}
+
+# step NAME COMMAND...: a check that passes or fails as one.
+step() {
+	local name=$1 log=$ROOT/build/${1// /-}.log
+	shift
+	say "$name"
+	if "$@" >"$log" 2>&1; then
+		passed=$((passed + 1))
+	else
+		tail -40 "$log" >&2
+		failed=$((failed + 1))
+		failures+=("$name")
+	fi
+}
+
+quick=
+[ "${1:-}" != --quick ] || quick=1
+
+# In CI a missing tool is a failure, not a skip; check.sh has just installed them all.
+export K6FLEET_MUST_WORK=1
+need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+[ -n "$quick" ] || need_packages "${LINT_PACKAGES[@]}"
+need_k6
+[ "$(id -u)" != 0 ] || need_users
+
+say "building"
+build "$ROOT/build/check" --enable-werror --prefix=/usr
+run_checks "$ROOT/build/check"
+if [ -z "$quick" ]; then
+	say "building with sanitizers"
+	build "$ROOT/build/check-asan" --enable-werror --enable-sanitizers=address,undefined --prefix=/usr \
+		CFLAGS='-O1 -g'
+	run_checks "$ROOT/build/check-asan"
+	say "building with clang"
+	build "$ROOT/build/check-clang" --enable-werror --prefix=/usr CC=clang
+	passed=$((passed + 1))
+	step "make install and uninstall" "$ROOT/tests/install.sh" "$ROOT/build/check"
+	step "make distcheck" make -C "$ROOT/build/check" -j2 distcheck
+	step "static analysis" make -C "$ROOT/build/check" lint
+fi
+
+for f in "${failures[@]+"${failures[@]}"}"; do
+	say "FAILED: $f"
+done
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] && { [ -z "${CI:-}" ] || [ "$skipped" -eq 0 ]; }
