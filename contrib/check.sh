@@ -15,6 +15,14 @@ TEST_PACKAGES=(libcmocka-dev bats python3 util-linux procps xz-utils)
 LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
 passed=0 failed=0 skipped=0
 failures=()
+# What the failing tests said: shown once more at the end, where it is looked for.
+details=$(mktemp)
+trap 'rm -f "$details"' EXIT
+
+# remember FILE...: the failing parts of TAP logs and of make's output, with what they printed.
+remember() {
+	awk '/^(not ok|ERROR: )/ { n = 40 } /^ok / { n = 0 } n-- > 0' "$@" 2>/dev/null | head -150 >>"$details" || true
+}
 
 # run_checks DIR: `make check` there; adds its counts.
 run_checks() {
@@ -34,8 +42,7 @@ run_checks() {
 	failed=$((failed + bad))
 	if [ "$bad" -gt 0 ]; then
 		grep -E '^(FAIL|ERROR):' "$log" >&2 || true
-		# What the failing ones said, not only their names.
-		sed -n '1,400p' "$dir/test-suite.log" >&2
+		remember "$dir"/tests/*/*.log
 		failures+=("$bad in ${dir#"$ROOT"/}")
 	fi
 	say "$(count PASS) passed, $bad failed, $(count SKIP) skipped in $((SECONDS - start)) s"
@@ -50,6 +57,8 @@ step() {
 		passed=$((passed + 1))
 	else
 		tail -40 "$log" >&2
+		# distcheck leaves the tree of a build that failed.
+		remember "$ROOT"/build/check/k6fleet-*/_build/sub/tests/*/*.log
 		failed=$((failed + 1))
 		failures+=("$name")
 	fi
@@ -81,6 +90,7 @@ if [ -z "$quick" ]; then
 	step "static analysis" make -C "$ROOT/build/check" lint
 fi
 
+cat "$details"
 for f in "${failures[@]+"${failures[@]}"}"; do
 	say "FAILED: $f"
 done

@@ -191,6 +191,7 @@ static void open_state_dir(struct keeper *k)
 	const char *dir = k->conf->state_dir;
 	bool locked = false;
 	struct err err;
+	int probe;
 
 	if (make_dirs(dir, 0750, k->handover.as_root ? &k->handover.user : NULL, &err) < 0)
 		fatal(EXIT_START, "state_dir: %s", err.msg);
@@ -198,15 +199,23 @@ static void open_state_dir(struct keeper *k)
 	if (k->handover.state_fd < 0)
 		fatal(EXIT_START, "cannot open the state directory %s: %s", dir, strerror(errno));
 	/* Two daemons on one database would run everything twice.  The supervisor of one that was
-	 * killed holds the lock until its last thread is gone: worth a moment's patience. */
+	 * killed holds the lock, and the control socket, until its last thread is gone: worth a
+	 * moment's patience. */
 	for (int i = 0;
 		(locked = flock(k->handover.state_fd, LOCK_EX | LOCK_NB) == 0) == false && i < 20;
 		i++)
 		usleep(100000);
-	if (!locked)
-		fatal(EXIT_START,
-			"another k6fleetd uses the state directory %s; stop it or choose another state_dir",
-			dir);
+	if (locked)
+		return;
+	probe = sock_connect(k->conf->control_socket, NULL);
+	if (probe >= 0)
+		fatal(EXIT_TAKEN,
+			"%s is in use: another daemon answers there; stop that k6fleetd first, or give "
+			"this one another control_socket and another state_dir",
+			k->conf->control_socket);
+	fatal(EXIT_START,
+		"another k6fleetd uses the state directory %s; stop it or choose another state_dir",
+		dir);
 }
 
 static void open_control_socket(struct keeper *k)
@@ -338,8 +347,8 @@ static void set_up(struct keeper *k, const struct options *o)
 		fatal(EXIT_START, "user: %s", err.msg);
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	open_control_socket(k);
 	open_state_dir(k);
+	open_control_socket(k);
 	k6_fd = open_k6(k->conf);
 	k->handover.exe_fd = open_supervisor();
 	take_secret(k);

@@ -180,7 +180,7 @@ run_json() {
 	for i in $(seq 1 30); do
 		agent POST /api/k6/runs "$(run_json "run-$i" success)" >/dev/null
 	done
-	kill -KILL "$DASH_PID"
+	stop_dashboard KILL
 	start_dashboard
 	[ "$(curl -sS "$DASH/api/dashboard/k6/runs" | jq .total)" = 30 ]
 	"$top_builddir/k6fleet-dashboard" -d "$T/dash/dashboard.db" --backup "$T/copy.db"
@@ -188,17 +188,16 @@ run_json() {
 }
 
 @test "the reaper: lost runs, silent agents; a real result corrects it" {
-	kill "$DASH_PID"
-	retry 5 is_gone "$DASH_PID"
+	stop_dashboard
 	printf 'reaper { interval = 200ms run_timeout = 1s offline_after = 1s delete_after = 8s keep_runs = true }\n' >"$T/d.conf"
 	start_dashboard -c "$T/d.conf"
 	agent POST /api/k6/agents/register '{"host":"h","agents":[{"name":"k6agent-0"}]}' >/dev/null
 	agent POST /api/k6/runs "$(run_json r1 running)" >/dev/null
 	agent POST /api/k6/agents/heartbeat '{"host":"h","agents":[{"name":"k6agent-0","status":"running","currentRunId":"r1"}]}' >/dev/null
 	reaped() { [ "$(curl -sS "$DASH/api/dashboard/k6/runs/r1" | jq -r .reason)" = reaped ]; }
-	retry 5 reaped
+	retry 15 reaped
 	offline() { [ "$(curl -sS "$DASH/api/dashboard/k6/agents" | jq -r '.items[0].status')" = offline ]; }
-	retry 5 offline
+	retry 15 offline
 	[ "$(curl -sS "$DASH/api/dashboard/k6/agents" | jq '.items[0].currentRunId')" = null ]
 	agent POST /api/k6/runs "$(run_json r1 success)" | jq -e '.accepted == 1'
 	[ "$(curl -sS "$DASH/api/dashboard/k6/runs/r1" | jq -r .status)" = success ]
@@ -216,8 +215,7 @@ run_json() {
 }
 
 @test "read_auth closes reading to those without credentials" {
-	kill "$DASH_PID"
-	retry 5 is_gone "$DASH_PID"
+	stop_dashboard
 	echo 'read_auth = true' >"$T/d.conf"
 	start_dashboard -c "$T/d.conf"
 	[ "$(status_of "$DASH/api/dashboard/k6/runs")" = 401 ]

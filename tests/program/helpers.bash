@@ -49,8 +49,20 @@ retry() {
 	done
 }
 
+# Below the range from which the kernel takes the ports of outgoing connections: nobody else
+# gets it before its user binds it.
 free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	python3 -c '
+import random, socket
+while True:
+    with socket.socket() as s:
+        port = random.randrange(10000, 32000)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break'
 }
 
 start_server() {
@@ -155,6 +167,12 @@ start_dashboard() {
 	DASH_PID=$!
 	PIDS+=("$DASH_PID")
 	retry 10 curl -fsS --max-time 2 -o /dev/null "$DASH/healthz"
+}
+
+# stop_dashboard [SIGNAL]: until its last thread has gone, and with it the port.
+stop_dashboard() {
+	kill "-${1:-TERM}" "$DASH_PID"
+	wait "$DASH_PID" || true
 }
 
 # admin METHOD PATH [BODY]: body of the answer; api METHOD PATH [BODY]: "STATUS BODY".

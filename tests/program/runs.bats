@@ -197,7 +197,9 @@ script_target() {
 	start_fleet
 	expect_run Late error timeout
 	jq -e '.metrics.http_reqs > 5 and .metrics.p95_ms > 0 and .exitCode == 105' <<<"$RUN"
-	[ "$(metric http_reqs)" -eq "$(count_of /late)" ]
+	# TERM may come while a request is under way: the server has seen it, k6 does not count it.
+	[ "$(metric http_reqs)" -le "$(count_of /late)" ]
+	[ "$(metric http_reqs)" -ge $(($(count_of /late) - 1)) ]
 	expect_run Loop error timeout
 	jq -e '.metrics.http_reqs == null' <<<"$RUN"
 }
