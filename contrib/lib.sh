@@ -9,7 +9,7 @@ K6_VERSION=v2.2.0
 GO_TOOLCHAIN=go1.26.8
 # shellcheck disable=SC2034 # used by the scripts that source this
 BUILD_PACKAGES=(autoconf automake gcc make pkg-config libc6-dev libev-dev libcurl4-openssl-dev
-	libjansson-dev libcap-dev libmicrohttpd-dev libsqlite3-dev libconfuse-dev ca-certificates curl jq)
+	libjansson-dev libcap-dev libseccomp-dev libmicrohttpd-dev libsqlite3-dev libconfuse-dev ca-certificates curl jq)
 
 say() { printf '==> %s\n' "$*"; }
 fail() {

@@ -10,11 +10,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/confine.h"
 #include "agent/outcome.h"
+#include "agent/rootfs.h"
 #include "agent/script.h"
 #include "agent/summary.h"
 #include "common/mem.h"
@@ -74,7 +75,7 @@ static struct strings make_env(const struct run *run)
 	struct strings env = {0};
 
 	add(&env, x_strdup("PATH=/usr/bin:/bin"));
-	add(&env, x_strdup("HOME=/nonexistent"));
+	add(&env, x_asprintf("HOME=%s", confine_home(run->env->sandbox)));
 	add(&env, x_asprintf("TMPDIR=%s", run->env->work_dir));
 	add(&env, x_strdup("GOMAXPROCS=1"));
 	add(&env, x_strdup("GOGC=50"));
@@ -93,6 +94,14 @@ static struct strings make_env(const struct run *run)
 	for (size_t i = 0; i < conf->k6.env.count; i++)
 		add(&env, x_strdup(conf->k6.env.items[i]));
 	return env;
+}
+
+/* Each run finds both of its file systems as the first one did. */
+static void empty_all(const struct run_env *env)
+{
+	sandbox_empty_dir(env->work_dir, NULL);
+	if (env->sandbox->level != SANDBOX_OFF)
+		sandbox_empty_dir(ROOTFS_HOME, NULL);
 }
 
 static int write_script(const struct run *run)
@@ -142,11 +151,13 @@ _Noreturn static void exec_k6(
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir(run->env->work_dir) < 0 ||
-		sandbox_confine_k6(run->env->sandbox, run->env->conf) < 0)
+		confine_k6(run->env->sandbox, run->env->conf, run->env->work_dir) < 0)
 		goto fail;
-	/* By descriptor: the binary may lie below a directory that only root may pass.  It stays
-	 * open across exec because an interpreter script is read through /dev/fd/3. */
-	syscall(SYS_execveat, K6_FD, "", argv, envp, AT_EMPTY_PATH);
+	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
+	 * across exec, because an interpreter script is read through /dev/fd/3. */
+	if (run->env->sandbox->level != SANDBOX_OFF)
+		close(K6_FD);
+	confine_exec(run->env->sandbox, K6_FD, argv, envp);
 fail:;
 	int e = errno;
 	if (write(FAIL_FD, &e, sizeof(e)) < 0)
@@ -213,7 +224,7 @@ struct run *run_start(const struct run_env *env, struct target *target, const ch
 		run->spawn_errno = errno;
 		return run;
 	}
-	sandbox_empty_dir(env->work_dir, NULL);
+	empty_all(env);
 	if (write_script(run) < 0) {
 		run->spawn_errno = errno;
 		return run;
@@ -530,7 +541,7 @@ void run_finish(struct run *run, struct run_result *r)
 		/* From the monotonic clock, so that a jump of the wall clock bends no run. */
 		r->finished_wall_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
 	}
-	sandbox_empty_dir(run->env->work_dir, NULL);
+	empty_all(run->env);
 }
 
 void run_free(struct run *run)

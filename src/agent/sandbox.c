@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Namespaces, mounts, limits and identity of workers.  Order matters everywhere here: each
- * comment says why a step may stand where it stands. */
+/* Namespaces, mounts and identity of workers.  Order matters everywhere here: each comment says
+ * why a step may stand where it stands.  What k6 alone is subject to is in confine.c. */
 #include "agent/sandbox.h"
 
 #include <errno.h>
@@ -10,21 +10,23 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/landlock.h"
+#include "agent/rootfs.h"
 #include "common/log.h"
 #include "common/mem.h"
 
-#define WORKER_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
-#define K6_NICE 5
-#define K6_OOM_SCORE "500"
-#define K6_TIMER_SLACK_NS 50000UL
+#define WORKER_NAMESPACES \
+	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+/* What a rehearsed worker says by its exit status. */
+enum { REHEARSAL_FINE = 0, REHEARSAL_FAILED = 1, REHEARSAL_NO_USER_NAMESPACES = 3 };
 /* One file a KiB would already be absurd for a script; this bounds the kernel memory that
  * empty files cost. */
 #define TMP_INODES 16384
@@ -94,20 +96,30 @@ static int mount_tmpfs(const struct sandbox *sb, const char *dir, int64_t bytes,
 	return 0;
 }
 
+/* The new pid namespace needs its own /proc, else k6 would see the host's processes.  Only its
+ * pid directories, and of these only what it could trace: no /proc/sys, no /proc/sysrq-trigger,
+ * and not the worker, which is non-dumpable (proc(5)).  Where a container has masked parts of
+ * /proc the kernel refuses; an empty one hides as much. */
+static int mount_proc(struct err *err)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	if (mount("proc", "/proc", "proc", flags, "subset=pid,hidepid=ptraceable") == 0 ||
+		mount("proc", "/proc", "proc", flags, NULL) == 0 ||
+		mount("tmpfs", "/proc", "tmpfs", flags | MS_RDONLY, "mode=0555,size=4k") == 0)
+		return 0;
+	return err_sys(err, errno, "cannot cover /proc");
+}
+
 static int enter_namespaces(
 	const struct sandbox *sb, const struct conf *conf, const char *name, struct err *err)
 {
-	/* First of all: what is mounted from here on must never reach the host's table. */
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(err, errno, "cannot make the mounts private");
-	if (mount_tmpfs(sb, conf->limits.tmp_dir, conf->limits.tmp_bytes, err) < 0)
+	/* All mounts were made private when the keeper made the agents' root, and this namespace is a
+	 * copy of its: nothing reaches the host's table. */
+	if (mount_tmpfs(sb, conf->limits.tmp_dir, conf->limits.tmp_bytes, err) < 0 ||
+		mount_tmpfs(sb, ROOTFS_HOME, conf->limits.home_bytes, err) < 0 ||
+		mount_proc(err) < 0)
 		return -1;
-	/* The new pid namespace needs its own /proc, else k6 would see the host's processes.  Where
-	 * a container has masked parts of /proc the kernel refuses; an empty one hides as much. */
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
-		mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
-			"mode=0555,size=4k") < 0)
-		return err_sys(err, errno, "cannot cover /proc");
 	if (sethostname(name, strlen(name)) < 0)
 		return err_sys(err, errno, "cannot set the host name of %s", name);
 	return 0;
@@ -140,47 +152,9 @@ int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char 
 		}
 		*work_dir = dir;
 	}
-	return 0;
-}
-
-static void set_limit(__rlimit_resource_t what, int64_t value)
-{
-	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
-
-	/* Never above the hard limit that we were given: raising it would fail and leave no limit. */
-	if (getrlimit(what, &old) == 0 && old.rlim_max != RLIM_INFINITY &&
-		lim.rlim_max > old.rlim_max)
-		lim.rlim_cur = lim.rlim_max = old.rlim_max;
-	setrlimit(what, &lim);
-}
-
-int sandbox_confine_k6(const struct sandbox *sb, const struct conf *conf)
-{
-	int fd;
-
-	/* prctl(2): cleared by a change of credentials, so it comes after all of them. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return -1;
-	/* k6 must not inherit the worker's coarse timers: its sleeps would be a second late. */
-	prctl(PR_SET_TIMERSLACK, K6_TIMER_SLACK_NS);
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		/* When memory runs out a load test goes first, not the host's services. */
-		if (write(fd, K6_OOM_SCORE, sizeof(K6_OOM_SCORE) - 1) < 0)
-			errno = 0;
-		close(fd);
-	}
-	setpriority(PRIO_PROCESS, 0, K6_NICE);
-	set_limit(RLIMIT_DATA, conf->limits.memory_bytes);
-	set_limit(RLIMIT_NOFILE, conf->limits.open_files);
-	set_limit(RLIMIT_FSIZE, conf->limits.file_bytes);
-	set_limit(RLIMIT_CORE, conf->limits.core_bytes);
-	if (conf->limits.cpu_time_ms)
-		set_limit(RLIMIT_CPU, (conf->limits.cpu_time_ms + 999) / 1000);
-	/* Counted per uid, and all agents share one: getrlimit(2).  Ordinary users' other processes
-	 * count too, so there it is left to the user's own limit. */
-	if (sb->as_root)
-		set_limit(RLIMIT_NPROC, conf->limits.processes * conf->max_workers);
+	/* Last: from here on nothing of the above could be done again. */
+	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->agent_filter) < 0)
+		return err_sys(err, errno, "cannot load the worker's system call filter");
 	return 0;
 }
 
@@ -219,40 +193,76 @@ int sandbox_empty_dir(const char *dir, struct err *err)
 	return rc;
 }
 
-/* Tries the whole way down in a child that does nothing else. */
-static int rehearse(const struct sandbox *sb, const struct conf *conf, struct err *err)
+/* The keeper's own way into the agents' root, which its workers start from. */
+static int make_cage(const struct sandbox *sb, const struct conf *conf, int k6_fd, struct err *err)
 {
-	int pipefd[2], status;
-	struct err why = {0};
-	char *work_dir;
-	ssize_t n;
-	pid_t pid;
+	if (!sb->as_root && enter_user_namespace(err) < 0)
+		return -1;
+	if (rootfs_enter(conf, k6_fd, err) < 0)
+		return -1;
+	/* All processes share one uid then: after the maps are written, which this would forbid, k6
+	 * shall not be able to trace us even if it found us. */
+	if (!sb->as_root && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(err, errno, "cannot become non-dumpable");
+	return 0;
+}
 
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "cannot make a pipe");
-	pid = sandbox_clone(sb);
+/* What a worker goes through, up to the user namespace of its k6.  Answers its exit status. */
+static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, struct err *err)
+{
+	char *work_dir;
+	int status;
+	pid_t pid = sandbox_clone(sb);
+
 	if (pid == 0) {
-		if (sandbox_enter(sb, conf, "rehearsal", 0, &work_dir, &why) == 0)
-			_exit(0);
-		if (write(pipefd[1], why.msg, strlen(why.msg)) < 0)
-			_exit(2);
-		_exit(1);
+		if (sandbox_enter(sb, conf, "rehearsal", 0, &work_dir, err) < 0) {
+			log_debug("sandbox", "rehearsal: %s", err->msg);
+			_exit(REHEARSAL_FAILED);
+		}
+		_exit(unshare(CLONE_NEWUSER) == 0 ? REHEARSAL_FINE : REHEARSAL_NO_USER_NAMESPACES);
 	}
-	int saved = errno;
-	close(pipefd[1]);
 	if (pid < 0) {
-		close(pipefd[0]);
-		return err_sys(err, saved, "the kernel refuses new namespaces");
+		err_sys(err, errno, "the kernel refuses new namespaces");
+		return REHEARSAL_FAILED;
 	}
-	n = read(pipefd[0], why.msg, sizeof(why.msg) - 1);
-	close(pipefd[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (n > 0)
-		return err_set(err, "%s", why.msg);
-	return err_set(err, "a sandboxed child died (wait status 0x%x)", (unsigned)status);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	err_set(err, "a sandboxed child died (wait status 0x%x)", (unsigned)status);
+	return REHEARSAL_FAILED;
+}
+
+/* Tries the whole way down in a child that does nothing else: a keeper that failed half-way would
+ * stand between two roots.  Its words come back through memory that both share. */
+static int rehearse(struct sandbox *sb, const struct conf *conf, int k6_fd, struct err *err)
+{
+	struct err *why =
+		mmap(NULL, sizeof(*why), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0;
+	pid_t pid;
+
+	if (why == MAP_FAILED)
+		return err_sys(err, errno, "cannot map memory");
+	pid = fork();
+	if (pid == 0)
+		_exit(make_cage(sb, conf, k6_fd, why) < 0 ? REHEARSAL_FAILED
+							  : rehearse_worker(sb, conf, why));
+	if (pid < 0) {
+		err_sys(err, errno, "cannot fork");
+		munmap(why, sizeof(*why));
+		return -1;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	why->msg[sizeof(why->msg) - 1] = '\0';
+	err_set(err, "%s", why->msg[0] ? why->msg : "a sandboxed child died");
+	munmap(why, sizeof(*why));
+	sb->user_namespaces = WIFEXITED(status) && WEXITSTATUS(status) == REHEARSAL_FINE;
+	return WIFEXITED(status) &&
+			(sb->user_namespaces || WEXITSTATUS(status) == REHEARSAL_NO_USER_NAMESPACES)
+		? 0
+		: -1;
 }
 
 /* Which switch of the host forbids it, as far as it can be told. */
@@ -267,31 +277,84 @@ static const char *advice(bool as_root)
 	return "see sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone";
 }
 
-int sandbox_prepare(const struct conf *conf, struct sandbox *sb, struct err *err)
+/* Each is optional, tried once and reported once. */
+static void find_layers(struct sandbox *sb)
+{
+	struct err why;
+
+	if (filter_build(FILTER_AGENT, &sb->agent_filter, &why) == 0 &&
+		filter_build(FILTER_K6, &sb->k6_filter, &why) == 0 &&
+		filter_build(FILTER_PARSER, &sb->parser_filter, &why) == 0)
+		sb->layers |= SANDBOX_LAYER_SECCOMP;
+	else
+		log_warn("sandbox", "going on without seccomp: %s", why.msg);
+	sb->landlock = landlock_abi();
+	if (sb->landlock > 0)
+		sb->layers |= SANDBOX_LAYER_LANDLOCK;
+	else
+		log_warn("sandbox", "going on without landlock: %s",
+			errno == EOPNOTSUPP ? "it is switched off at boot (kernel parameter lsm=)"
+					    : "the kernel has none (5.13 and later do)");
+}
+
+int sandbox_check_layers(const struct sandbox *sb, const struct conf *conf, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum sandbox_layer bit;
+		const char *advice;
+	} layers[] = {
+		{"seccomp", SANDBOX_LAYER_SECCOMP,
+			"this needs a kernel with CONFIG_SECCOMP_FILTER"},
+		{"landlock", SANDBOX_LAYER_LANDLOCK,
+			"this needs Linux 5.13 with landlock among the kernel parameter lsm="},
+		{"cgroup", SANDBOX_LAYER_CGROUP,
+			"this needs cgroup v2 with the controllers memory and pids delegated to "
+			"k6fleetd (Delegate=yes in its unit)"},
+	};
+
+	for (size_t i = 0; i < conf->require_layers.count; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(layers); k++) {
+			if (!strcmp(conf->require_layers.items[i], layers[k].name) &&
+				!(sb->layers & layers[k].bit))
+				return err_set(err, "require_layers: %s is not there: %s%s",
+					layers[k].name,
+					sb->level == SANDBOX_OFF ? "the sandbox is off; " : "",
+					layers[k].advice);
+		}
+	}
+	return 0;
+}
+
+int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, struct err *err)
 {
 	struct stat st;
 	struct err why;
-	int rc;
 
 	*sb = (struct sandbox){.level = SANDBOX_OFF, .as_root = geteuid() == 0};
 	if (sb->as_root && creds_find(conf->agent_user, &sb->agent, err) < 0)
 		return err_prefix(err, "agent_user");
 	if (stat(conf->limits.tmp_dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(err, "limits.tmp_dir %s is not a directory", conf->limits.tmp_dir);
-	if (conf->sandbox == CONF_SANDBOX_OFF)
+	if (conf->sandbox == CONF_SANDBOX_OFF) {
+		log_warn("sandbox", "off: k6 sees all of the host that its user may see");
 		return 0;
+	}
+	find_layers(sb);
 	sb->level = sb->as_root ? SANDBOX_NAMESPACES : SANDBOX_USER_NAMESPACE;
-	rc = sb->as_root ? 0 : enter_user_namespace(&why);
-	if (rc == 0)
-		rc = rehearse(sb, conf, &why);
-	if (rc == 0) {
+	if (rehearse(sb, conf, k6_fd, &why) == 0) {
 		sb->layers |= SANDBOX_LAYER_NAMESPACES;
-		return 0;
+		if (!sb->user_namespaces)
+			log_warn("sandbox",
+				"k6 gets no user namespace of its own (%s); limits.processes is "
+				"shared by all agents",
+				advice(false));
+		return make_cage(sb, conf, k6_fd, err);
 	}
 	if (conf->sandbox == CONF_SANDBOX_REQUIRE)
 		return err_set(err, "sandbox = require, but %s; %s, or set sandbox = try", why.msg,
 			advice(sb->as_root));
-	log_warn("sandbox", "unavailable, going on without: %s", why.msg);
+	log_warn("sandbox", "going on without namespaces: %s", why.msg);
 	sb->level = SANDBOX_OFF;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "common/creds.h"
 #include "common/err.h"
+#include "common/filter.h"
 
 enum sandbox_level { SANDBOX_OFF, SANDBOX_NAMESPACES, SANDBOX_USER_NAMESPACE };
 
@@ -27,22 +28,26 @@ enum sandbox_layer {
 struct sandbox {
 	enum sandbox_level level;
 	unsigned int layers;
-	bool as_root;       /* the keeper was started as root: workers change user */
-	struct creds agent; /* whom workers become */
+	bool as_root;         /* the keeper was started as root: workers change user */
+	bool user_namespaces; /* each k6 can have one of its own */
+	struct creds agent;   /* whom workers become */
+	int landlock;         /* ABI version, 0: none */
+	struct filter agent_filter, k6_filter, parser_filter;
 };
 
 /* Decides the level by trying it: a child is put into a sandbox and must come back well.
- * With sandbox = require a refusal is an error that names what forbids it.  Not as root this
- * moves the calling process into a user namespace of its own. */
-int sandbox_prepare(const struct conf *conf, struct sandbox *sb, struct err *err);
+ * With sandbox = require a refusal is an error that names what forbids it.  Afterwards the calling
+ * process, the keeper, has the agents' root for its own (rootfs.h) and, not as root, a user
+ * namespace of its own: whatever of the host it needs later must be open before. */
+int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, struct err *err);
+/* Error when require_layers names one that is missing. */
+int sandbox_check_layers(const struct sandbox *sb, const struct conf *conf, struct err *err);
 /* As fork(2), into the namespaces of the level. */
 pid_t sandbox_clone(const struct sandbox *sb);
-/* In the worker: mounts, host name, user, capabilities.  *work_dir gets the directory for the
+/* In the worker: mounts, host name, user, capabilities, filter.  *work_dir gets the directory for the
  * run's files, which the caller frees.  Afterwards nothing privileged is left to do. */
 int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char *name,
 	unsigned int slot, char **work_dir, struct err *err);
-/* In the k6 child, before exec: limits, priority, parent-death signal.  Async-signal-safe. */
-int sandbox_confine_k6(const struct sandbox *sb, const struct conf *conf);
 /* Removes everything below dir, but not dir.  Follows no link, needs no memory for depth. */
 int sandbox_empty_dir(const char *dir, struct err *err);
 /* "namespaces", "user-namespace", "off" for status. */

@@ -1,5 +1,7 @@
-# libcommon: what every program may use.  libjson adds jansson, libconf libconfuse, libdb SQLite.
-noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a
+# libcommon: what every program may use.  libjson adds jansson, libconf libconfuse, libdb SQLite,
+# libfilter libseccomp.
+noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a \
+	src/common/libfilter.a
 src_common_libcommon_a_SOURCES = \
 	src/common/err.c src/common/err.h src/common/log.c src/common/log.h \
 	src/common/mem.c src/common/mem.h src/common/units.c src/common/units.h \
@@ -15,5 +17,7 @@ src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/
 src_common_libconf_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS)
 src_common_libdb_a_SOURCES = src/common/db.c src/common/db.h
 src_common_libdb_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+src_common_libfilter_a_SOURCES = src/common/filter.c src/common/filter.h
+src_common_libfilter_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
 
 COMMON_LIBS = src/common/libconf.a src/common/libjson.a src/common/libcommon.a

@@ -10,36 +10,77 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 
+#define KEPT_FILE_MAX (4 * 1024 * 1024)
+
+int handover_seal(const char *name, const void *data, size_t len, struct err *err)
+{
+	_cleanup_fd_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || write(fd, data, len) != (ssize_t)len ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
+			0)
+		return err_sys(err, errno, "cannot keep %s in memory", name);
+	return steal_fd(&fd);
+}
+
+int handover_keep_file(const char *key, const char *path, struct err *err)
+{
+	_cleanup_fd_ int fd = -1;
+	_cleanup_free_ char *buf = NULL;
+	struct stat st;
+	size_t len = 0;
+	int kept;
+
+	err->msg[0] = '\0';
+	if (!path[0])
+		return -1;
+	/* By root, so that a key needs to be readable by nobody else. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "dashboard.%s: cannot read %s", key, path);
+	if (!S_ISREG(st.st_mode) || st.st_size > KEPT_FILE_MAX)
+		return err_set(err, "dashboard.%s: %s is not a file of up to %d MiB", key, path,
+			KEPT_FILE_MAX >> 20);
+	buf = x_calloc((size_t)st.st_size + 1, 1);
+	while (len < (size_t)st.st_size) {
+		ssize_t n = read(fd, buf + len, (size_t)st.st_size - len);
+
+		if (n <= 0)
+			return err_sys(err, n < 0 ? errno : EIO, "dashboard.%s: cannot read %s",
+				key, path);
+		len += (size_t)n;
+	}
+	kept = handover_seal(key, buf, len, err);
+	mem_wipe(buf, len);
+	return kept;
+}
+
 int handover_make_config(const struct conf *conf, struct err *err)
 {
-	_cleanup_fd_ int fd = memfd_create("k6fleet-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
 
-	if (fd < 0 || !f) {
-		if (f)
-			fclose(f);
+	if (!f)
 		return err_sys(err, errno, "cannot keep the configuration");
-	}
 	conf_print(conf, true, f);
-	if (fclose(f) != 0 || write(fd, text, size) != (ssize_t)size ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
-			0)
+	if (fclose(f) != 0)
 		return err_sys(err, errno, "cannot keep the configuration");
-	return steal_fd(&fd);
+	return handover_seal("k6fleet-config", text, size, err);
 }
 
 /* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */
 static int place_descriptors(const struct handover *h, int chan)
 {
-	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->secret_fd};
+	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->secret_fd,
+		h->ca_fd, h->cert_fd, h->key_fd};
 	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {

@@ -17,7 +17,11 @@ enum handover_fd {
 	HANDOVER_FD_HEARTBEATS,
 	HANDOVER_FD_CONFIG,
 	HANDOVER_FD_STATE_DIR,
-	HANDOVER_FD_SECRET, /* last: absent without a dashboard */
+	/* From here on absent where not configured. */
+	HANDOVER_FD_SECRET,
+	HANDOVER_FD_CA_FILE,
+	HANDOVER_FD_CLIENT_CERT,
+	HANDOVER_FD_CLIENT_KEY,
 	HANDOVER_FD_END,
 };
 
@@ -28,9 +32,15 @@ struct handover {
 	gid_t control_gid;
 	int exe_fd; /* the supervisor's binary */
 	int listen_fd, hb_fd, config_fd, state_fd, secret_fd;
+	int ca_fd, cert_fd, key_fd;
 	const char *workers_option; /* -n, or NULL */
 };
 
+/* A sealed memfd with these bytes: what it is handed to can read it and nobody change it. */
+int handover_seal(const char *name, const void *data, size_t len, struct err *err);
+/* The same of a file that the configuration names under `key`; -1 for the path "" without an
+ * error, which err then says by being empty. */
+int handover_keep_file(const char *key, const char *path, struct err *err);
 /* A memfd with the effective configuration. */
 int handover_make_config(const struct conf *conf, struct err *err);
 /* Forks and executes the supervisor with chan as its socket.  The pid, or -1. */

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -59,6 +58,7 @@ struct keeper {
 	struct handover handover;
 	char k6_version[128];
 	int signal_fd;
+	int socket_dir_fd; /* where the control socket lies, to remove it at the end */
 	/* The supervisor: pid -1 when there is none at the moment. */
 	pid_t sup_pid;
 	int sup_chan;
@@ -235,7 +235,8 @@ static void open_control_socket(struct keeper *k)
 	} else if (k->handover.as_root) {
 		k->handover.control_gid = k->handover.user.gid;
 	}
-	if (make_dirs(dirname(copy), 0755, NULL, &err) < 0)
+	dirname(copy);
+	if (make_dirs(copy, 0755, NULL, &err) < 0)
 		fatal(EXIT_START, "control_socket: %s (choose another with -s or K6FLEET_SOCKET)",
 			err.msg);
 	k->handover.listen_fd = sock_listen(path, 0660, k->handover.control_gid, &err);
@@ -245,21 +246,41 @@ static void open_control_socket(struct keeper *k)
 				? "%s; stop that k6fleetd first, or choose another socket with -s"
 				: "%s",
 			err.msg);
+	/* Its path is of the host, which the keeper is about to leave. */
+	k->socket_dir_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* The secret lies in a sealed memfd from here on: descriptors are closed in workers, memory
  * would be inherited by them. */
 static int keep_secret(char *secret)
 {
-	int fd = memfd_create("k6fleet-secret", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t len = strlen(secret);
+	struct err err;
+	int fd = handover_seal("k6fleet-secret", secret, strlen(secret), &err);
 
-	if (fd < 0 || write(fd, secret, len) != (ssize_t)len ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
-			0)
-		fatal(EXIT_START, "cannot keep the dashboard's secret: %s", strerror(errno));
-	mem_wipe(secret, len);
+	mem_wipe(secret, strlen(secret));
+	if (fd < 0)
+		fatal(EXIT_START, "%s", err.msg);
 	return fd;
+}
+
+/* Certificates and the client's key are read now: their paths are of the host. */
+static void keep_tls_files(struct keeper *k)
+{
+	const struct {
+		const char *key, *path;
+		int *fd;
+	} files[] = {
+		{"ca_file", k->conf->dashboard.ca_file, &k->handover.ca_fd},
+		{"client_cert", k->conf->dashboard.client_cert, &k->handover.cert_fd},
+		{"client_key", k->conf->dashboard.client_key, &k->handover.key_fd},
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		*files[i].fd = handover_keep_file(files[i].key, files[i].path, &err);
+		if (*files[i].fd < 0 && err.msg[0])
+			fatal(EXIT_START, "%s", err.msg);
+	}
 }
 
 static void take_secret(struct keeper *k)
@@ -347,13 +368,16 @@ static void set_up(struct keeper *k, const struct options *o)
 		fatal(EXIT_START, "user: %s", err.msg);
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
+	notify_open();
 	open_state_dir(k);
 	open_control_socket(k);
 	k6_fd = open_k6(k->conf);
 	k->handover.exe_fd = open_supervisor();
 	take_secret(k);
+	keep_tls_files(k);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
-	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, &k->sandbox, &err) < 0)
+	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6_fd, &k->sandbox, &err) < 0 ||
+		sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	if (k->handover.as_root && privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
@@ -766,7 +790,7 @@ static void end_all(struct keeper *k)
 	while (waitpid(-1, &status, 0) > 0 || errno == EINTR)
 		;
 	/* Without CAP_DAC_OVERRIDE this needs a directory of our own, which /run/k6fleet is. */
-	unlink(k->conf->control_socket);
+	unlinkat(k->socket_dir_fd, basename(k->conf->control_socket), 0);
 	children_free(&k->children);
 	conf_free(k->conf);
 	free(k->buf);

@@ -12,13 +12,12 @@
 
 #include "common/mem.h"
 
-void notify_send(const char *fmt, ...)
+static int notify_fd = -1;
+
+void notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	_cleanup_fd_ int fd = -1;
-	char text[512];
-	va_list ap;
 	size_t len;
 
 	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(addr.sun_path))
@@ -27,13 +26,23 @@ void notify_send(const char *fmt, ...)
 	memcpy(addr.sun_path, path, len);
 	if (path[0] == '@')
 		addr.sun_path[0] = '\0';
+	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (notify_fd >= 0 &&
+		connect(notify_fd, (struct sockaddr *)&addr,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+		close_fd(&notify_fd);
+}
+
+void notify_send(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (notify_fd < 0)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 &&
-		sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-			(struct sockaddr *)&addr,
-			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+	if (send(notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 }

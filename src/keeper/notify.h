@@ -5,6 +5,8 @@
 
 #include "common/err.h"
 
+/* Looks at NOTIFY_SOCKET and connects to it, while its path can still be seen. */
+void notify_open(void);
 /* Without NOTIFY_SOCKET it does nothing; a failure is nobody's concern. */
 void notify_send(const char *fmt, ...) _printf_(1, 2);
 

@@ -7,10 +7,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/confine.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
@@ -20,21 +20,25 @@
 
 _Noreturn static void child(const struct sandbox *sb, const struct conf *conf, int k6_fd, int out)
 {
-	const char *const argv[] = {"k6", "version", NULL};
-	const char *const envp[] = {"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GOMAXPROCS=1",
-		"K6_AUTO_EXTENSION_RESOLUTION=false", NULL};
+	char *const argv[] = {x_strdup("k6"), x_strdup("version"), NULL};
+	char *const envp[] = {x_strdup("PATH=/usr/bin:/bin"),
+		x_asprintf("HOME=%s", confine_home(sb)), x_strdup("GOMAXPROCS=1"),
+		x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"), NULL};
 	struct err err = {0};
 	char *work_dir;
 
 	if (dup2(k6_fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXEC_FAILED);
-	if (sandbox_enter(sb, conf, "probe", 0, &work_dir, &err) < 0 ||
-		sandbox_confine_k6(sb, conf) < 0)
-		_exit(EXEC_FAILED);
 	close_range(4, ~0U, 0);
-	if (sb->level == SANDBOX_OFF)
-		rmdir(work_dir);
-	syscall(SYS_execveat, 3, "", argv, envp, AT_EMPTY_PATH);
+	if (sandbox_enter(sb, conf, "probe", 0, &work_dir, &err) < 0) {
+		dprintf(1, "%s", err.msg);
+		_exit(EXEC_FAILED);
+	}
+	if (confine_k6(sb, conf, work_dir) == 0) {
+		if (sb->level == SANDBOX_OFF)
+			rmdir(work_dir);
+		confine_exec(sb, 3, argv, envp);
+	}
 	dprintf(1, "%s", strerror(errno));
 	_exit(EXEC_FAILED);
 }

@@ -11,5 +11,6 @@ src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_
 libexec_PROGRAMS += k6fleet-supervisor
 k6fleet_supervisor_SOURCES = src/supervisor/main.c
 k6fleet_supervisor_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
-k6fleet_supervisor_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
+k6fleet_supervisor_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a src/common/libfilter.a \
+	$(COMMON_LIBS) $(SECCOMP_LIBS) $(CONFUSE_LIBS) \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(CURL_LIBS) $(CAP_LIBS) $(EV_LIBS) -lpthread -lm

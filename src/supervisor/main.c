@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/chan.h"
+#include "common/filter.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -372,6 +374,31 @@ static char *load_secret(void)
 	return secret;
 }
 
+/* The keeper has read the files; what they are called on the host means nothing here. */
+static void use_kept_file(char **path, int fd)
+{
+	if (fcntl(fd, F_GETFD) < 0)
+		return;
+	free(*path);
+	*path = x_asprintf("/proc/self/fd/%d", fd);
+}
+
+/* From here on no exec, no child process, no system call that is not on the list, for this thread
+ * and those it will start; so it comes before the first of them.  Without seccomp in the kernel
+ * the keeper has said so already, or refused to start. */
+static void give_up_powers(void)
+{
+	struct filter filter;
+	struct err err;
+
+	if (filter_build(FILTER_SUPERVISOR, &filter, &err) < 0)
+		return;
+	if (filter_load(&filter) < 0)
+		fatal(1, "cannot load the system call filter: %s", strerror(errno));
+	filter_free(&filter);
+	malloc_trim(0);
+}
+
 /* The saved count, unless an option or a changed file says otherwise. */
 static void restore_desired(struct supervisor *sup, const char *option)
 {
@@ -509,10 +536,14 @@ int main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	umask(0077);
 	sup->conf = load_config();
+	give_up_powers();
 	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
 		sup->conf->log_format == 1);
 	title_set("k6fleet-superv", "k6fleetd: supervisor");
 	secret = load_secret();
+	use_kept_file(&sup->conf->dashboard.ca_file, HANDOVER_FD_CA_FILE);
+	use_kept_file(&sup->conf->dashboard.client_cert, HANDOVER_FD_CLIENT_CERT);
+	use_kept_file(&sup->conf->dashboard.client_key, HANDOVER_FD_CLIENT_KEY);
 	sup->started_mono_ms = units_now_mono_ms();
 	sup->keeper_pid = (int)getppid();
 	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++)

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs in a child that has one thread and nothing but its own copy of the worker's memory; every
+ * step only takes away. */
+#include "agent/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/landlock.h"
+#include "agent/rootfs.h"
+
+#define K6_NICE 5
+#define K6_OOM_SCORE "500"
+#define K6_TIMER_SLACK_NS 50000UL
+
+static void set_limit(__rlimit_resource_t what, int64_t value)
+{
+	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
+
+	/* Never above the hard limit that we were given: raising it would fail and leave no limit. */
+	if (getrlimit(what, &old) == 0 && old.rlim_max != RLIM_INFINITY &&
+		lim.rlim_max > old.rlim_max)
+		lim.rlim_cur = lim.rlim_max = old.rlim_max;
+	setrlimit(what, &lim);
+}
+
+/* When memory runs out a load test goes first, not the host's services. */
+static void offer_to_oom_killer(void)
+{
+	int fd;
+
+	/* The files of a non-dumpable process belong to root.  Safe: this is a fork with its own
+	 * memory, and whatever the last run left in this pid namespace is dead. */
+	prctl(PR_SET_DUMPABLE, 1);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Worth trying, not worth failing for. */
+	if (write(fd, K6_OOM_SCORE, sizeof(K6_OOM_SCORE) - 1) < 0)
+		errno = 0;
+	close(fd);
+}
+
+/* getrlimit(2): RLIMIT_NPROC counts the processes of a uid, and all agents share one; but it
+ * counts them in each user namespace anew (user_namespaces(7)).  So k6 gets one, without any ids
+ * mapped, before the limit is set. */
+static int count_processes_apart(const struct sandbox *sb, const struct conf *conf)
+{
+	if (sb->user_namespaces) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			return -1;
+		/* It comes with all capabilities over itself and a full bounding set. */
+		if (creds_drop_all_caps(NULL) < 0)
+			return -1;
+		set_limit(RLIMIT_NPROC, conf->limits.processes);
+	} else if (sb->as_root) {
+		set_limit(RLIMIT_NPROC, conf->limits.processes * conf->max_workers);
+	}
+	/* An ordinary user's other processes would count, too: there it is left to his own limit. */
+	return 0;
+}
+
+int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *work_dir)
+{
+	const char *const writable[] = {
+		work_dir, sb->level == SANDBOX_OFF ? NULL : ROOTFS_HOME, NULL};
+
+	/* k6 must not inherit the worker's coarse timers: its sleeps would be a second late. */
+	prctl(PR_SET_TIMERSLACK, K6_TIMER_SLACK_NS);
+	offer_to_oom_killer();
+	setpriority(PRIO_PROCESS, 0, K6_NICE);
+	set_limit(RLIMIT_NOFILE, conf->limits.open_files);
+	set_limit(RLIMIT_FSIZE, conf->limits.file_bytes);
+	set_limit(RLIMIT_CORE, conf->limits.core_bytes);
+	if (conf->limits.cpu_time_ms)
+		set_limit(RLIMIT_CPU, (conf->limits.cpu_time_ms + 999) / 1000);
+	if (count_processes_apart(sb, conf) < 0)
+		return -1;
+	set_limit(RLIMIT_DATA, conf->limits.memory_bytes);
+	/* prctl(2): cleared by a change of credentials, so it comes after all of them. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -1;
+	if ((sb->layers & SANDBOX_LAYER_LANDLOCK) && landlock_confine(sb->landlock, writable) < 0)
+		return -1;
+	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->k6_filter) < 0)
+		return -1;
+	return 0;
+}
+
+void confine_exec(const struct sandbox *sb, int k6_fd, char *const argv[], char *const envp[])
+{
+	if (sb->level != SANDBOX_OFF)
+		execve(ROOTFS_K6, argv, envp);
+	else
+		/* By descriptor: the binary may lie below a directory that only root may pass. */
+		syscall(SYS_execveat, k6_fd, "", argv, envp, AT_EMPTY_PATH);
+}
+
+const char *confine_home(const struct sandbox *sb)
+{
+	return sb->level == SANDBOX_OFF ? "/nonexistent" : ROOTFS_HOME;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host root made read-only would hide nothing: sockets could still be connected to and devices
+ * opened (path_resolution(7), mount_namespaces(7)).  So the root is a small tmpfs, and what the
+ * host has is bound into it directory by directory; directories, since a file that is replaced
+ * by rename(2) would stay the old one.
+ */
+#include "config.h"
+
+#include "agent/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+/* sys/mount.h and linux/mount.h do not go together in older C libraries. */
+int mount(const char *source, const char *target, const char *type, unsigned long flags,
+	const void *data);
+int umount2(const char *target, int flags);
+#define UMOUNT_DETACH 2
+
+#define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define EMPTY_DIR ".empty"
+#define EMPTY_FILE ".none"
+
+static const struct shown {
+	const char *path; /* of the host, and at the same place inside */
+	uint64_t attrs;
+} shown[] = {
+	{"/usr", READ_ONLY},
+	{"/bin", READ_ONLY},
+	{"/sbin", READ_ONLY},
+	{"/lib", READ_ONLY},
+	{"/lib32", READ_ONLY},
+	{"/lib64", READ_ONLY},
+	{"/libx32", READ_ONLY},
+	{"/etc", READ_ONLY | MOUNT_ATTR_NOEXEC},
+	/* Where SUSE keeps the certificates that /etc points to. */
+	{"/var/lib/ca-certificates", READ_ONLY | MOUNT_ATTR_NOEXEC},
+	/* The supervisor reaches its descriptors through it; each worker covers it with its own. */
+	{"/proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
+	/* Device nodes: no nodev, of course.  Read-only concerns the inode, not the device. */
+	{"/dev/null", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
+	{"/dev/zero", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
+	{"/dev/full", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
+	{"/dev/random", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
+	{"/dev/urandom", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
+};
+
+/* Most are closed by their modes already; a mode may be wrong. */
+static const char *const covered[] = {
+	SYSCONFDIR "/k6fleet",
+	"/etc/k6fleet",
+	"/etc/shadow",
+	"/etc/shadow-",
+	"/etc/gshadow",
+	"/etc/gshadow-",
+	"/etc/security/opasswd",
+	"/etc/sudoers",
+	"/etc/sudoers.d",
+	"/etc/ssh",
+	"/etc/ssl/private",
+	"/etc/pki/tls/private",
+	"/etc/letsencrypt",
+	"/etc/wireguard",
+	"/etc/credstore",
+	"/etc/credstore.encrypted",
+	"/etc/krb5.keytab",
+	"/etc/machine-id",
+	"/etc/NetworkManager/system-connections",
+};
+
+static const struct {
+	const char *path, *target;
+} links[] = {
+	{"/dev/fd", "/proc/self/fd"},
+	{"/dev/stdin", "/proc/self/fd/0"},
+	{"/dev/stdout", "/proc/self/fd/1"},
+	{"/dev/stderr", "/proc/self/fd/2"},
+};
+
+static int set_attrs(const char *path, uint64_t attrs, bool recursive)
+{
+	struct mount_attr attr = {.attr_set = attrs};
+
+	/* Only adds restrictions, which is allowed on locked mounts too: mount_setattr(2). */
+	return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, recursive ? AT_RECURSIVE : 0, &attr,
+		sizeof(attr));
+}
+
+/* mkdir -p below the current directory; path is absolute as the inside will see it. */
+static int make_parents(const char *path, bool whole)
+{
+	_cleanup_free_ char *copy = x_strdup(path + 1);
+
+	for (char *p = copy;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		if (!c && !whole)
+			return 0;
+		*p = '\0';
+		if (*copy && mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+/* Binds what fd stands for (O_PATH) at `path` inside the new root, which is the current
+ * directory. */
+static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
+{
+	char source[64];
+	struct stat st;
+	int file;
+
+	if (fstat(fd, &st) < 0 || make_parents(path, S_ISDIR(st.st_mode)) < 0)
+		return err_sys(err, errno, "cannot make room for %s in the agents' root", path);
+	if (!S_ISDIR(st.st_mode)) {
+		file = open(path + 1, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0755);
+		if (file < 0)
+			return err_sys(
+				err, errno, "cannot make room for %s in the agents' root", path);
+		close(file);
+	}
+	/* By descriptor: what it stands for was looked up while all of the host was there.
+	 * Recursive, because in a user namespace the kernel keeps together what it gave. */
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
+	if (mount(source, path + 1, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return err_sys(err, errno, "cannot bind %s into the agents' root", path);
+	if (set_attrs(path + 1, attrs, true) < 0)
+		return err_sys(err, errno, "cannot make %s read-only for agents", path);
+	return 0;
+}
+
+/* A merged /usr has /bin and its like as links: they are made anew. */
+static int show(const struct shown *s, int fd, struct err *err)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "cannot read %s", s->path);
+	if (!S_ISLNK(st.st_mode))
+		return bind_at(fd, s->path, s->attrs, err);
+	n = readlinkat(fd, "", target, sizeof(target) - 1);
+	if (n < 0)
+		return err_sys(err, errno, "cannot read the link %s", s->path);
+	target[n] = '\0';
+	if (symlink(target, s->path + 1) < 0)
+		return err_sys(err, errno, "cannot make the link %s in the agents' root", s->path);
+	return 0;
+}
+
+static int cover(const char *path, struct err *err)
+{
+	struct stat st;
+
+	/* What cannot be looked up by us cannot be by workers, who may less. */
+	if (path[0] != '/' || lstat(path + 1, &st) < 0 || S_ISLNK(st.st_mode))
+		return 0;
+	if (mount(S_ISDIR(st.st_mode) ? EMPTY_DIR : EMPTY_FILE, path + 1, NULL, MS_BIND, NULL) < 0)
+		return err_sys(err, errno, "cannot cover %s", path);
+	return 0;
+}
+
+/* /etc/resolv.conf is often a link to a file under /run, which its owner replaces by rename:
+ * its directory is shown. */
+static int resolver_dir(char **path)
+{
+	_cleanup_free_ char *real = realpath("/etc/resolv.conf", NULL);
+	char *slash = real ? strrchr(real, '/') : NULL;
+
+	*path = NULL;
+	if (!slash || slash == real || !strncmp(real, "/etc/", 5) || !strncmp(real, "/usr/", 5))
+		return -1;
+	*slash = '\0';
+	*path = steal_ptr(real);
+	return open(*path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* k6 again, now as a mount of this namespace: the one that was opened before and no other. */
+static int reopen_k6(const struct conf *conf, int k6_fd, struct err *err)
+{
+	_cleanup_fd_ int fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
+	struct stat a, b;
+
+	if (fd < 0 || fstat(fd, &a) < 0 || fstat(k6_fd, &b) < 0)
+		return err_sys(err, errno, "cannot open %s", conf->k6.binary);
+	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return err_set(err, "%s was replaced just now; start again", conf->k6.binary);
+	return steal_fd(&fd);
+}
+
+static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver_fd,
+	const char *resolver_path, struct err *err)
+{
+	int file;
+
+	if (mkdir(EMPTY_DIR, 0) < 0 ||
+		(file = open(EMPTY_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0)) < 0)
+		return err_sys(err, errno, "cannot fill the agents' root");
+	close(file);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		if (fds[i] >= 0 && show(&shown[i], fds[i], err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		if (symlink(links[i].target, links[i].path + 1) < 0)
+			return err_sys(err, errno, "cannot make the link %s in the agents' root",
+				links[i].path);
+	}
+	if (resolver_fd >= 0 &&
+		bind_at(resolver_fd, resolver_path, READ_ONLY | MOUNT_ATTR_NOEXEC, err) < 0)
+		return -1;
+	if (bind_at(k6_fd, ROOTFS_K6, READ_ONLY, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(covered); i++) {
+		if (cover(covered[i], err) < 0)
+			return -1;
+	}
+	if (cover(conf->dashboard.secret_file, err) < 0 ||
+		cover(conf->dashboard.client_key, err) < 0)
+		return -1;
+	if (make_parents(conf->limits.tmp_dir, true) < 0)
+		return err_sys(err, errno, "limits.tmp_dir: cannot make %s in the agents' root",
+			conf->limits.tmp_dir);
+	if (make_parents(ROOTFS_HOME, true) < 0)
+		return err_sys(err, errno, "cannot make %s in the agents' root", ROOTFS_HOME);
+	return 0;
+}
+
+static int move_in(const char *staging, const struct conf *conf, const int *fds, int k6_fd,
+	int resolver_fd, const char *resolver_path, struct err *err)
+{
+	/* Safe: the namespace is ours alone and nothing is propagated out of it.  The staging point is
+	 * a directory of root's configuration that is hidden, for us only, until we are inside. */
+	if (mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		    "mode=0755,size=1m,nr_inodes=512") < 0)
+		return err_sys(err, errno, "cannot mount the agents' root on %s", staging);
+	if (chdir(staging) < 0)
+		return err_sys(err, errno, "cannot enter the agents' root");
+	if (fill(conf, fds, k6_fd, resolver_fd, resolver_path, err) < 0)
+		return -1;
+	if (set_attrs(".", READ_ONLY | MOUNT_ATTR_NOEXEC, false) < 0)
+		return err_sys(err, errno, "cannot make the agents' root read-only");
+	/* pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one for a moment and
+	 * is then taken away with everything in it. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_sys(err, errno, "cannot change to the agents' root (pivot_root)");
+	if (umount2(".", UMOUNT_DETACH) < 0 || chdir("/") < 0)
+		return err_sys(err, errno, "cannot leave the host's root");
+	return 0;
+}
+
+int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
+{
+	_cleanup_free_ char *resolver_path = NULL;
+	_cleanup_fd_ int resolver_fd = -1, inner_k6 = -1;
+	int fds[ARRAY_SIZE(shown)], rc = -1;
+	mode_t old_umask = umask(022);
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return err_sys(err, errno, "the kernel refuses a mount namespace");
+	/* First of all: what is mounted from here on must never reach the host's table. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(err, errno, "cannot make the mounts private");
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		fds[i] = open(shown[i].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	resolver_fd = resolver_dir(&resolver_path);
+	inner_k6 = reopen_k6(conf, k6_fd, err);
+	if (inner_k6 >= 0)
+		rc = move_in(
+			conf->limits.tmp_dir, conf, fds, inner_k6, resolver_fd, resolver_path, err);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		close_fd(&fds[i]);
+	umask(old_umask);
+	return rc;
+}

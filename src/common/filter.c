@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allowlists: what is not named here answers ENOSYS, as on an older kernel, so that libraries
+ * which try a new call first fall back to the old one.  What a hostile program would try, and no
+ * honest one, answers EPERM.  The only file that knows libseccomp.
+ */
+#include "common/filter.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+/* 0x80 is CLONE_NEWTIME for unshare(2), but a signal number's bit for clone(2). */
+#define NAMESPACE_FLAGS \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+		CLONE_NEWPID | CLONE_NEWNET)
+
+/* clang-format off */
+/* Memory, files that are open already, time, signals to oneself. */
+static const char *const basic[] = {
+	"read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2",
+	"close", "close_range", "fstat", "lseek", "_llseek", "poll", "ppoll", "select", "_newselect", "pselect6",
+	"mmap", "mmap2", "munmap", "mprotect", "mremap", "madvise", "msync", "mincore", "brk", "mlock", "mlock2",
+	"munlock", "membarrier", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "rt_sigpending",
+	"rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "restart_syscall", "pause", "nanosleep",
+	"clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday", "time", "times", "getitimer",
+	"setitimer", "alarm", "timer_create", "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete",
+	"timerfd_create", "timerfd_settime", "timerfd_gettime", "epoll_create", "epoll_create1", "epoll_ctl",
+	"epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "signalfd", "signalfd4", "pipe", "pipe2",
+	"dup", "dup2", "dup3", "fcntl", "fcntl64", "flock", "futex", "futex_waitv", "set_robust_list",
+	"get_robust_list", "set_tid_address", "set_thread_area", "arch_prctl", "rseq", "sched_yield", "sched_getaffinity",
+	"sched_getscheduler", "sched_getparam", "sched_getattr", "sched_get_priority_max",
+	"sched_get_priority_min", "getcpu", "getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid",
+	"geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget", "uname", "sysinfo",
+	"getrlimit", "ugetrlimit", "getrusage", "getpriority", "ioprio_get", "getrandom", "prctl", "tgkill", "tkill", "kill",
+	"exit", "exit_group", "umask",
+};
+
+static const char *const files[] = {
+	"open", "openat", "openat2", "creat", "stat", "stat64", "lstat", "lstat64", "fstat64", "newfstatat", "fstatat64",
+	"statx", "access", "faccessat", "faccessat2", "getcwd", "chdir", "fchdir", "getdents", "getdents64", "readlink",
+	"readlinkat", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "link", "linkat", "unlink",
+	"unlinkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown",
+	"fchown", "fchownat", "truncate", "ftruncate", "ftruncate64", "fallocate", "fadvise64", "readahead", "fsync",
+	"fdatasync", "syncfs", "sync_file_range", "copy_file_range", "sendfile", "sendfile64", "splice", "tee", "statfs",
+	"statfs64", "fstatfs", "fstatfs64", "utime", "utimes", "utimensat", "futimesat", "memfd_create",
+	"inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "getxattr", "lgetxattr", "fgetxattr",
+	"listxattr", "llistxattr", "flistxattr",
+};
+
+static const char *const network[] = {
+	"socketpair", "bind", "connect", "listen", "accept", "accept4", "getsockname", "getpeername", "setsockopt",
+	"getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown",
+};
+
+static const char *const processes[] = {
+	"fork", "vfork", "execve", "execveat", "wait4", "waitid", "waitpid", "setpgid", "setsid", "setrlimit", "capset",
+};
+
+/* The worker puts k6 in its cage with these, on itself, between fork and exec. */
+static const char *const cage[] = {
+	"seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+};
+
+static const char *const parser[] = {
+	"read", "write", "fstat", "newfstatat", "lseek", "munmap", "mremap", "madvise", "brk", "close", "futex",
+	"rt_sigreturn", "rt_sigprocmask", "clock_gettime", "gettimeofday", "getpid", "gettid", "exit", "exit_group",
+	"sched_yield", "sigaltstack", "restart_syscall",
+};
+
+/* Named so that whoever tries them is told "not permitted". */
+static const char *const forbidden[] = {
+	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick",
+	"pivot_root", "chroot", "setns", "unshare", "sethostname", "setdomainname", "swapon", "swapoff", "reboot",
+	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp",
+	"pidfd_open", "pidfd_getfd", "pidfd_send_signal", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup",
+	"io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl", "kexec_load", "kexec_file_load",
+	"init_module", "finit_module", "delete_module", "create_module", "query_module", "acct", "quotactl",
+	"quotactl_fd", "syslog", "iopl", "ioperm", "modify_ldt", "vm86", "vm86old", "personality", "mknod", "mknodat",
+	"open_by_handle_at", "name_to_handle_at", "fanotify_init", "fanotify_mark", "lookup_dcookie",
+	"settimeofday", "stime", "clock_settime", "clock_adjtime", "adjtimex", "setuid", "setgid", "setreuid",
+	"setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid", "vhangup", "nfsservctl", "mbind",
+	"migrate_pages", "move_pages", "set_mempolicy", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "memfd_secret",
+	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "execve", "execveat",
+	"fork", "vfork", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+};
+/* clang-format on */
+
+struct builder {
+	scmp_filter_ctx ctx;
+	int rc; /* the first error */
+};
+
+static void note(struct builder *b, int rc)
+{
+	if (rc < 0 && b->rc == 0)
+		b->rc = rc;
+}
+
+static void allow(struct builder *b, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int nr = seccomp_syscall_resolve_name(names[i]);
+
+		/* Other architectures have other calls; a name that this library is too old for stays
+		 * denied, which is the safe side. */
+		if (nr >= 0)
+			note(b, seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, nr, 0));
+	}
+}
+
+#define ALLOW(b, list) allow(b, list, ARRAY_SIZE(list))
+
+static bool is_in(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(name, list[i]))
+			return true;
+	}
+	return false;
+}
+
+static void forbid(struct builder *b, bool may_exec, bool may_cage)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
+		int nr = seccomp_syscall_resolve_name(forbidden[i]);
+
+		if (nr < 0 || (may_exec && is_in(forbidden[i], processes, ARRAY_SIZE(processes))) ||
+			(may_cage && is_in(forbidden[i], cage, ARRAY_SIZE(cage))) ||
+			(may_cage && !strcmp(forbidden[i], "unshare")))
+			continue;
+		note(b, seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), nr, 0));
+	}
+}
+
+/* Only families that a load test or a name look-up uses: no packet, vsock, alg or bluetooth. */
+static void allow_sockets(struct builder *b)
+{
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])));
+	note(b,
+		seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_GT, AF_NETLINK)));
+	ALLOW(b, network);
+}
+
+/* clone3(2) passes its flags in memory, where a filter cannot look.  It is not listed: ENOSYS makes
+ * libc and Go use clone(2), whose flags can be seen. */
+static void allow_clone(struct builder *b, bool threads_only)
+{
+	static const scmp_datum_t flags[] = {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS,
+		CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET};
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i])));
+	if (threads_only)
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS | CLONE_THREAD,
+					CLONE_THREAD)));
+	else
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS, 0)));
+}
+
+/* What takes a pid takes only "myself": k6 runs under its worker's uid, and could otherwise set
+ * a CPU limit of 0 for it. */
+static void allow_on_self(struct builder *b)
+{
+	static const int by_pid[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
+		SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setattr)};
+
+	for (size_t i = 0; i < ARRAY_SIZE(by_pid); i++) {
+		note(b,
+			seccomp_rule_add(
+				b->ctx, SCMP_ACT_ALLOW, by_pid[i], 1, SCMP_A0(SCMP_CMP_EQ, 0)));
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), by_pid[i], 1,
+				SCMP_A0(SCMP_CMP_NE, 0)));
+	}
+	note(b,
+		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+			SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)));
+	/* IOPRIO_WHO_PROCESS, which has no header: ioprio_set(2). */
+	note(b,
+		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioprio_set), 2,
+			SCMP_A0(SCMP_CMP_EQ, 1), SCMP_A1(SCMP_CMP_EQ, 0)));
+}
+
+/* An allowlist, too: nothing that types into somebody's terminal or reconfigures a device. */
+static void allow_ioctl(struct builder *b)
+{
+	static const scmp_datum_t requests[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS,
+		TIOCGWINSZ, TIOCGPGRP, TIOCSPGRP, TIOCOUTQ, SIOCGIFCONF, SIOCGIFNAME, SIOCGIFINDEX,
+		SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK, SIOCGIFMTU};
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i])));
+}
+
+static void build_agent(struct builder *b, bool k6)
+{
+	ALLOW(b, basic);
+	ALLOW(b, files);
+	ALLOW(b, processes);
+	allow_sockets(b);
+	allow_clone(b, false);
+	allow_on_self(b);
+	allow_ioctl(b);
+	if (!k6) {
+		ALLOW(b, cage);
+		note(b,
+			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(unshare), 1,
+				SCMP_A0(SCMP_CMP_EQ, CLONE_NEWUSER)));
+	}
+	forbid(b, true, !k6);
+}
+
+static void build_supervisor(struct builder *b)
+{
+	ALLOW(b, basic);
+	ALLOW(b, files);
+	allow_sockets(b);
+	allow_clone(b, true);
+	allow_on_self(b);
+	allow_ioctl(b);
+	forbid(b, false, false);
+}
+
+static void build_parser(struct builder *b)
+{
+	ALLOW(b, parser);
+	/* Memory, never code. */
+	note(b,
+		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
+	note(b,
+		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
+}
+
+static int export_code(scmp_filter_ctx ctx, struct filter *out)
+{
+	_cleanup_fd_ int fd = memfd_create("k6fleet-filter", MFD_CLOEXEC);
+	struct stat st;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = seccomp_export_bpf(ctx, fd);
+	if (rc < 0)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	out->len = (size_t)st.st_size / sizeof(*out->code);
+	out->code = x_calloc(out->len, sizeof(*out->code));
+	if (pread(fd, out->code, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
+		filter_free(out);
+		return -EIO;
+	}
+	return 0;
+}
+
+int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
+{
+	struct builder b = {0};
+
+	*out = (struct filter){0};
+	if (prctl(PR_GET_SECCOMP) < 0)
+		return err_sys(err, errno, "the kernel has no seccomp");
+	b.ctx = seccomp_init(
+		kind == FILTER_PARSER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
+	if (!b.ctx)
+		return err_set(err, "libseccomp cannot make a filter");
+	/* A binary tree: the cost of a call no longer depends on how many rules there are. */
+	note(&b, seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2));
+	switch (kind) {
+	case FILTER_SUPERVISOR: build_supervisor(&b); break;
+	case FILTER_AGENT: build_agent(&b, false); break;
+	case FILTER_K6: build_agent(&b, true); break;
+	case FILTER_PARSER: build_parser(&b); break;
+	case FILTER_KINDS: b.rc = -EINVAL; break;
+	}
+	if (b.rc == 0)
+		b.rc = export_code(b.ctx, out);
+	seccomp_release(b.ctx);
+	return b.rc < 0 ? err_sys(err, -b.rc, "libseccomp cannot make a filter") : 0;
+}
+
+void filter_free(struct filter *f)
+{
+	free(f->code);
+	*f = (struct filter){0};
+}
+
+int filter_load(const struct filter *f)
+{
+	const struct sock_fprog prog = {(unsigned short)f->len, f->code};
+
+	/* SECCOMP_SET_MODE_FILTER is 1: seccomp(2). */
+	return (int)syscall(SYS_seccomp, 1, 0, &prog);
+}
