@@ -55,5 +55,16 @@ tests_unit_test_schedule_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_schedule_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
 
+# Benchmarks: built and run by `make bench`, as root; never by `make check`.
+EXTRA_PROGRAMS += tests/bench/start
+tests_bench_start_SOURCES = tests/bench/start.c
+tests_bench_start_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_bench_start_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) \
+	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) -lm
+
+.PHONY: bench
+bench: tests/bench/start$(EXEEXT)
+	tests/bench/start$(EXEEXT) $(top_srcdir)/etc/k6fleetd.conf
+
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/run-bats.sh \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

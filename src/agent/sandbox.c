@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -341,6 +342,8 @@ int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, stru
 		return 0;
 	}
 	find_layers(sb);
+	/* libseccomp's half a megabyte would be in the page tables of every worker. */
+	malloc_trim(0);
 	sb->level = sb->as_root ? SANDBOX_NAMESPACES : SANDBOX_USER_NAMESPACE;
 	if (rehearse(sb, conf, k6_fd, &why) == 0) {
 		sb->layers |= SANDBOX_LAYER_NAMESPACES;

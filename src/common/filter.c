@@ -83,7 +83,7 @@ static const char *const parser[] = {
 	"sched_yield", "sigaltstack", "restart_syscall",
 };
 
-/* Named so that whoever tries them is told "not permitted". */
+/* Named so that whoever tries them is told "not permitted".  None of these is in a list above. */
 static const char *const forbidden[] = {
 	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick",
 	"pivot_root", "chroot", "setns", "unshare", "sethostname", "setdomainname", "swapon", "swapoff", "reboot",
@@ -96,57 +96,49 @@ static const char *const forbidden[] = {
 	"settimeofday", "stime", "clock_settime", "clock_adjtime", "adjtimex", "setuid", "setgid", "setreuid",
 	"setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid", "vhangup", "nfsservctl", "mbind",
 	"migrate_pages", "move_pages", "set_mempolicy", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "memfd_secret",
-	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "execve", "execveat",
-	"fork", "vfork", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
 };
 /* clang-format on */
 
 struct builder {
 	scmp_filter_ctx ctx;
-	int rc; /* the first error */
+	uint32_t otherwise; /* what calls get that no rule speaks of */
+	int rc;             /* the first error */
 };
 
-static void note(struct builder *b, int rc)
+/* A rule for one call, with up to two conditions on its arguments. */
+static void rule(struct builder *b, uint32_t action, int nr, unsigned int n,
+	const struct scmp_arg_cmp *conditions)
 {
+	int rc;
+
+	/* Other architectures have other calls; a name that this library is too old for stays as all
+	 * the unnamed.  libseccomp refuses rules that say nothing new. */
+	if (nr < 0 || action == b->otherwise)
+		return;
+	rc = seccomp_rule_add_array(b->ctx, action, nr, n, conditions);
 	if (rc < 0 && b->rc == 0)
 		b->rc = rc;
 }
 
-static void allow(struct builder *b, const char *const *names, size_t n)
+static void allow_if(struct builder *b, int nr, struct scmp_arg_cmp condition)
 {
-	for (size_t i = 0; i < n; i++) {
-		int nr = seccomp_syscall_resolve_name(names[i]);
-
-		/* Other architectures have other calls; a name that this library is too old for stays
-		 * denied, which is the safe side. */
-		if (nr >= 0)
-			note(b, seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, nr, 0));
-	}
+	rule(b, SCMP_ACT_ALLOW, nr, 1, &condition);
 }
 
-#define ALLOW(b, list) allow(b, list, ARRAY_SIZE(list))
-
-static bool is_in(const char *name, const char *const *list, size_t n)
+static void refuse_if(struct builder *b, int nr, int errnum, struct scmp_arg_cmp condition)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(name, list[i]))
-			return true;
-	}
-	return false;
+	rule(b, SCMP_ACT_ERRNO((uint32_t)errnum), nr, 1, &condition);
 }
 
-static void forbid(struct builder *b, bool may_exec, bool may_cage)
+static void name_all(struct builder *b, uint32_t action, const char *const *names, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
-		int nr = seccomp_syscall_resolve_name(forbidden[i]);
-
-		if (nr < 0 || (may_exec && is_in(forbidden[i], processes, ARRAY_SIZE(processes))) ||
-			(may_cage && is_in(forbidden[i], cage, ARRAY_SIZE(cage))) ||
-			(may_cage && !strcmp(forbidden[i], "unshare")))
-			continue;
-		note(b, seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), nr, 0));
-	}
+	for (size_t i = 0; i < n; i++)
+		rule(b, action, seccomp_syscall_resolve_name(names[i]), 0, NULL);
 }
+
+#define ALLOW(b, list) name_all(b, SCMP_ACT_ALLOW, list, ARRAY_SIZE(list))
+#define FORBID(b, list) name_all(b, SCMP_ACT_ERRNO(EPERM), list, ARRAY_SIZE(list))
 
 /* Only families that a load test or a name look-up uses: no packet, vsock, alg or bluetooth. */
 static void allow_sockets(struct builder *b)
@@ -154,35 +146,24 @@ static void allow_sockets(struct builder *b)
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])));
-	note(b,
-		seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_GT, AF_NETLINK)));
+		allow_if(b, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	refuse_if(b, SCMP_SYS(socket), EAFNOSUPPORT, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
 	ALLOW(b, network);
 }
 
-/* clone3(2) passes its flags in memory, where a filter cannot look.  It is not listed: ENOSYS makes
- * libc and Go use clone(2), whose flags can be seen. */
+/* clone3(2) passes its flags in memory, where a filter cannot look: ENOSYS makes libc and Go use
+ * clone(2), whose flags can be seen. */
 static void allow_clone(struct builder *b, bool threads_only)
 {
 	static const scmp_datum_t flags[] = {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS,
 		CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET};
+	scmp_datum_t want = threads_only ? CLONE_THREAD : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-				SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i])));
-	if (threads_only)
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS | CLONE_THREAD,
-					CLONE_THREAD)));
-	else
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS, 0)));
+		refuse_if(
+			b, SCMP_SYS(clone), EPERM, SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+	allow_if(b, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS | want, want));
+	rule(b, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
 }
 
 /* What takes a pid takes only "myself": k6 runs under its worker's uid, and could otherwise set
@@ -191,22 +172,17 @@ static void allow_on_self(struct builder *b)
 {
 	static const int by_pid[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
 		SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setattr)};
+	const struct scmp_arg_cmp own_nice[] = {
+		SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)};
+	/* 1 is IOPRIO_WHO_PROCESS, which has no header: ioprio_set(2). */
+	const struct scmp_arg_cmp own_ioprio[] = {SCMP_A0(SCMP_CMP_EQ, 1), SCMP_A1(SCMP_CMP_EQ, 0)};
 
 	for (size_t i = 0; i < ARRAY_SIZE(by_pid); i++) {
-		note(b,
-			seccomp_rule_add(
-				b->ctx, SCMP_ACT_ALLOW, by_pid[i], 1, SCMP_A0(SCMP_CMP_EQ, 0)));
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ERRNO(EPERM), by_pid[i], 1,
-				SCMP_A0(SCMP_CMP_NE, 0)));
+		allow_if(b, by_pid[i], SCMP_A0(SCMP_CMP_EQ, 0));
+		refuse_if(b, by_pid[i], EPERM, SCMP_A0(SCMP_CMP_NE, 0));
 	}
-	note(b,
-		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
-			SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)));
-	/* IOPRIO_WHO_PROCESS, which has no header: ioprio_set(2). */
-	note(b,
-		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioprio_set), 2,
-			SCMP_A0(SCMP_CMP_EQ, 1), SCMP_A1(SCMP_CMP_EQ, 0)));
+	rule(b, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2, own_nice);
+	rule(b, SCMP_ACT_ALLOW, SCMP_SYS(ioprio_set), 2, own_ioprio);
 }
 
 /* An allowlist, too: nothing that types into somebody's terminal or reconfigures a device. */
@@ -217,12 +193,11 @@ static void allow_ioctl(struct builder *b)
 		SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK, SIOCGIFMTU};
 
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i])));
+		allow_if(b, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
 }
 
-static void build_agent(struct builder *b, bool k6)
+/* What a worker and k6 have in common. */
+static void allow_agent(struct builder *b)
 {
 	ALLOW(b, basic);
 	ALLOW(b, files);
@@ -231,13 +206,23 @@ static void build_agent(struct builder *b, bool k6)
 	allow_clone(b, false);
 	allow_on_self(b);
 	allow_ioctl(b);
-	if (!k6) {
-		ALLOW(b, cage);
-		note(b,
-			seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(unshare), 1,
-				SCMP_A0(SCMP_CMP_EQ, CLONE_NEWUSER)));
-	}
-	forbid(b, true, !k6);
+}
+
+/* Loaded by every worker at its start, so it is short: everything else answers EPERM without
+ * being named.  Which of two filters' errors a call gets is for the later one to say
+ * (seccomp(2)), and that is k6's. */
+static void build_agent(struct builder *b)
+{
+	allow_agent(b);
+	ALLOW(b, cage);
+	allow_if(b, SCMP_SYS(unshare), SCMP_A0(SCMP_CMP_EQ, CLONE_NEWUSER));
+}
+
+static void build_k6(struct builder *b)
+{
+	allow_agent(b);
+	FORBID(b, forbidden);
+	FORBID(b, cage);
 }
 
 static void build_supervisor(struct builder *b)
@@ -248,19 +233,17 @@ static void build_supervisor(struct builder *b)
 	allow_clone(b, true);
 	allow_on_self(b);
 	allow_ioctl(b);
-	forbid(b, false, false);
+	FORBID(b, forbidden);
+	FORBID(b, cage);
+	FORBID(b, processes);
 }
 
 static void build_parser(struct builder *b)
 {
 	ALLOW(b, parser);
 	/* Memory, never code. */
-	note(b,
-		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-	note(b,
-		seccomp_rule_add(b->ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
+	allow_if(b, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	allow_if(b, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
 static int export_code(scmp_filter_ctx ctx, struct filter *out)
@@ -287,24 +270,26 @@ static int export_code(scmp_filter_ctx ctx, struct filter *out)
 
 int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
 {
-	struct builder b = {0};
+	static const struct {
+		void (*build)(struct builder *b);
+		uint32_t otherwise;
+	} kinds[FILTER_KINDS] = {
+		[FILTER_SUPERVISOR] = {build_supervisor, SCMP_ACT_ERRNO(ENOSYS)},
+		[FILTER_AGENT] = {build_agent, SCMP_ACT_ERRNO(EPERM)},
+		[FILTER_K6] = {build_k6, SCMP_ACT_ERRNO(ENOSYS)},
+		[FILTER_PARSER] = {build_parser, SCMP_ACT_KILL_PROCESS},
+	};
+	struct builder b = {.otherwise = kinds[kind].otherwise};
 
 	*out = (struct filter){0};
 	if (prctl(PR_GET_SECCOMP) < 0)
 		return err_sys(err, errno, "the kernel has no seccomp");
-	b.ctx = seccomp_init(
-		kind == FILTER_PARSER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
+	b.ctx = seccomp_init(b.otherwise);
 	if (!b.ctx)
 		return err_set(err, "libseccomp cannot make a filter");
 	/* A binary tree: the cost of a call no longer depends on how many rules there are. */
-	note(&b, seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2));
-	switch (kind) {
-	case FILTER_SUPERVISOR: build_supervisor(&b); break;
-	case FILTER_AGENT: build_agent(&b, false); break;
-	case FILTER_K6: build_agent(&b, true); break;
-	case FILTER_PARSER: build_parser(&b); break;
-	case FILTER_KINDS: b.rc = -EINVAL; break;
-	}
+	b.rc = seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	kinds[kind].build(&b);
 	if (b.rc == 0)
 		b.rc = export_code(b.ctx, out);
 	seccomp_release(b.ctx);
