@@ -57,7 +57,7 @@ static int count_processes_apart(const struct sandbox *sb, const struct conf *co
 		if (unshare(CLONE_NEWUSER) < 0)
 			return -1;
 		/* It comes with all capabilities over itself and a full bounding set. */
-		creds_read_bounding_set();
+		creds_prepare();
 		if (creds_drop_all_caps(NULL) < 0)
 			return -1;
 		set_limit(RLIMIT_NPROC, conf->limits.processes);

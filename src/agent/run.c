@@ -18,8 +18,14 @@
 #include "agent/rootfs.h"
 #include "agent/script.h"
 #include "agent/summary.h"
+#include "agent/verdict.h"
+#include "common/json.h"
 #include "common/mem.h"
+#include "common/target.h"
 #include "common/units.h"
+
+/* A target with a 1 MiB script, every byte escaped. */
+#define JOB_MAX_BYTES (8 * 1024 * 1024)
 
 /* Where distributions keep the one file with all certificates. */
 static const char *const cert_bundles[] = {
@@ -39,13 +45,6 @@ static void add(struct strings *s, char *item)
 	s->items = x_realloc(s->items, s->count + 2, sizeof(*s->items));
 	s->items[s->count++] = item;
 	s->items[s->count] = NULL;
-}
-
-static void free_strings(struct strings *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		free(s->items[i]);
-	free(s->items);
 }
 
 static struct strings make_argv(const struct run *run)
@@ -104,34 +103,72 @@ static void empty_all(const struct run_env *env)
 		sandbox_empty_dir(ROOTFS_HOME, NULL);
 }
 
-static int write_script(const struct run *run)
+static int write_all(int fd, const char *text, size_t len)
 {
-	_cleanup_free_ char *text = script_make(run->target);
-	_cleanup_fd_ int fd =
-		open(run->script_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t done = 0, len = strlen(text);
-
-	if (fd < 0)
-		return -1;
-	while (done < len) {
-		ssize_t n = write(fd, text + done, len - done);
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return -1;
-		done += (size_t)n;
+		text += n;
+		len -= (size_t)n;
 	}
 	return 0;
 }
 
-/* In the child, between fork and exec: only system calls.  Failures go up the pipe as errno. */
-_Noreturn static void exec_k6(
-	const struct run *run, char **argv, char **envp, int out, int err, int fail)
+/* NULL and errno.  The supervisor has checked it; this is another process and looks again. */
+static struct target *read_job(int fd)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ json_t *object = NULL;
+	struct target_error terr;
+	struct target *t;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	text = x_calloc((size_t)st.st_size + 1, 1);
+	errno = EBADMSG;
+	if (st.st_size <= 0 || st.st_size > JOB_MAX_BYTES ||
+		pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
+		return NULL;
+	object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	t = target_new();
+	if (!object || target_apply_json(t, object, false, &terr) < 0 ||
+		target_validate(t, &terr) < 0) {
+		target_free(t);
+		errno = EBADMSG;
+		return NULL;
+	}
+	return t;
+}
+
+static int write_script(const struct run *run, int job_fd)
+{
+	struct target *t = read_job(job_fd);
+	_cleanup_free_ char *text = t ? script_make(t) : NULL;
+	_cleanup_fd_ int fd = -1;
+
+	if (!t)
+		return -1;
+	fd = open(run->script_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
+}
+
+/* In the child, between fork and exec.  Failures go up the pipe as errno. */
+_Noreturn static void exec_k6(const struct run *run, int job_fd, int out, int err, int fail)
 {
 	enum { K6_FD = 3, FAIL_FD = 4 };
+	struct strings argv, env;
 	sigset_t none;
 	int k6_copy, fail_copy, null;
+
+	if (write_script(run, job_fd) < 0)
+		goto fail_early;
+	argv = make_argv(run);
+	env = make_env(run);
 
 	/* Move the two we keep out of the way before 0..4 are overwritten. */
 	k6_copy = fcntl(run->env->k6_fd, F_DUPFD, 10);
@@ -139,8 +176,10 @@ _Noreturn static void exec_k6(
 	null = open("/dev/null", O_RDONLY);
 	if (k6_copy < 0 || fail_copy < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
 		dup2(err, 2) < 0 || dup2(k6_copy, K6_FD) < 0 ||
-		dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
-		goto fail;
+		dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0) {
+		fail = fail_copy;
+		goto fail_early;
+	}
 	/* The result socket, the lifeline and the heartbeat page's descriptor end here. */
 	close_range(FAIL_FD + 1, ~0U, 0);
 	setpgid(0, 0);
@@ -157,18 +196,19 @@ _Noreturn static void exec_k6(
 	 * across exec, because an interpreter script is read through /dev/fd/3. */
 	if (run->env->sandbox->level != SANDBOX_OFF)
 		close(K6_FD);
-	confine_exec(run->env->sandbox, K6_FD, argv, envp);
-fail:;
+	confine_exec(run->env->sandbox, K6_FD, argv.items, env.items);
+fail:
+	fail = FAIL_FD;
+fail_early:;
 	int e = errno;
-	if (write(FAIL_FD, &e, sizeof(e)) < 0)
+	if (write(fail, &e, sizeof(e)) < 0)
 		_exit(126);
 	_exit(127);
 }
 
-static void spawn(struct run *run)
+static void spawn(struct run *run, int job_fd)
 {
 	int out[2] = {-1, -1}, err[2] = {-1, -1}, fail[2] = {-1, -1};
-	struct strings argv = make_argv(run), env = make_env(run);
 
 	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 || pipe2(fail, O_CLOEXEC) < 0) {
 		run->spawn_errno = errno;
@@ -180,7 +220,7 @@ static void spawn(struct run *run)
 	run->start_wall_ms = units_now_wall_ms();
 	run->pid = fork();
 	if (run->pid == 0)
-		exec_k6(run, argv.items, env.items, out[1], err[1], fail[1]);
+		exec_k6(run, job_fd, out[1], err[1], fail[1]);
 	if (run->pid < 0) {
 		run->spawn_errno = errno;
 		goto out;
@@ -197,17 +237,15 @@ out:
 		close_fd(&err[i]);
 		close_fd(&fail[i]);
 	}
-	free_strings(&argv);
-	free_strings(&env);
 }
 
-struct run *run_start(const struct run_env *env, struct target *target, const char *id,
-	int64_t planned_ms, int64_t deadline_ms)
+struct run *run_start(const struct run_env *env, int job_fd, const char *id, int64_t planned_ms,
+	int64_t deadline_ms, bool checks_count)
 {
 	struct run *run = x_calloc(1, sizeof(*run));
 
 	run->env = env;
-	run->target = target;
+	run->checks_count = checks_count;
 	snprintf(run->id, sizeof(run->id), "%s", id);
 	run->out_fd = run->err_fd = -1;
 	run->pid = -1;
@@ -224,13 +262,9 @@ struct run *run_start(const struct run_env *env, struct target *target, const ch
 		run->spawn_errno = errno;
 		return run;
 	}
+	/* Also of a summary that was left over: facts about k6 say that it may not write one. */
 	empty_all(env);
-	if (write_script(run) < 0) {
-		run->spawn_errno = errno;
-		return run;
-	}
-	unlink(run->summary_path);
-	spawn(run);
+	spawn(run, job_fd);
 	return run;
 }
 
@@ -421,33 +455,6 @@ static void end_descendants(const struct run *run)
 	}
 }
 
-/* NULL with errno when there is none; the caller unmaps with munmap or frees the copy. */
-static char *read_summary(const struct run *run, size_t *len, bool *too_large)
-{
-	_cleanup_fd_ int fd =
-		open(run->summary_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *buf = NULL;
-	struct stat st;
-	size_t done = 0;
-
-	*too_large = false;
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return NULL;
-	*too_large = st.st_size > SUMMARY_MAX_BYTES;
-	if (*too_large)
-		return NULL;
-	buf = x_calloc((size_t)st.st_size + 1, 1);
-	while (done < (size_t)st.st_size) {
-		ssize_t n = read(fd, buf + done, (size_t)st.st_size - done);
-
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	*len = done;
-	return steal_ptr(buf);
-}
-
 static char *take_log(const struct run *run)
 {
 	char *log = x_calloc(RESULT_LOG_MAX + 1, 1);
@@ -483,30 +490,25 @@ static void measure(const struct run *run, struct run_result *r, bool *tmp_full)
 	}
 }
 
-void run_finish(struct run *run, struct run_result *r)
+void run_finish(struct run *run, struct msg_writer *out)
 {
 	const struct conf *conf = run->env->conf;
-	_cleanup_free_ char *summary = NULL;
 	struct hb_page ignored = {0};
-	struct err why = {0};
-	size_t len = 0;
-	bool too_large = false;
+	struct run_result r;
 	double run_s;
 	struct outcome_facts facts = {
 		.spawn_errno = run->spawn_errno,
 		.wait_status = run->wait_status,
 		.deadline_passed = run->deadline_passed,
 		.cancelled = run->cancelled,
-		.summary = OUTCOME_SUMMARY_MISSING,
-		.summary_error = why.msg,
-		.checks_count = run->target->checks_count,
+		.checks_count = run->checks_count,
 		.deadline_ms = run->deadline_ms,
 		.memory_bytes = conf->limits.memory_bytes,
 		.cpu_time_ms = conf->limits.cpu_time_ms,
 	};
 
-	result_init(r);
-	memcpy(r->run_id, run->id, sizeof(r->run_id));
+	result_init(&r);
+	memcpy(r.run_id, run->id, sizeof(r.run_id));
 	end_descendants(run);
 	for (int i = 0; i < 1024 && run->err_fd >= 0; i++) {
 		size_t before = run->ring_pos;
@@ -517,30 +519,20 @@ void run_finish(struct run *run, struct run_result *r)
 	}
 	facts.saw_no_memory = run->saw_no_memory;
 	facts.saw_disk_full = run->saw_disk_full;
-	measure(run, r, &facts.tmp_full);
+	measure(run, &r, &facts.tmp_full);
 	/* rps is over the time really run: what was planned, unless it ended earlier. */
 	run_s = (double)(run->end_mono_ms - run->start_mono_ms) / 1000;
 	if (run->planned_ms && run_s > (double)run->planned_ms / 1000)
 		run_s = (double)run->planned_ms / 1000;
-	if (!run->spawn_errno)
-		summary = read_summary(run, &len, &too_large);
-	if (too_large) {
-		facts.summary = OUTCOME_SUMMARY_BAD;
-		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
-	} else if (summary) {
-		facts.summary = summary_parse(summary, len, run_s, r, &why) == 0
-			? OUTCOME_SUMMARY_OK
-			: OUTCOME_SUMMARY_BAD;
-	}
-	free(r->log);
-	r->log = take_log(run);
-	facts.log = r->log;
-	outcome_judge(&facts, r);
 	if (!run->spawn_errno) {
-		r->started_wall_ms = run->start_wall_ms;
+		r.started_wall_ms = run->start_wall_ms;
 		/* From the monotonic clock, so that a jump of the wall clock bends no run. */
-		r->finished_wall_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
+		r.finished_wall_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
 	}
+	free(r.log);
+	r.log = take_log(run);
+	verdict_reach(run->env->sandbox, run->summary_path, run_s, &facts, &r, out);
+	result_clear(&r);
 	empty_all(run->env);
 }
 
@@ -552,7 +544,6 @@ void run_free(struct run *run)
 	close_fd(&run->err_fd);
 	if (run->ring)
 		munmap(run->ring, RESULT_LOG_MAX);
-	target_free(run->target);
 	free(run->script_path);
 	free(run->summary_path);
 	free(run);

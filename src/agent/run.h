@@ -15,8 +15,8 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/hb.h"
+#include "common/msg.h"
 #include "common/result.h"
-#include "common/target.h"
 
 /* After TERM k6 has this long to write its summary: facts say 0.1 s are usual. */
 #define RUN_KILL_AFTER_MS 5000
@@ -31,7 +31,7 @@ struct run_env {
 
 struct run {
 	const struct run_env *env;
-	struct target *target;
+	bool checks_count; /* a failed check fails the run */
 	char id[UUID_MAX];
 	char *script_path, *summary_path;
 	pid_t pid;
@@ -50,9 +50,11 @@ struct run {
 	size_t carry_len, progress_len;
 };
 
-/* Writes the script and starts k6.  Never fails: what goes wrong becomes the run's result. */
-struct run *run_start(const struct run_env *env, struct target *target, const char *id,
-	int64_t planned_ms, int64_t deadline_ms);
+/* Starts k6 for the target that job_fd, a memfd, holds as JSON.  Never fails: what goes wrong
+ * becomes the run's result.  The target is read and the script written by the child that becomes
+ * k6, so that the worker's memory stays as small as it was. */
+struct run *run_start(const struct run_env *env, int job_fd, const char *id, int64_t planned_ms,
+	int64_t deadline_ms, bool checks_count);
 /* Reads what k6 has written; hb gets its progress. */
 void run_drain(struct run *run, struct hb_page *hb);
 /* TERM at the deadline, KILL after the grace.  Answers the ms until it wants to be called again,
@@ -62,8 +64,9 @@ void run_cancel(struct run *run, int64_t now_mono_ms);
 /* Tells it that its k6 has been reaped. */
 void run_reaped(struct run *run, int wait_status, const struct rusage *usage);
 bool run_is_over(const struct run *run);
-/* Ends all that k6 left behind, reads the summary, judges.  r is initialised here. */
-void run_finish(struct run *run, struct run_result *r);
+/* Ends all that k6 left behind and has a child in a cage of its own (verdict.h) read the summary
+ * and judge.  out gets the AGENT_RESULT message. */
+void run_finish(struct run *run, struct msg_writer *out);
 void run_free(struct run *run);
 
 #endif

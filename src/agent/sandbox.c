@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -127,13 +126,13 @@ static int enter_namespaces(
 }
 
 int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char *name,
-	unsigned int slot, char **work_dir, struct err *err)
+	unsigned int slot, const char **work_dir, struct err *err)
 {
 	*work_dir = NULL;
 	if (sb->level != SANDBOX_OFF) {
 		if (enter_namespaces(sb, conf, name, err) < 0)
 			return -1;
-		*work_dir = x_strdup(conf->limits.tmp_dir);
+		*work_dir = conf->limits.tmp_dir;
 	}
 	/* Identity after the mounts, which need CAP_SYS_ADMIN, and before anything of k6's. */
 	if (sb->as_root && creds_become(&sb->agent, NULL, 0, err) < 0)
@@ -211,7 +210,7 @@ static int make_cage(const struct sandbox *sb, const struct conf *conf, int k6_f
 /* What a worker goes through, up to the user namespace of its k6.  Answers its exit status. */
 static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, struct err *err)
 {
-	char *work_dir;
+	const char *work_dir;
 	int status;
 	pid_t pid = sandbox_clone(sb);
 
@@ -341,9 +340,8 @@ int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, stru
 		log_warn("sandbox", "off: k6 sees all of the host that its user may see");
 		return 0;
 	}
+	creds_prepare();
 	find_layers(sb);
-	/* libseccomp's half a megabyte would be in the page tables of every worker. */
-	malloc_trim(0);
 	sb->level = sb->as_root ? SANDBOX_NAMESPACES : SANDBOX_USER_NAMESPACE;
 	if (rehearse(sb, conf, k6_fd, &why) == 0) {
 		sb->layers |= SANDBOX_LAYER_NAMESPACES;

@@ -45,9 +45,9 @@ int sandbox_check_layers(const struct sandbox *sb, const struct conf *conf, stru
 /* As fork(2), into the namespaces of the level. */
 pid_t sandbox_clone(const struct sandbox *sb);
 /* In the worker: mounts, host name, user, capabilities, filter.  *work_dir gets the directory for the
- * run's files, which the caller frees.  Afterwards nothing privileged is left to do. */
+ * run's files, which lives as long as the process.  Afterwards nothing privileged is left to do. */
 int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char *name,
-	unsigned int slot, char **work_dir, struct err *err);
+	unsigned int slot, const char **work_dir, struct err *err);
 /* Removes everything below dir, but not dir.  Follows no link, needs no memory for depth. */
 int sandbox_empty_dir(const char *dir, struct err *err);
 /* "namespaces", "user-namespace", "off" for status. */

@@ -11,14 +11,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/run.h"
 #include "common/chan.h"
 #include "common/hb.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/title.h"
@@ -26,8 +24,6 @@
 
 /* A thousand idle workers whose timers may be a second late wake the CPU a third as often. */
 #define TIMER_SLACK_NS 1000000000UL
-/* A target with a 1 MiB script, every byte escaped. */
-#define JOB_MAX_BYTES (8 * 1024 * 1024)
 
 struct worker {
 	struct worker_args args;
@@ -108,57 +104,25 @@ static void send_state(struct worker *w)
 	send_or_die(w, &m);
 }
 
-/* The job is a sealed memfd that holds the target as JSON. */
-static struct target *read_job(int fd, struct err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	_cleanup_json_ json_t *object = NULL;
-	struct target_error terr;
-	struct target *t;
-	struct stat st;
-	json_error_t jerr;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > JOB_MAX_BYTES) {
-		err_set(err, "a job without a target of up to %d bytes", JOB_MAX_BYTES);
-		return NULL;
-	}
-	text = x_calloc((size_t)st.st_size + 1, 1);
-	if (pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
-		err_sys(err, errno, "cannot read the job");
-		return NULL;
-	}
-	object = json_loads(text, JSON_REJECT_DUPLICATES, &jerr);
-	t = target_new();
-	if (!object || target_apply_json(t, object, false, &terr) < 0 ||
-		target_validate(t, &terr) < 0) {
-		err_set(err, "bad target: %s", object ? terr.err.msg : jerr.text);
-		target_free(t);
-		return NULL;
-	}
-	return t;
-}
-
 static void start_run(struct worker *w, struct msg_reader *in, int fd)
 {
-	_cleanup_free_ char *id = msg_get_str(in);
+	_cleanup_free_ char *id = msg_get_str(in), *label = NULL;
 	int64_t planned = (int64_t)msg_get_u64(in), deadline = (int64_t)msg_get_u64(in);
 	struct msg_writer m = {0};
-	struct target *t;
-	struct err err;
+	bool checks_count;
 
-	if (w->run || w->result_waits || !uuid_is_valid(id) || planned < 0 || deadline < 0)
+	label = msg_get_str(in);
+	checks_count = msg_get_u8(in) != 0;
+	if (w->run || w->result_waits || !uuid_is_valid(id) || planned < 0 || deadline < 0 ||
+		fd < 0)
 		die(w, "a RUN that makes no sense (run %s)", id);
-	t = read_job(fd, &err);
-	if (!t)
-		die(w, "%s", err.msg);
 	snprintf(w->run_id, sizeof(w->run_id), "%s", id);
 	w->hb->vus = 0;
 	w->hb->iterations = 0;
 	w->hb->k6_rss_bytes = 0;
 	w->hb->run_duration_ms = (uint64_t)planned;
-	title_set("k6fleet-agent", "k6fleetd: %s running %s", w->name,
-		t->label[0] ? t->label : t->id);
-	w->run = run_start(&w->env, t, id, planned, deadline);
+	title_set("k6fleet-agent", "k6fleetd: %s running %s", w->name, label);
+	w->run = run_start(&w->env, fd, id, planned, deadline, checks_count);
 	w->hb->run_start_mono_ms = (uint64_t)w->run->start_mono_ms;
 	memcpy(w->hb->run_id, w->run_id, sizeof(w->hb->run_id));
 	beat(w);
@@ -173,11 +137,8 @@ static void start_run(struct worker *w, struct msg_reader *in, int fd)
 static void finish_run(struct worker *w)
 {
 	struct msg_writer m = {0};
-	struct run_result r;
 
-	run_finish(w->run, &r);
-	result_pack(&r, &m);
-	result_clear(&r);
+	run_finish(w->run, &m);
 	run_free(w->run);
 	w->run = NULL;
 	memset(w->hb->run_id, 0, sizeof(w->hb->run_id));
@@ -186,7 +147,7 @@ static void finish_run(struct worker *w)
 	w->result_waits = w->out.head != NULL;
 	set_idle_title(w);
 	beat(w);
-	/* The summary's tree is gone: an idle worker costs what it cost before. */
+	/* An idle worker costs what it cost before. */
 	malloc_trim(0);
 }
 
@@ -313,7 +274,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 {
 	struct worker w = {.args = *args};
 	struct err err;
-	char *work_dir;
+	const char *work_dir;
 	sigset_t all;
 
 	conf_agent_name(args->conf, args->slot, w.name, sizeof(w.name));
@@ -335,7 +296,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 	memset(w.hb, 0, sizeof(*w.hb));
 	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6_fd,
 		args->sandbox->level != SANDBOX_OFF};
-	w.buf = x_calloc(1, MSG_MAX_BYTES);
+	w.buf = mem_unshared(MSG_MAX_BYTES);
 	chan_queue_init(&w.out);
 	sigemptyset(&all);
 	sigaddset(&all, SIGCHLD);

@@ -158,9 +158,7 @@ enum chan_result chan_queue_send(
 			return CHAN_ERROR;
 		}
 	}
-	item->msg.data = x_calloc(1, msg->len);
-	memcpy(item->msg.data, msg->data, msg->len);
-	item->msg.len = item->msg.cap = msg->len;
+	msg_copy(&item->msg, msg->data, msg->len);
 	*q->tail = item;
 	q->tail = &item->next;
 	q->count++;

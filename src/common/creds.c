@@ -35,9 +35,13 @@ int creds_find(const char *user, struct creds *out, struct err *err)
 /* What may still be in the bounding set.  Known once, a fork drops these without asking for each
  * of forty again. */
 static uint64_t bounding = UINT64_MAX;
+/* The empty set, made once: a worker's heap stays its parent's. */
+static cap_t none;
 
-void creds_read_bounding_set(void)
+void creds_prepare(void)
 {
+	if (!none)
+		none = cap_init();
 	bounding = 0;
 	for (int cap = 0; cap < 64 && cap_get_bound(cap) >= 0; cap++) {
 		if (cap_get_bound(cap) > 0)
@@ -50,7 +54,7 @@ void creds_read_bounding_set(void)
 static int cut_bounding_set(struct err *err)
 {
 	if (bounding == UINT64_MAX)
-		creds_read_bounding_set();
+		creds_prepare();
 	for (int cap = 0; cap < 64 && bounding >> cap; cap++) {
 		if (!(bounding >> cap & 1))
 			continue;
@@ -64,8 +68,6 @@ static int cut_bounding_set(struct err *err)
 
 int creds_drop_all_caps(struct err *err)
 {
-	cap_t none;
-
 	/* Safe in any state: each step only takes away. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "cannot set no_new_privs");
@@ -73,14 +75,8 @@ int creds_drop_all_caps(struct err *err)
 		return -1;
 	/* One call, where cap_reset_ambient(3) first asks for each of forty. */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	none = cap_init();
-	if (!none || cap_set_proc(none) < 0) {
-		int saved = errno;
-
-		cap_free(none);
-		return err_sys(err, saved, "cannot drop all capabilities");
-	}
-	cap_free(none);
+	if (!none || cap_set_proc(none) < 0)
+		return err_sys(err, errno, "cannot drop all capabilities");
 	return 0;
 }
 

@@ -20,9 +20,10 @@ int creds_find(const char *user, struct creds *out, struct err *err);
  * uid, each checked.  Capabilities go with the uid (capabilities(7)); the bounding set and
  * no_new_privs are cut where the process may. */
 int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct err *err);
-/* Looks at the bounding set anew: needed after something else has changed it, as unshare(2) with
- * CLONE_NEWUSER does; it is inherited by forks. */
-void creds_read_bounding_set(void);
+/* Looks at the bounding set anew and makes what dropping capabilities needs, for this process and
+ * those that it forks.  Needed again after something else has changed the bounding set, as
+ * unshare(2) with CLONE_NEWUSER does. */
+void creds_prepare(void);
 /* Drops every capability in every set and sets no_new_privs. */
 int creds_drop_all_caps(struct err *err);
 /* First line of the file, as the secret.  Refuses one that others may read, an empty one and

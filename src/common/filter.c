@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -246,29 +247,7 @@ static void build_parser(struct builder *b)
 	allow_if(b, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
-static int export_code(scmp_filter_ctx ctx, struct filter *out)
-{
-	_cleanup_fd_ int fd = memfd_create("k6fleet-filter", MFD_CLOEXEC);
-	struct stat st;
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = seccomp_export_bpf(ctx, fd);
-	if (rc < 0)
-		return rc;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	out->len = (size_t)st.st_size / sizeof(*out->code);
-	out->code = x_calloc(out->len, sizeof(*out->code));
-	if (pread(fd, out->code, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
-		filter_free(out);
-		return -EIO;
-	}
-	return 0;
-}
-
-int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
+static int build(enum filter_kind kind, int fd)
 {
 	static const struct {
 		void (*build)(struct builder *b);
@@ -281,19 +260,46 @@ int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
 	};
 	struct builder b = {.otherwise = kinds[kind].otherwise};
 
-	*out = (struct filter){0};
-	if (prctl(PR_GET_SECCOMP) < 0)
-		return err_sys(err, errno, "the kernel has no seccomp");
 	b.ctx = seccomp_init(b.otherwise);
 	if (!b.ctx)
-		return err_set(err, "libseccomp cannot make a filter");
+		return -ENOMEM;
 	/* A binary tree: the cost of a call no longer depends on how many rules there are. */
 	b.rc = seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	kinds[kind].build(&b);
 	if (b.rc == 0)
-		b.rc = export_code(b.ctx, out);
+		b.rc = seccomp_export_bpf(b.ctx, fd);
 	seccomp_release(b.ctx);
-	return b.rc < 0 ? err_sys(err, -b.rc, "libseccomp cannot make a filter") : 0;
+	return b.rc;
+}
+
+int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
+{
+	_cleanup_fd_ int fd = memfd_create("k6fleet-filter", MFD_CLOEXEC);
+	int status = 0;
+	struct stat st;
+	pid_t pid;
+
+	*out = (struct filter){0};
+	if (fd < 0 || prctl(PR_GET_SECCOMP) < 0)
+		return err_sys(err, errno, fd < 0 ? "memfd_create" : "the kernel has no seccomp");
+	/* In a child: libseccomp leaves the heap in pieces, and workers are forks of this process. */
+	pid = fork();
+	if (pid == 0)
+		_exit(-build(kind, fd) & 0xff);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "cannot make a system call filter");
+	if (status != 0)
+		return err_sys(err, WIFEXITED(status) ? WEXITSTATUS(status) : EFAULT,
+			"libseccomp cannot make a filter");
+	out->len = (size_t)st.st_size / sizeof(*out->code);
+	out->code = x_calloc(out->len, sizeof(*out->code));
+	if (pread(fd, out->code, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
+		filter_free(out);
+		return err_set(err, "cannot read the system call filter back");
+	}
+	return 0;
 }
 
 void filter_free(struct filter *f)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *or_die(void *p)
 {
@@ -53,4 +54,15 @@ char *x_asprintf(const char *fmt, ...)
 void mem_wipe(void *p, size_t n)
 {
 	explicit_bzero(p, n);
+}
+
+void *mem_unshared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		p = NULL;
+	else
+		madvise(p, size, MADV_DONTFORK);
+	return or_die(p);
 }

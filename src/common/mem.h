@@ -18,6 +18,10 @@ char *x_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_asprintf(const char *fmt, ...)
 	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+/* Zeroed memory that forks do not inherit (madvise(2), MADV_DONTFORK): what a parent writes all
+ * the time would otherwise leave a copy of each of its pages in every child.
+ * Freed with munmap. */
+void *mem_unshared(size_t size) __attribute__((malloc, returns_nonnull));
 /* Overwrites secrets in a way that the compiler must keep. */
 void mem_wipe(void *p, size_t n);
 

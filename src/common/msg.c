@@ -20,9 +20,17 @@ const struct msg_info *msg_info(uint32_t type)
 
 static void put(struct msg_writer *w, const void *p, size_t n)
 {
+	if (!w->data) {
+		w->data = w->small;
+		w->cap = sizeof(w->small);
+	}
 	if (w->len + n > w->cap) {
+		bool was_small = w->data == w->small;
+
 		w->cap = (w->len + n) * 2;
-		w->data = x_realloc(w->data, w->cap, 1);
+		w->data = x_realloc(was_small ? NULL : w->data, w->cap, 1);
+		if (was_small)
+			memcpy(w->data, w->small, w->len);
 	}
 	if (n)
 		memcpy(w->data + w->len, p, n);
@@ -63,10 +71,18 @@ void msg_put_str(struct msg_writer *w, const char *s)
 	msg_put_bytes(w, s, strlen(s));
 }
 
+void msg_copy(struct msg_writer *w, const void *data, size_t len)
+{
+	w->len = 0;
+	put(w, data, len);
+}
+
 void msg_free(struct msg_writer *w)
 {
-	free(w->data);
-	*w = (struct msg_writer){0};
+	if (w->data != w->small)
+		free(w->data);
+	w->data = NULL;
+	w->len = w->cap = 0;
 }
 
 static const uint8_t *take(struct msg_reader *r, size_t n)

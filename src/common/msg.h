@@ -47,8 +47,9 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	X(KEEP_STATUS, MSG_TO_KEEPER, "4444", 32, false)                                           \
 	X(KEEP_QUIT, MSG_TO_KEEPER, "", 16, false)                                                 \
 	/* supervisor -> worker; the descriptor of RUN is a memfd with the target as JSON */       \
-	/* run id, planned duration ms (0: the script's own), ms until TERM */                     \
-	X(WORK_RUN, MSG_TO_WORKER, "s88", 256, true)                                               \
+	/* run id, planned duration ms (0: the script's own), ms until TERM, what to call it, whether  \
+	 * a failed check fails the run */                                                         \
+	X(WORK_RUN, MSG_TO_WORKER, "s88s1", 1024, true)                                            \
 	X(WORK_CANCEL, MSG_TO_WORKER, "s", 128, false)                                             \
 	X(WORK_STATE_REQ, MSG_TO_WORKER, "", 16, false)                                            \
 	X(WORK_EXIT, MSG_TO_WORKER, "", 16, false)                                                 \
@@ -84,10 +85,12 @@ struct msg_info {
 /* NULL for a number that no row has. */
 const struct msg_info *msg_info(uint32_t type);
 
-/* A message under construction; grows as needed, owned by whoever started it. */
+/* A message under construction; grows as needed, owned by whoever started it.  Most fit into the
+ * writer itself, so that keeper and workers leave their heap alone.  Not to be copied. */
 struct msg_writer {
 	uint8_t *data;
 	size_t len, cap;
+	uint8_t small[128];
 };
 
 void msg_start(struct msg_writer *w, enum msg_type type);
@@ -96,6 +99,8 @@ void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_str(struct msg_writer *w, const char *s);
 void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
+/* A whole message that another process has packed. */
+void msg_copy(struct msg_writer *w, const void *data, size_t len);
 void msg_free(struct msg_writer *w);
 
 /* A message being read.  After the first error every getter answers zero or "". */

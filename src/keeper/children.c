@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent/worker.h"
@@ -17,7 +18,7 @@ int children_init(struct children *c, const struct conf *conf, const struct sand
 {
 	*c = (struct children){.conf = conf, .sandbox = sandbox, .hb_fd = hb_fd, .k6_fd = k6_fd};
 	c->count = (unsigned int)conf->max_workers;
-	c->slots = x_calloc(c->count, sizeof(*c->slots));
+	c->slots = mem_unshared(c->count * sizeof(*c->slots));
 	for (unsigned int i = 0; i < c->count; i++)
 		c->slots[i].chan = -1;
 	if (pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -98,7 +99,7 @@ void children_free(struct children *c)
 {
 	for (unsigned int i = 0; i < c->count; i++)
 		close_fd(&c->slots[i].chan);
-	free(c->slots);
+	munmap(c->slots, c->count * sizeof(*c->slots));
 	c->slots = NULL;
 }
 

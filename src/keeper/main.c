@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <jansson.h>
 #include <libgen.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -373,6 +375,8 @@ static void set_up(struct keeper *k, const struct options *o)
 	open_control_socket(k);
 	k6_fd = open_k6(k->conf);
 	k->handover.exe_fd = open_supervisor();
+	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
+	json_object_seed(0);
 	take_secret(k);
 	keep_tls_files(k);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
@@ -387,7 +391,7 @@ static void set_up(struct keeper *k, const struct options *o)
 	if (hb_fd < 0 || children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->handover.hb_fd = hb_fd;
-	k->buf = x_calloc(1, MSG_MAX_BYTES);
+	k->buf = mem_unshared(MSG_MAX_BYTES);
 	k->started_ms = units_now_mono_ms();
 	k->sup_pid = -1;
 	k->sup_chan = -1;
@@ -793,7 +797,6 @@ static void end_all(struct keeper *k)
 	unlinkat(k->socket_dir_fd, basename(k->conf->control_socket), 0);
 	children_free(&k->children);
 	conf_free(k->conf);
-	free(k->buf);
 }
 
 int main(int argc, char **argv)
@@ -802,6 +805,9 @@ int main(int argc, char **argv)
 	struct options o;
 
 	title_init(argc, argv);
+	/* Here, because it touches the whole heap: what a worker needs for one run only (log, result)
+	 * goes back to the kernel with free(). */
+	mallopt(M_MMAP_THRESHOLD, 8192);
 	log_init("k6fleetd", LOG_LEVEL_INFO, false);
 	o = parse_options(argc, argv);
 	umask(022);

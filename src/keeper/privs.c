@@ -36,7 +36,7 @@ int privs_limit(struct err *err)
 		if (!is_kept(cap) && cap_drop_bound(cap) < 0 && errno != EPERM)
 			return err_sys(err, errno, "cannot cut the capability bounding set");
 	}
-	creds_read_bounding_set();
+	creds_prepare();
 	now = cap_get_proc();
 	caps = cap_init();
 	for (size_t i = 0; now && caps && i < ARRAY_SIZE(kept); i++) {

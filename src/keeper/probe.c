@@ -25,7 +25,7 @@ _Noreturn static void child(const struct sandbox *sb, const struct conf *conf, i
 		x_asprintf("HOME=%s", confine_home(sb)), x_strdup("GOMAXPROCS=1"),
 		x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"), NULL};
 	struct err err = {0};
-	char *work_dir;
+	const char *work_dir;
 
 	if (dup2(k6_fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXEC_FAILED);

@@ -566,6 +566,8 @@ static void on_run_stored(void *arg, const struct err *err)
 			msg_put_str(&m, run_id(ag));
 			msg_put_u64(&m, (uint64_t)planned);
 			msg_put_u64(&m, (uint64_t)deadline);
+			msg_put_str(&m, t->label[0] ? t->label : t->id);
+			msg_put_u8(&m, t->checks_count);
 			ag->run_sent = true;
 			send_to_worker(ag, &m, fd);
 		}

@@ -10,7 +10,6 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -396,7 +395,6 @@ static void give_up_powers(void)
 	if (filter_load(&filter) < 0)
 		fatal(1, "cannot load the system call filter: %s", strerror(errno));
 	filter_free(&filter);
-	malloc_trim(0);
 }
 
 /* The saved count, unless an option or a changed file says otherwise. */

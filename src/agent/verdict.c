@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* The child has a copy of the worker's memory and none of its descriptors. */
+#include "agent/verdict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/summary.h"
+#include "common/mem.h"
+
+/* Far more than 4 MiB of JSON need; less than would hurt the host. */
+#define MEMORY_MAX (256UL << 20)
+#define CPU_MAX_S 10
+
+enum { SUMMARY_FD = 3, ANSWER_FD = 4 };
+
+/* -1 when there is none that could be read; what is no regular file was not written by k6. */
+static int open_summary(const char *path, off_t *size)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	*size = st.st_size;
+	return steal_fd(&fd);
+}
+
+static void read_and_judge(
+	int fd, off_t size, double run_s, struct outcome_facts *facts, struct run_result *r)
+{
+	static struct err why;
+	size_t len = 0;
+	char *text;
+
+	facts->summary_error = why.msg;
+	facts->log = r->log;
+	facts->summary = OUTCOME_SUMMARY_MISSING;
+	if (fd >= 0 && size > SUMMARY_MAX_BYTES) {
+		facts->summary = OUTCOME_SUMMARY_BAD;
+		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
+	} else if (fd >= 0 && !facts->spawn_errno) {
+		text = x_calloc((size_t)size + 1, 1);
+		while (len < (size_t)size) {
+			ssize_t n = read(fd, text + len, (size_t)size - len);
+
+			if (n <= 0)
+				break;
+			len += (size_t)n;
+		}
+		facts->summary = summary_parse(text, len, run_s, r, &why) == 0
+			? OUTCOME_SUMMARY_OK
+			: OUTCOME_SUMMARY_BAD;
+		free(text);
+	}
+	outcome_judge(facts, r);
+}
+
+_Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int answer, double run_s,
+	struct outcome_facts *facts, struct run_result *r)
+{
+	const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, cpu = {CPU_MAX_S, CPU_MAX_S};
+	int fd_copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD, 10),
+	    answer_copy = fcntl(answer, F_DUPFD, 10);
+	struct msg_writer w = {0};
+
+	/* Above all the socket to the supervisor is not to be reached from here. */
+	if (answer_copy < 0 || dup2(answer_copy, ANSWER_FD) < 0 ||
+		(fd >= 0 && (fd_copy < 0 || dup2(fd_copy, SUMMARY_FD) < 0)))
+		_exit(1);
+	if (fd < 0)
+		close(SUMMARY_FD);
+	close_range(ANSWER_FD + 1, ~0U, 0);
+#ifndef __SANITIZE_ADDRESS__
+	setrlimit(RLIMIT_DATA, &memory);
+#else
+	(void)memory;
+#endif
+	setrlimit(RLIMIT_CPU, &cpu);
+	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->parser_filter) < 0)
+		_exit(1);
+	read_and_judge(fd < 0 ? -1 : SUMMARY_FD, size, run_s, facts, r);
+	result_pack(r, &w);
+	for (size_t done = 0; done < w.len;) {
+		ssize_t n = write(ANSWER_FD, w.data + done, w.len - done);
+
+		if (n <= 0)
+			_exit(1);
+		done += (size_t)n;
+	}
+	_exit(0);
+}
+
+/* Whether it is a result, and of this run: all that the worker needs to know to pass it on. */
+static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
+{
+	struct msg_reader in;
+	struct run_result r;
+	bool ok = false;
+
+	if (msg_open(&in, data, len, MSG_TO_SUPERVISOR_W, NULL) == MSG_AGENT_RESULT) {
+		ok = result_unpack(&in, &r, NULL) == 0 && !strcmp(r.run_id, run_id);
+		result_clear(&r);
+	}
+	return ok;
+}
+
+static size_t read_answer(int fd, uint8_t *buf)
+{
+	size_t len = 0;
+
+	while (len < MSG_MAX_BYTES) {
+		ssize_t n = read(fd, buf + len, MSG_MAX_BYTES - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	return len;
+}
+
+static void give_up(const char *why, int status, struct outcome_facts *facts, struct run_result *r)
+{
+	struct err err;
+
+	if (status)
+		err_set(&err, "the summary could not be read: its reader %s (wait status 0x%x)",
+			why, (unsigned)status);
+	else
+		err_set(&err, "the summary could not be read: %s", why);
+	facts->summary = OUTCOME_SUMMARY_BAD;
+	facts->summary_error = err.msg;
+	/* The log may be what broke it. */
+	facts->log = "";
+	outcome_judge(facts, r);
+}
+
+void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
+	struct outcome_facts *facts, struct run_result *r, struct msg_writer *out)
+{
+	uint8_t *buf = mmap(
+		NULL, MSG_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	off_t size = 0;
+	_cleanup_fd_ int fd = open_summary(path, &size);
+	int pipefd[2], status = 0;
+	size_t len;
+	pid_t pid;
+
+	if (buf == MAP_FAILED || pipe2(pipefd, O_CLOEXEC) < 0) {
+		give_up(strerror(errno), 0, facts, r);
+		result_pack(r, out);
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		child(sb, fd, size, pipefd[1], run_s, facts, r);
+	close(pipefd[1]);
+	len = pid > 0 ? read_answer(pipefd[0], buf) : 0;
+	close(pipefd[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (len && status == 0 && is_result_of(buf, len, r->run_id)) {
+		msg_copy(out, buf, len);
+	} else {
+		give_up(pid < 0 ? "there is no room for another process" : "died", status, facts,
+			r);
+		result_pack(r, out);
+	}
+	munmap(buf, MSG_MAX_BYTES);
+}
