@@ -3,7 +3,7 @@
 UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
-	tests/program/dashboard.bats tests/program/sync.bats
+	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
@@ -54,6 +54,13 @@ tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
 tests_unit_test_schedule_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_schedule_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+
+# A hostile stand-in for k6, for sandbox.bats.  Not sanitised: it is started with an empty environment
+# under limits that a sanitizer's memory does not fit.
+check_PROGRAMS += tests/program/probe
+tests_program_probe_SOURCES = tests/program/probe.c
+tests_program_probe_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(HARDEN_CFLAGS)
+tests_program_probe_LDFLAGS = $(HARDEN_LDFLAGS)
 
 # Benchmarks: built and run by `make bench`, as root; never by `make check`.
 EXTRA_PROGRAMS += tests/bench/start

@@ -331,7 +331,7 @@ int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, stru
 	struct stat st;
 	struct err why;
 
-	*sb = (struct sandbox){.level = SANDBOX_OFF, .as_root = geteuid() == 0};
+	*sb = (struct sandbox){.level = SANDBOX_OFF, .as_root = creds_may_change()};
 	if (sb->as_root && creds_find(conf->agent_user, &sb->agent, err) < 0)
 		return err_prefix(err, "agent_user");
 	if (stat(conf->limits.tmp_dir, &st) < 0 || !S_ISDIR(st.st_mode))

@@ -15,6 +15,19 @@
 
 #include "common/mem.h"
 
+bool creds_may_change(void)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t uid = CAP_CLEAR, gid = CAP_CLEAR;
+
+	if (caps) {
+		cap_get_flag(caps, CAP_SETUID, CAP_EFFECTIVE, &uid);
+		cap_get_flag(caps, CAP_SETGID, CAP_EFFECTIVE, &gid);
+	}
+	cap_free(caps);
+	return geteuid() == 0 && uid == CAP_SET && gid == CAP_SET;
+}
+
 int creds_find(const char *user, struct creds *out, struct err *err)
 {
 	struct passwd *pw;

@@ -14,6 +14,9 @@ struct creds {
 	gid_t gid;
 };
 
+/* Whether this process may become other users: root may not in a container that withholds the
+ * capabilities, and is then like any ordinary user. */
+bool creds_may_change(void);
 /* The named user; the error says how to make it. */
 int creds_find(const char *user, struct creds *out, struct err *err);
 /* Becomes that user for good: supplementary groups to `groups` (may be empty), then gid, then

@@ -184,6 +184,10 @@ static void allow_on_self(struct builder *b)
 	}
 	rule(b, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2, own_nice);
 	rule(b, SCMP_ACT_ALLOW, SCMP_SYS(ioprio_set), 2, own_ioprio);
+	refuse_if(b, SCMP_SYS(setpriority), EPERM, SCMP_A0(SCMP_CMP_NE, PRIO_PROCESS));
+	refuse_if(b, SCMP_SYS(setpriority), EPERM, SCMP_A1(SCMP_CMP_NE, 0));
+	refuse_if(b, SCMP_SYS(ioprio_set), EPERM, SCMP_A0(SCMP_CMP_NE, 1));
+	refuse_if(b, SCMP_SYS(ioprio_set), EPERM, SCMP_A1(SCMP_CMP_NE, 0));
 }
 
 /* An allowlist, too: nothing that types into somebody's terminal or reconfigures a device. */

@@ -365,7 +365,7 @@ static void set_up(struct keeper *k, const struct options *o)
 	}
 	k->handover.conf = k->conf;
 	k->handover.workers_option = o->workers;
-	k->handover.as_root = geteuid() == 0;
+	k->handover.as_root = creds_may_change();
 	if (k->handover.as_root && creds_find(k->conf->user, &k->handover.user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)

@@ -41,7 +41,7 @@ struct agent {
 	bool alive, eof, reported, adopted;
 	bool committing; /* a write that this agent waits for is under way */
 	bool run_sent;
-	uint32_t wait_status;
+	uint32_t wait_status, layers;
 	json_t *run; /* in its hands, or given to it in a moment */
 	char last_result[16];
 };
@@ -274,11 +274,13 @@ static void on_hello(struct agent *ag, struct msg_reader *in)
 {
 	uint32_t slot = msg_get_u32(in);
 	uint64_t generation = msg_get_u64(in);
+	uint32_t layers = msg_get_u32(in);
 
 	if (slot != ag->slot || generation != ag->generation) {
 		kill_worker(ag, "it claims to be another worker");
 		return;
 	}
+	ag->layers = layers;
 	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
 	if (ag->adopted)
 		return;
@@ -433,6 +435,8 @@ void agents_on_worker(struct agents *a, uint32_t slot, uint64_t generation, uint
 	ag->generation = generation;
 	ag->pid = pid;
 	ag->started_mono_ms = started_mono_ms;
+	/* The keeper's, until it says its own: one that was inherited has told an earlier supervisor. */
+	ag->layers = ag->all->sup->sandbox_layers;
 	ag->alive = alive;
 	ag->wait_status = wait_status;
 	ag->eof = ag->reported = ag->committing = false;
@@ -704,6 +708,9 @@ json_t *agents_status(const struct agents *a)
 		json_object_set_new(o, "k6RssBytes",
 			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
 						 : json_null());
+		json_object_set_new(o, "sandbox",
+			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
+		json_object_set_new(o, "sandboxLayers", supervisor_sandbox_layers(ag->layers));
 		json_object_set_new(o, "lastResult",
 			ag->last_result[0] ? json_string(ag->last_result) : json_null());
 		json_array_append_new(list, o);

@@ -48,5 +48,9 @@ void supervisor_stop(struct supervisor *sup, bool now);
 /* Counts of agents for status: desired, up, with a k6. */
 unsigned int supervisor_running(const struct supervisor *sup);
 unsigned int supervisor_busy(const struct supervisor *sup);
+/* What status calls the sandbox of a process with these layers, which the keeper's level names. */
+const char *supervisor_sandbox_name(uint32_t layers, uint32_t level);
+/* {"namespaces":true,...}; the caller owns it. */
+json_t *supervisor_sandbox_layers(uint32_t layers);
 
 #endif

@@ -38,35 +38,35 @@ static json_t *dashboard_status(const struct supervisor *sup)
 		*error ? json_text(error) : json_null());
 }
 
-static const char *sandbox_name(uint32_t level)
+const char *supervisor_sandbox_name(uint32_t layers, uint32_t level)
 {
-	static const char *const names[] = {
-		[SANDBOX_OFF] = "off",
-		[SANDBOX_NAMESPACES] = "namespaces",
-		[SANDBOX_USER_NAMESPACE] = "user-namespace",
-	};
+	if (!(layers & SANDBOX_LAYER_NAMESPACES))
+		return "off";
+	return level == SANDBOX_USER_NAMESPACE ? "user-namespace" : "namespaces";
+}
 
-	return names[level < ARRAY_SIZE(names) ? level : SANDBOX_OFF];
+json_t *supervisor_sandbox_layers(uint32_t layers)
+{
+	return json_pack("{s:b, s:b, s:b, s:b}", "namespaces",
+		(layers & SANDBOX_LAYER_NAMESPACES) != 0, "seccomp",
+		(layers & SANDBOX_LAYER_SECCOMP) != 0, "landlock",
+		(layers & SANDBOX_LAYER_LANDLOCK) != 0, "cgroup",
+		(layers & SANDBOX_LAYER_CGROUP) != 0);
 }
 
 static void verb_status(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	uint32_t layers = sup->sandbox_layers;
-
 	(void)request;
 	control_answer(ticket,
-		json_pack(
-			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:{s:b, s:b, s:b, s:b}, s:I, s:s, s:o}",
+		json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
 			(json_int_t)sup->desired, "running", (json_int_t)supervisor_running(sup),
 			"busy", (json_int_t)supervisor_busy(sup), "paused", 0, "sandbox",
-			sandbox_name(sup->sandbox_level), "dashboard", dashboard_status(sup),
-			"sandboxLayers", "namespaces", (layers & SANDBOX_LAYER_NAMESPACES) != 0,
-			"seccomp", (layers & SANDBOX_LAYER_SECCOMP) != 0, "landlock",
-			(layers & SANDBOX_LAYER_LANDLOCK) != 0, "cgroup",
-			(layers & SANDBOX_LAYER_CGROUP) != 0, "supervisorRestarts",
+			supervisor_sandbox_name(sup->sandbox_layers, sup->sandbox_level),
+			"dashboard", dashboard_status(sup), "sandboxLayers",
+			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
 			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version,
 			"agents", agents_status(sup->agents)));
 }
