@@ -175,8 +175,15 @@ static void judge_exit_code(const struct outcome_facts *f, int code, struct run_
 			judge_out_of_memory(f, r);
 			return;
 		}
-		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
-			x_asprintf("k6 died of a fatal error of the Go runtime: %s", last));
+		if (f->saw_no_process)
+			say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+				x_asprintf(
+					"k6 died because it may have no more than %lld processes and "
+					"threads; raise limits.processes, or use fewer VUs",
+					(long long)f->processes));
+		else
+			say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+				x_asprintf("k6 died of a fatal error of the Go runtime: %s", last));
 		return;
 	}
 	if (code == 99 && any_threshold_crossed(r)) {
@@ -218,6 +225,8 @@ void outcome_judge(const struct outcome_facts *f, struct run_result *r)
 			x_asprintf(
 				"k6 was stopped: it still ran after %s (planned duration and run_grace)",
 				units_format_duration(f->deadline_ms, buf)));
+	} else if (f->oom_killed && r->exit_code != 0) {
+		judge_out_of_memory(f, r);
 	} else if (WIFSIGNALED(f->wait_status)) {
 		judge_signal(f, WTERMSIG(f->wait_status), r);
 	} else if (r->exit_code == 0) {

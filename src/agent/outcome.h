@@ -18,12 +18,15 @@ struct outcome_facts {
 	bool deadline_passed; /* the worker stopped it because its time was over */
 	bool cancelled;       /* the worker stopped it because it was asked to */
 	enum outcome_summary summary;
-	const char *summary_error;         /* with OUTCOME_SUMMARY_BAD */
-	bool saw_no_memory, saw_disk_full; /* words of that kind on its stderr */
+	const char *summary_error; /* with OUTCOME_SUMMARY_BAD */
+	/* words of that kind on its stderr */
+	bool saw_no_memory, saw_no_process, saw_disk_full;
+	bool oom_killed; /* the kernel has killed in its cgroup */
 	bool tmp_full;
 	bool checks_count; /* a failed check fails the run */
 	int64_t deadline_ms;
 	int64_t memory_bytes;
+	int64_t processes;   /* limit */
 	int64_t cpu_time_ms; /* limit, 0: none */
 	const char *log;     /* end of its stderr */
 };

@@ -30,6 +30,7 @@ int umount2(const char *target, int flags);
 #define UMOUNT_DETACH 2
 
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define OWN_CONFIG SYSCONFDIR "/k6fleet"
 #define EMPTY_DIR ".empty"
 #define EMPTY_FILE ".none"
 
@@ -59,7 +60,7 @@ static const struct shown {
 
 /* Most are closed by their modes already; a mode may be wrong. */
 static const char *const covered[] = {
-	SYSCONFDIR "/k6fleet",
+	OWN_CONFIG,
 	"/etc/k6fleet",
 	"/etc/shadow",
 	"/etc/shadow-",

@@ -157,6 +157,26 @@ static int write_script(const struct run *run, int job_fd)
 	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
 }
 
+/* How often the kernel has killed in k6's cgroup for want of memory: memory.events in
+ * cgroups(7). */
+static uint64_t count_oom_kills(const struct run_env *env)
+{
+	char text[512];
+	const char *p;
+	ssize_t n;
+	int fd;
+
+	if (env->cgroup_fd < 0)
+		return 0;
+	fd = openat(env->cgroup_fd, "memory.events", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	p = strstr(text, "oom_kill ");
+	return p ? strtoull(p + 9, NULL, 10) : 0;
+}
+
 /* In the child, between fork and exec.  Failures go up the pipe as errno. */
 _Noreturn static void exec_k6(const struct run *run, int job_fd, int out, int err, int fail)
 {
@@ -166,6 +186,9 @@ _Noreturn static void exec_k6(const struct run *run, int job_fd, int out, int er
 	int k6_copy, fail_copy, null;
 
 	if (write_script(run, job_fd) < 0)
+		goto fail_early;
+	/* "0" is the writer itself.  First of all: what it uses from here on counts. */
+	if (run->env->cgroup_procs_fd >= 0 && write(run->env->cgroup_procs_fd, "0", 1) != 1)
 		goto fail_early;
 	argv = make_argv(run);
 	env = make_env(run);
@@ -216,6 +239,7 @@ static void spawn(struct run *run, int job_fd)
 	}
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	fcntl(err[0], F_SETFL, O_NONBLOCK);
+	run->oom_kills_before = count_oom_kills(run->env);
 	run->start_mono_ms = units_now_mono_ms();
 	run->start_wall_ms = units_now_wall_ms();
 	run->pid = fork();
@@ -278,6 +302,9 @@ static void search_words(struct run *run, const char *data, size_t len)
 	if (contains(data, len, "out of memory") || contains(data, len, "cannot allocate memory") ||
 		contains(data, len, "pthread_create failed"))
 		run->saw_no_memory = true;
+	/* The Go runtime's words for EAGAIN from clone(2). */
+	if (contains(data, len, "failed to create new OS thread"))
+		run->saw_no_process = true;
 	if (contains(data, len, "no space left on device") || contains(data, len, "file too large"))
 		run->saw_disk_full = true;
 }
@@ -488,6 +515,8 @@ static void measure(const struct run *run, struct run_result *r, bool *tmp_full)
 		r->tmp_bytes = (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
 		*tmp_full = fs.f_bavail == 0 || fs.f_favail == 0;
 	}
+	if (run->env->is_init && statvfs(ROOTFS_HOME, &fs) == 0)
+		r->tmp_bytes += (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
 }
 
 void run_finish(struct run *run, struct msg_writer *out)
@@ -505,6 +534,7 @@ void run_finish(struct run *run, struct msg_writer *out)
 		.deadline_ms = run->deadline_ms,
 		.memory_bytes = conf->limits.memory_bytes,
 		.cpu_time_ms = conf->limits.cpu_time_ms,
+		.processes = conf->limits.processes,
 	};
 
 	result_init(&r);
@@ -518,7 +548,9 @@ void run_finish(struct run *run, struct msg_writer *out)
 			break;
 	}
 	facts.saw_no_memory = run->saw_no_memory;
+	facts.saw_no_process = run->saw_no_process;
 	facts.saw_disk_full = run->saw_disk_full;
+	facts.oom_killed = count_oom_kills(run->env) > run->oom_kills_before;
 	measure(run, &r, &facts.tmp_full);
 	/* rps is over the time really run: what was planned, unless it ended earlier. */
 	run_s = (double)(run->end_mono_ms - run->start_mono_ms) / 1000;

@@ -27,6 +27,7 @@ struct run_env {
 	const char *work_dir;
 	int k6_fd;    /* the k6 binary, opened by the keeper */
 	bool is_init; /* pid 1 of its own pid namespace: may signal everything in it */
+	int cgroup_fd, cgroup_procs_fd; /* k6's own cgroup; -1: none */
 };
 
 struct run {
@@ -38,8 +39,9 @@ struct run {
 	int out_fd, err_fd; /* read ends of k6's stdout and stderr, -1 when closed */
 	int spawn_errno;
 	bool exited, term_sent, kill_sent, deadline_passed, cancelled;
-	bool saw_no_memory, saw_disk_full;
+	bool saw_no_memory, saw_no_process, saw_disk_full;
 	int wait_status;
+	uint64_t oom_kills_before; /* of the cgroup, which outlives runs */
 	struct rusage usage;
 	int64_t planned_ms, deadline_ms; /* deadline after start */
 	int64_t start_mono_ms, start_wall_ms, end_mono_ms, kill_at_mono_ms;

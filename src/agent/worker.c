@@ -250,7 +250,8 @@ static void loop_once(struct worker *w)
 
 static void keep_only(const struct worker_args *args)
 {
-	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6_fd};
+	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6_fd, args->cgroup_fd,
+		args->cgroup_procs_fd};
 	unsigned int from = 3;
 
 	/* Sorted, so that the gaps between them can be closed in one sweep. */
@@ -263,6 +264,8 @@ static void keep_only(const struct worker_args *args)
 				keep[k] = t;
 			}
 		}
+		if (keep[i] < 0)
+			continue;
 		if ((unsigned)keep[i] > from)
 			close_range(from, (unsigned)keep[i] - 1, 0);
 		from = (unsigned)keep[i] + 1;
@@ -295,7 +298,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 	close(args->hb_fd);
 	memset(w.hb, 0, sizeof(*w.hb));
 	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6_fd,
-		args->sandbox->level != SANDBOX_OFF};
+		args->sandbox->level != SANDBOX_OFF, args->cgroup_fd, args->cgroup_procs_fd};
 	w.buf = mem_unshared(MSG_MAX_BYTES);
 	chan_queue_init(&w.out);
 	sigemptyset(&all);

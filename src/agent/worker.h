@@ -17,6 +17,7 @@ struct worker_args {
 	int lifeline; /* read end of a pipe that only the keeper can write to */
 	int hb_fd;
 	int k6_fd;
+	int cgroup_fd, cgroup_procs_fd; /* where its k6 belongs; -1: nowhere */
 };
 
 /* Takes over the forked process; every descriptor but those of args and stderr is closed. */

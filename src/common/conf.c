@@ -176,6 +176,7 @@ static const struct opt options[] = {
 	{"limits", "processes", NULL, OPT_INT, OFF(limits.processes), "512", 8, 1000000},
 	{"limits", "file_size", NULL, OPT_SIZE, OFF(limits.file_bytes), "256M", 64 << 10, 1024 * GIB},
 	{"limits", "cpu_time", NULL, OPT_DURATION, OFF(limits.cpu_time_ms), "0", 0, 7 * DAY_MS},
+	{"limits", "cpu_percent", NULL, OPT_INT, OFF(limits.cpu_percent), "0", 0, 1000000},
 	{"limits", "core", NULL, OPT_SIZE, OFF(limits.core_bytes), "0", 0, 1024 * GIB},
 	{"restart", "min_delay", NULL, OPT_DURATION, OFF(restart.min_delay_ms), "100ms", 1, 3600000},
 	{"restart", "max_delay", NULL, OPT_DURATION, OFF(restart.max_delay_ms), "30s", 1, DAY_MS},

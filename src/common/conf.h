@@ -51,7 +51,7 @@ struct conf {
 	struct {
 		char *tmp_dir;
 		int64_t tmp_bytes, home_bytes, memory_bytes, open_files, processes, file_bytes,
-			cpu_time_ms, core_bytes;
+			cpu_time_ms, cpu_percent, core_bytes;
 	} limits;
 	struct {
 		int64_t min_delay_ms, max_delay_ms, stable_after_ms;

@@ -16,7 +16,11 @@
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
 	int hb_fd, int k6_fd, struct err *err)
 {
-	*c = (struct children){.conf = conf, .sandbox = sandbox, .hb_fd = hb_fd, .k6_fd = k6_fd};
+	*c = (struct children){.conf = conf,
+		.sandbox = sandbox,
+		.cgroup = {.base_fd = -1},
+		.hb_fd = hb_fd,
+		.k6_fd = k6_fd};
 	c->count = (unsigned int)conf->max_workers;
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
 	for (unsigned int i = 0; i < c->count; i++)
@@ -29,11 +33,16 @@ int children_init(struct children *c, const struct conf *conf, const struct sand
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, struct err *err)
 {
 	struct child *child = &c->slots[slot];
+	struct cgroup_slot cgroup;
 	int pair[2];
 	pid_t pid;
 
-	if (chan_pair(pair, err) < 0)
+	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &cgroup, err) < 0)
 		return -1;
+	if (chan_pair(pair, err) < 0) {
+		cgroup_close_slot(&cgroup);
+		return -1;
+	}
 	pid = sandbox_clone(c->sandbox);
 	if (pid == 0) {
 		struct worker_args args = {
@@ -45,6 +54,8 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, s
 			.lifeline = c->lifeline[0],
 			.hb_fd = c->hb_fd,
 			.k6_fd = c->k6_fd,
+			.cgroup_fd = cgroup.dir_fd,
+			.cgroup_procs_fd = cgroup.procs_fd,
 		};
 
 		worker_main(&args);
@@ -52,6 +63,7 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, s
 	int saved = errno;
 	/* Ours closed, the worker's death shows as end of file at the other end. */
 	close(pair[1]);
+	cgroup_close_slot(&cgroup);
 	if (pid < 0) {
 		close(pair[0]);
 		return err_sys(err, saved, "cannot fork a worker");
@@ -90,7 +102,7 @@ int children_reaped(struct children *c, pid_t pid, int wait_status)
 
 void children_forget(struct children *c, struct child *child)
 {
-	(void)c;
+	cgroup_remove_slot(&c->cgroup, (unsigned int)(child - c->slots));
 	close_fd(&child->chan);
 	*child = (struct child){.chan = -1};
 }

@@ -14,6 +14,7 @@
 #include "agent/sandbox.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "keeper/cgroup.h"
 
 struct child {
 	bool used, alive;
@@ -27,7 +28,8 @@ struct child {
 struct children {
 	const struct conf *conf;
 	const struct sandbox *sandbox;
-	struct child *slots; /* conf->max_workers of them */
+	struct cgroup cgroup; /* copied in; its descriptor belongs to the process */
+	struct child *slots;  /* conf->max_workers of them */
 	unsigned int count, alive;
 	int hb_fd, k6_fd;
 	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */

@@ -59,6 +59,7 @@ struct keeper {
 	struct children children;
 	struct handover handover;
 	char k6_version[128];
+	struct err no_cgroup; /* why there is none */
 	int signal_fd;
 	int socket_dir_fd; /* where the control socket lies, to remove it at the end */
 	/* The supervisor: pid -1 when there is none at the moment. */
@@ -354,6 +355,7 @@ static int open_k6(const struct conf *conf)
 
 static void set_up(struct keeper *k, const struct options *o)
 {
+	struct cgroup cgroup;
 	struct err err;
 	int hb_fd, k6_fd;
 
@@ -380,8 +382,16 @@ static void set_up(struct keeper *k, const struct options *o)
 	take_secret(k);
 	keep_tls_files(k);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
-	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6_fd, &k->sandbox, &err) < 0 ||
-		sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
+	/* Before the host's root is left, with /sys in it. */
+	if (k->conf->sandbox == CONF_SANDBOX_OFF)
+		cgroup.base_fd = -1;
+	else if (cgroup_open(&cgroup, &k->no_cgroup) < 0)
+		cgroup.base_fd = -1;
+	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6_fd, &k->sandbox, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	if (cgroup.base_fd >= 0)
+		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
+	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	if (k->handover.as_root && privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
@@ -390,6 +400,7 @@ static void set_up(struct keeper *k, const struct options *o)
 	hb_fd = hb_create((unsigned int)k->conf->max_workers, &err);
 	if (hb_fd < 0 || children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
+	k->children.cgroup = cgroup;
 	k->handover.hb_fd = hb_fd;
 	k->buf = mem_unshared(MSG_MAX_BYTES);
 	k->started_ms = units_now_mono_ms();
@@ -640,6 +651,23 @@ static void tell_systemd(struct msg_reader *in)
 		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0]);
 }
 
+/* Once, when everything has come up. */
+static void announce(const struct keeper *k)
+{
+	const struct sandbox *sb = &k->sandbox;
+	char landlock[16] = "no";
+
+	log_info("k6fleetd", "started version=%s pid=%d socket=%s sandbox=%s k6=\"%s\"",
+		PACKAGE_VERSION, (int)getpid(), k->conf->control_socket,
+		sandbox_level_name(sb->level), k->k6_version);
+	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
+		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
+	log_info("sandbox", "level=%s seccomp=%s landlock=%s cgroup=%s%s%s%s",
+		sandbox_level_name(sb->level), sb->layers & SANDBOX_LAYER_SECCOMP ? "yes" : "no",
+		landlock, sb->layers & SANDBOX_LAYER_CGROUP ? "yes" : "no",
+		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
+}
+
 static void handle_order(struct keeper *k, size_t len)
 {
 	struct msg_reader in;
@@ -653,10 +681,7 @@ static void handle_order(struct keeper *k, size_t len)
 	case MSG_KEEP_READY: notify_send("READY=1"); break;
 	case MSG_KEEP_PING:
 		if (!k->ever_seen)
-			log_info("k6fleetd",
-				"started version=%s pid=%d socket=%s sandbox=%s k6=\"%s\"",
-				PACKAGE_VERSION, (int)getpid(), k->conf->control_socket,
-				sandbox_level_name(k->sandbox.level), k->k6_version);
+			announce(k);
 		k->ever_seen = true;
 		notify_send("WATCHDOG=1");
 		break;

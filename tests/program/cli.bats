@@ -156,7 +156,7 @@ bats_require_minimum_version 1.5.0
 @test "--make-secrets makes two files of mode 0600, never over what is there, and they work" {
 	"$top_builddir/k6fleet-dashboard" --make-secrets "$T/secrets" >"$T/out"
 	[ "$(stat -c %a "$T/secrets/dashboard-secret" "$T/secrets/admin-auth" | sort -u)" = 600 ]
-	! grep -q "$(cat "$T/secrets/dashboard-secret")" "$T/out"
+	refute grep -q "$(cat "$T/secrets/dashboard-secret")" "$T/out"
 	cp "$T/secrets/admin-auth" "$T/before"
 	"$top_builddir/k6fleet-dashboard" --make-secrets "$T/secrets"
 	cmp "$T/before" "$T/secrets/admin-auth"

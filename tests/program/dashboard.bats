@@ -88,7 +88,7 @@ run_json() {
 @test "readers without credentials see no header values, bodies or scripts" {
 	admin POST /api/admin/k6/targets '{"url":"http://h/","headers":{"Authorization":"Bearer s3cret"},"body":"s3cret"}' >/dev/null
 	admin POST /api/admin/k6/targets '{"script":"// s3cret\nexport default function () {}"}' >/dev/null
-	! curl -sS "$DASH/api/dashboard/k6/targets" | grep -q s3cret
+	refute grep -q s3cret <<<"$(curl -sS "$DASH/api/dashboard/k6/targets")"
 	curl -sS -u "$ADMIN_BASIC_AUTH" "$DASH/api/dashboard/k6/targets" | grep -q s3cret
 	agent GET /api/k6/targets?host=h | grep -q s3cret
 }
@@ -211,7 +211,7 @@ run_json() {
 	[ "$(stat -c %U "/proc/$DASH_PID")" = k6fleet-dashboard ]
 	grep -q '^CapEff:.0000000000000000$' "/proc/$DASH_PID/status"
 	grep -q '^CapBnd:.0000000000000000$' "/proc/$DASH_PID/status"
-	! tr '\0' '\n' <"/proc/$DASH_PID/environ" | grep -q "$DASHBOARD_SECRET"
+	refute grep -qa "$DASHBOARD_SECRET" "/proc/$DASH_PID/environ"
 }
 
 @test "read_auth closes reading to those without credentials" {

@@ -49,6 +49,11 @@ retry() {
 	done
 }
 
+# That it fails.  A bare "! command" would not end a test.
+refute() {
+	! "$@"
+}
+
 # Below the range from which the kernel takes the ports of outgoing connections: nobody else
 # gets it before its user binds it.
 free_port() {

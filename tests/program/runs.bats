@@ -291,7 +291,7 @@ stop_fleet() {
 	[ "$(id -u)" = 0 ] || skip "reads the processes of another user"
 	fake_k6 '(trap "" TERM HUP; exec sleep 987) & exit 0'
 	expect_run Fake error no_summary
-	! pgrep -f '^sleep 987$'
+	refute pgrep -f '^sleep 987$'
 	[ -z "$(ls -A "$T"/tmp 2>/dev/null)" ]
 }
 
@@ -305,9 +305,9 @@ stop_fleet() {
 	start_fleet
 	expect_run Env success -
 	curl -fsS "$SERVER/__counts" >"$T/counts"
-	! grep -q hide-me "$T/counts"
+	refute grep -q hide-me "$T/counts"
 	for pid in "$FLEET" $(workers); do
-		! grep -qa hide-me-1 "/proc/$pid/environ"
+		refute grep -qa hide-me-1 "/proc/$pid/environ"
 	done
 }
 

@@ -50,7 +50,7 @@ is_busy() {
 	[ "$(readlink "/proc/$w/ns/mnt")" != "$(readlink "/proc/$FLEET/ns/mnt")" ]
 	grep -q ' /tmp .* tmpfs ' "/proc/$w/mountinfo"
 	# The host's table knows nothing of it.
-	! grep -q 'nr_inodes=16384' /proc/self/mountinfo
+	refute grep -q 'nr_inodes=16384' /proc/self/mountinfo
 	if [ "$(id -u)" = 0 ]; then
 		[ "$(stat -c %U "/proc/$s")" = k6fleet ]
 		[ "$(status_field "$w" Uid | cut -f1)" = "$(id -u k6agent)" ]

@@ -144,7 +144,7 @@ CONF
 	ctl status | grep -q 'does not accept the secret'
 	expect_run Local success -
 	[ "$(ctl status --json | jq .dashboard.outbox)" -ge 1 ]
-	! grep -q not-the-secret "$T"/*.log
+	refute grep -q not-the-secret "$T"/*.log
 }
 
 # A dashboard that answers nonsense.
