@@ -30,7 +30,6 @@ int umount2(const char *target, int flags);
 #define UMOUNT_DETACH 2
 
 #define READ_ONLY (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
-#define OWN_CONFIG SYSCONFDIR "/k6fleet"
 #define EMPTY_DIR ".empty"
 #define EMPTY_FILE ".none"
 
@@ -58,9 +57,10 @@ static const struct shown {
 	{"/dev/urandom", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
 };
 
+static const char own_config[] = SYSCONFDIR "/k6fleet";
+
 /* Most are closed by their modes already; a mode may be wrong. */
 static const char *const covered[] = {
-	OWN_CONFIG,
 	"/etc/k6fleet",
 	"/etc/shadow",
 	"/etc/shadow-",
@@ -234,6 +234,8 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 		if (cover(covered[i], err) < 0)
 			return -1;
 	}
+	if (strcmp(own_config, "/etc/k6fleet") != 0 && cover(own_config, err) < 0)
+		return -1;
 	if (cover(conf->dashboard.secret_file, err) < 0 ||
 		cover(conf->dashboard.client_key, err) < 0)
 		return -1;
