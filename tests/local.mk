@@ -73,5 +73,5 @@ tests_bench_start_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common
 bench: tests/bench/start$(EXEEXT)
 	tests/bench/start$(EXEEXT) $(top_srcdir)/etc/k6fleetd.conf
 
-EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/run-bats.sh \
+EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/in_userns.py tests/run-bats.sh \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

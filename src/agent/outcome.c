@@ -111,9 +111,11 @@ static void judge_out_of_memory(const struct outcome_facts *f, struct run_result
 
 	say(r, RESULT_ERROR, RESULT_REASON_OOM,
 		x_asprintf(
-			"k6 ran out of memory at its limit of %s; raise limits.memory, or use fewer "
+			"k6 ran out of memory at its limit of %s%s; raise limits.memory, or use fewer "
 			"VUs or a shorter duration (k6 keeps every sample)",
-			units_format_size(f->memory_bytes, buf)));
+			units_format_size(f->memory_bytes, buf),
+			f->oom_killed ? " (memory.max, which counts the files in its tmpfs, too)"
+				      : ""));
 }
 
 static void judge_disk_full(struct run_result *r)

@@ -351,3 +351,19 @@ target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
 	grep -q 'going on without namespaces' "$T/k6fleetd.log"
 	expect_run Example success -
 }
+
+@test "root of a container in which user namespaces are forbidden has the whole sandbox, and shared counting" {
+	[ "$(id -u)" = 0 ] || skip "needs root to make one"
+	abstract_server
+	probe_conf attempts
+	python3 "$top_srcdir/tests/program/in_userns.py" "$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" \
+		>"$T/k6fleetd.log" 2>&1 3>&- &
+	FLEET=$!
+	PIDS+=("$FLEET")
+	retry 20 fleet_is_up
+	retry 40 has_finished Probe
+	LOG=$(log_of "$(finished Probe)")
+	[ "$(ctl status --json | jq -r .sandbox)" = namespaces ]
+	grep -q 'limits.processes is shared by all agents' "$T/k6fleetd.log"
+	check_attempts
+}

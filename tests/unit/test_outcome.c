@@ -123,6 +123,14 @@ static void stopped_runs(void **state)
 	f = facts_for(EXITED(2));
 	f.saw_no_memory = true;
 	expect(&f, &r, RESULT_ERROR, RESULT_REASON_OOM, "256M; raise limits.memory");
+	f = facts_for(EXITED(2));
+	f.saw_no_process = true;
+	f.processes = 512;
+	expect(&f, &r, RESULT_ERROR, RESULT_REASON_KILLED,
+		"512 processes and threads; raise limits.processes");
+	f = facts_for(SIGKILL);
+	f.oom_killed = true;
+	expect(&f, &r, RESULT_ERROR, RESULT_REASON_OOM, "memory.max");
 	f.spawn_errno = 2;
 	expect(&f, &r, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED, "No such file");
 	result_clear(&r);
