@@ -123,6 +123,50 @@ static const char *number(const json_t *v, const char *fmt, char *buf, size_t si
 	return buf;
 }
 
+/* "namespaces seccomp landlock, without cgroup" */
+static void print_layers(const json_t *layers)
+{
+	const char *name;
+	const json_t *on;
+	const char *before = "", *without = ", without ";
+
+	json_object_foreach ((json_t *)(uintptr_t)layers, name, on) {
+		if (json_is_true(on)) {
+			printf("%s%s", before, name);
+			before = " ";
+		}
+	}
+	if (!*before)
+		printf("none");
+	json_object_foreach ((json_t *)(uintptr_t)layers, name, on) {
+		if (!json_is_true(on)) {
+			printf("%s%s", without, name);
+			without = " ";
+		}
+	}
+	putchar('\n');
+}
+
+/* What is in force for all, and each agent for which it is something else. */
+static void status_layers(const json_t *st)
+{
+	const json_t *all = json_object_get(st, "sandboxLayers"), *agent;
+	size_t i;
+
+	if (!json_is_object(all))
+		return;
+	printf("sandbox layers: ");
+	print_layers(all);
+	json_array_foreach (json_object_get(st, "agents"), i, agent) {
+		const json_t *own = json_object_get(agent, "sandboxLayers");
+
+		if (json_is_object(own) && !json_equal(own, all)) {
+			printf("sandbox layers of %s: ", json_get_text(agent, "name", "?"));
+			print_layers(own);
+		}
+	}
+}
+
 static void status_headline(const json_t *st)
 {
 	const json_t *d = json_object_get(st, "dashboard");
@@ -141,6 +185,7 @@ static void status_headline(const json_t *st)
 		printf("dashboard: %s %s, %lld records waiting%s%s\n", json_get_text(d, "url", ""),
 			state, (long long)json_get_int(d, "outbox", 0), error ? "; " : "",
 			error ? error : "");
+	status_layers(st);
 }
 
 void render_status(const struct ctl *ctl, const json_t *st)
