@@ -5,7 +5,7 @@ src_keeper_libkeeper_a_SOURCES = src/keeper/privs.c src/keeper/privs.h src/keepe
 src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
 
 sbin_PROGRAMS += k6fleetd
-k6fleetd_SOURCES = src/keeper/main.c
+k6fleetd_SOURCES = src/keeper/main.c src/keeper/startup.c src/keeper/keeper.h
 k6fleetd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 k6fleetd_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) $(SECCOMP_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) -lm

@@ -5,8 +5,8 @@
 
 #include "common/err.h"
 
-/* Cuts the capability sets and the bounding set of a keeper started as root to what it needs
- * from then on, and forbids gaining more by exec. */
+/* Cuts the capability sets and the bounding set, of root or of the user namespace that an ordinary
+ * user's keeper has made, to what it needs from then on, and forbids gaining more by exec. */
 int privs_limit(struct err *err);
 /* NOFILE as high as the hard limit allows; error when `need` is more than that. */
 int privs_raise_files(unsigned long need, struct err *err);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/* The way from root with everything to a keeper with little.  The order is the point: what needs
+ * the host or a privilege comes before it is given up, the secret is wiped before any fork. */
+#include "config.h"
+
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hb.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/msg.h"
+#include "common/sock.h"
+#include "common/title.h"
+#include "common/units.h"
+#include "keeper/notify.h"
+#include "keeper/privs.h"
+#include "keeper/probe.h"
+
+#define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/k6fleetd.conf"
+#define SECRET_MAX 512
+/* Per worker the keeper and the supervisor hold one descriptor each; the rest is slack. */
+#define FILES_SLACK 64
+
+static const char usage[] =
+	"usage: k6fleetd [-c FILE] [-t] [-n N] [-s SOCKET] [-v] [--log-format text|json]\n"
+	"\n"
+	"Keeps a fleet of k6 load-test agents running on this host. Stays in the foreground.\n"
+	"\n"
+	"  -c, --config FILE       configuration (default " DEFAULT_CONFIG ")\n"
+	"  -t, --test              check the configuration, print the effective one, exit\n"
+	"  -n, --workers N         workers to start with; beats file, environment and saved count\n"
+	"  -s, --socket SOCKET     control socket\n"
+	"  -v, --verbose           log at level debug\n"
+	"      --log-format FORMAT text or json\n"
+	"      --version           print the version and exit\n"
+	"  -h, --help              print this and exit\n"
+	"\n"
+	"Signals: TERM and INT drain and stop (the second one at once).\n"
+	"Exit: 0 asked to stop, 1 failed at start, 2 usage, 3 another k6fleetd owns the socket.\n";
+
+struct options {
+	const char *config, *socket, *workers, *log_format;
+	bool test, verbose;
+};
+
+static struct options parse_options(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"workers", required_argument, NULL, 'n'},
+		{"socket", required_argument, NULL, 's'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"log-format", required_argument, NULL, 'F'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:tn:s:vh", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'c': o.config = optarg; break;
+		case 't': o.test = true; break;
+		case 'n': o.workers = optarg; break;
+		case 's': o.socket = optarg; break;
+		case 'v': o.verbose = true; break;
+		case 'F': o.log_format = optarg; break;
+		case 'V': printf("k6fleetd %s\n", PACKAGE_VERSION); exit(EXIT_OK);
+		case 'h': fputs(usage, stdout); exit(EXIT_OK);
+		default: fputs("Try 'k6fleetd --help'.\n", stderr); exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "k6fleetd: unexpected argument \"%s\"\nTry 'k6fleetd --help'.\n",
+			argv[optind]);
+		exit(EXIT_USAGE);
+	}
+	return o;
+}
+
+static struct conf *load_config(const struct options *o)
+{
+	const char *name = o->config ? o->config : DEFAULT_CONFIG;
+	_cleanup_file_ FILE *f = fopen(name, "re");
+	struct err err;
+	struct conf *conf;
+
+	if (!f && (o->config || errno != ENOENT))
+		fatal(EXIT_START, "cannot read the configuration %s: %s", name, strerror(errno));
+	conf = conf_load(f, name, &err);
+	if (!conf)
+		fatal(EXIT_START, "%s", err.msg);
+	if (o->workers && conf_set(conf, "workers", o->workers, &err) < 0)
+		fatal(EXIT_USAGE, "-n: %s", err.msg);
+	if (o->log_format && conf_set(conf, "log_format", o->log_format, &err) < 0)
+		fatal(EXIT_USAGE, "--log-format: %s", err.msg);
+	if (o->socket) {
+		_cleanup_free_ char *cwd = o->socket[0] == '/' ? NULL : getcwd(NULL, 0);
+		_cleanup_free_ char *path =
+			cwd ? x_asprintf("%s/%s", cwd, o->socket) : x_strdup(o->socket);
+
+		if (conf_set(conf, "control_socket", path, &err) < 0)
+			fatal(EXIT_USAGE, "-s: %s", err.msg);
+	}
+	if (o->verbose)
+		conf->log_level = LOG_LEVEL_DEBUG;
+	return conf;
+}
+
+/* mkdir -p; what is made belongs to `owner` where we are root. */
+static int make_dirs(const char *path, mode_t mode, const struct creds *owner, struct err *err)
+{
+	_cleanup_free_ char *copy = x_strdup(path);
+
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, c ? 0755 : mode) == 0) {
+			if (!c && owner && chown(copy, owner->uid, owner->gid) < 0)
+				return err_sys(err, errno, "cannot give %s to its user", copy);
+		} else if (errno != EEXIST) {
+			return err_sys(err, errno, "cannot make the directory %s", copy);
+		}
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+static void open_state_dir(struct keeper *k)
+{
+	const char *dir = k->conf->state_dir;
+	bool locked = false;
+	struct err err;
+	int probe;
+
+	if (make_dirs(dir, 0750, k->handover.as_root ? &k->handover.user : NULL, &err) < 0)
+		fatal(EXIT_START, "state_dir: %s", err.msg);
+	k->handover.state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (k->handover.state_fd < 0)
+		fatal(EXIT_START, "cannot open the state directory %s: %s", dir, strerror(errno));
+	/* Two daemons on one database would run everything twice.  The supervisor of one that was
+	 * killed holds the lock, and the control socket, until its last thread is gone: worth a
+	 * moment's patience. */
+	for (int i = 0;
+		(locked = flock(k->handover.state_fd, LOCK_EX | LOCK_NB) == 0) == false && i < 20;
+		i++)
+		usleep(100000);
+	if (locked)
+		return;
+	probe = sock_connect(k->conf->control_socket, NULL);
+	if (probe >= 0)
+		fatal(EXIT_TAKEN,
+			"%s is in use: another daemon answers there; stop that k6fleetd first, or give "
+			"this one another control_socket and another state_dir",
+			k->conf->control_socket);
+	fatal(EXIT_START,
+		"another k6fleetd uses the state directory %s; stop it or choose another state_dir",
+		dir);
+}
+
+static void open_control_socket(struct keeper *k)
+{
+	const char *path = k->conf->control_socket;
+	_cleanup_free_ char *copy = x_strdup(path);
+	struct group *gr = NULL;
+	struct err err;
+
+	k->handover.control_gid = (gid_t)-1;
+	if (k->conf->control_group[0]) {
+		gr = getgrnam(k->conf->control_group);
+		if (!gr)
+			fatal(EXIT_START, "control_group: there is no group \"%s\"",
+				k->conf->control_group);
+		k->handover.control_gid = gr->gr_gid;
+	} else if (k->handover.as_root) {
+		k->handover.control_gid = k->handover.user.gid;
+	}
+	dirname(copy);
+	if (make_dirs(copy, 0755, NULL, &err) < 0)
+		fatal(EXIT_START, "control_socket: %s (choose another with -s or K6FLEET_SOCKET)",
+			err.msg);
+	k->handover.listen_fd = sock_listen(path, 0660, k->handover.control_gid, &err);
+	if (k->handover.listen_fd < 0)
+		fatal(errno == EADDRINUSE ? EXIT_TAKEN : EXIT_START,
+			errno == EADDRINUSE
+				? "%s; stop that k6fleetd first, or choose another socket with -s"
+				: "%s",
+			err.msg);
+	/* Its path is of the host, which the keeper is about to leave. */
+	k->socket_dir_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The secret lies in a sealed memfd from here on: descriptors are closed in workers, memory
+ * would be inherited by them. */
+static int keep_secret(char *secret)
+{
+	struct err err;
+	int fd = handover_seal("k6fleet-secret", secret, strlen(secret), &err);
+
+	mem_wipe(secret, strlen(secret));
+	if (fd < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	return fd;
+}
+
+/* Certificates and the client's key are read now: their paths are of the host. */
+static void keep_tls_files(struct keeper *k)
+{
+	const struct {
+		const char *key, *path;
+		int *fd;
+	} files[] = {
+		{"ca_file", k->conf->dashboard.ca_file, &k->handover.ca_fd},
+		{"client_cert", k->conf->dashboard.client_cert, &k->handover.cert_fd},
+		{"client_key", k->conf->dashboard.client_key, &k->handover.key_fd},
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		*files[i].fd = handover_keep_file(files[i].key, files[i].path, &err);
+		if (*files[i].fd < 0 && err.msg[0])
+			fatal(EXIT_START, "%s", err.msg);
+	}
+}
+
+static void take_secret(struct keeper *k)
+{
+	const char *creds_dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *env = getenv("DASHBOARD_SECRET");
+	char *secret = NULL;
+	struct err err;
+
+	k->handover.secret_fd = -1;
+	if (k->conf->dashboard.url[0]) {
+		_cleanup_free_ char *path =
+			creds_dir ? x_asprintf("%s/dashboard-secret", creds_dir) : NULL;
+
+		if (env && *env)
+			secret = x_strdup(env);
+		else if (path && access(path, F_OK) == 0) {
+			if (creds_read_secret(path, SECRET_MAX, &secret, &err) < 0)
+				fatal(EXIT_START, "%s", err.msg);
+		} else if (k->conf->dashboard.secret_file[0]) {
+			if (creds_read_secret(
+				    k->conf->dashboard.secret_file, SECRET_MAX, &secret, &err) < 0)
+				fatal(EXIT_START, "%s", err.msg);
+		} else {
+			fatal(EXIT_START,
+				"dashboard.url is set but there is no secret: set dashboard.secret_file or "
+				"DASHBOARD_SECRET (k6fleet-dashboard --make-secrets DIR makes one)");
+		}
+		if (strlen(secret) > SECRET_MAX || strpbrk(secret, "\r\n"))
+			fatal(EXIT_START,
+				"the dashboard's secret has a line break or over %d bytes",
+				SECRET_MAX);
+		k->handover.secret_fd = keep_secret(secret);
+		free(secret);
+	}
+	title_forget_env("DASHBOARD_SECRET");
+	/* Not ours, but a stack started from one .env file has it in the environment too. */
+	title_forget_env("ADMIN_BASIC_AUTH");
+}
+
+/* Opened now, by root, and started by descriptor later: what lies at the path may change. */
+static int open_supervisor(void)
+{
+	const char *dir = getenv("K6FLEET_LIBEXECDIR");
+	_cleanup_free_ char *path = x_asprintf("%s/k6fleet-supervisor", dir ? dir : LIBEXECDIR);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		fatal(EXIT_START, "cannot find %s: %s; is k6fleet completely installed?", path,
+			strerror(errno));
+	return fd;
+}
+
+static int open_k6(const struct conf *conf)
+{
+	int fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fatal(EXIT_START,
+			"there is no k6 at %s (%s); install k6 (https://grafana.com/docs/k6/latest/set-up/install-k6/) "
+			"or set k6.binary or K6_BINARY to where it is",
+			conf->k6.binary, strerror(errno));
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		fatal(EXIT_START, "%s is not an executable file; set k6.binary or K6_BINARY",
+			conf->k6.binary);
+	return fd;
+}
+
+void startup(struct keeper *k, int argc, char **argv)
+{
+	struct options options = parse_options(argc, argv);
+	const struct options *o = &options;
+	struct cgroup cgroup;
+	struct err err;
+	int hb_fd, k6_fd;
+
+	k->conf = load_config(o);
+	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
+	if (o->test) {
+		conf_print(k->conf, false, stdout);
+		exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_START);
+	}
+	k->handover.conf = k->conf;
+	k->handover.workers_option = o->workers;
+	k->handover.as_root = creds_may_change();
+	if (k->handover.as_root && creds_find(k->conf->user, &k->handover.user, &err) < 0)
+		fatal(EXIT_START, "user: %s", err.msg);
+	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	notify_open();
+	open_state_dir(k);
+	open_control_socket(k);
+	k6_fd = open_k6(k->conf);
+	k->handover.exe_fd = open_supervisor();
+	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
+	json_object_seed(0);
+	take_secret(k);
+	keep_tls_files(k);
+	k->handover.config_fd = handover_make_config(k->conf, &err);
+	/* Before the host's root is left, with /sys in it. */
+	if (k->conf->sandbox == CONF_SANDBOX_OFF)
+		cgroup.base_fd = -1;
+	else if (cgroup_open(&cgroup, &k->no_cgroup) < 0)
+		cgroup.base_fd = -1;
+	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6_fd, &k->sandbox, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	if (cgroup.base_fd >= 0)
+		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
+	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	/* Also without root: in its user namespace the keeper has all of them. */
+	if (privs_limit(&err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	if (probe_k6(&k->sandbox, k->conf, k6_fd, k->k6_version, sizeof(k->k6_version), &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	hb_fd = hb_create((unsigned int)k->conf->max_workers, &err);
+	if (hb_fd < 0 || children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
+	k->children.cgroup = cgroup;
+	k->handover.hb_fd = hb_fd;
+	k->buf = mem_unshared(MSG_MAX_BYTES);
+	k->started_ms = units_now_mono_ms();
+	k->sup_pid = -1;
+	k->sup_chan = -1;
+	chan_queue_init(&k->sup_out);
+}
