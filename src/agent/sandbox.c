@@ -337,7 +337,8 @@ int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, stru
 	if (stat(conf->limits.tmp_dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(err, "limits.tmp_dir %s is not a directory", conf->limits.tmp_dir);
 	if (!strcmp(conf->limits.tmp_dir, "/") || !strcmp(conf->limits.tmp_dir, ROOTFS_HOME))
-		return err_set(err, "limits.tmp_dir cannot be %s; choose another directory, as /tmp",
+		return err_set(err,
+			"limits.tmp_dir cannot be %s; choose another directory, as /tmp",
 			conf->limits.tmp_dir);
 	if (conf->sandbox == CONF_SANDBOX_OFF) {
 		log_warn("sandbox", "off: k6 sees all of the host that its user may see");
