@@ -238,6 +238,7 @@ static void bury(struct agent *ag)
 {
 	struct supervisor *sup = ag->all->sup;
 	const struct fleet_slot *fs = fleet_slot(sup->fleet, ag->slot);
+	unsigned int storm;
 	char how[64], text[160];
 	bool meant;
 
@@ -261,11 +262,16 @@ static void bury(struct agent *ag)
 		log_warn(name_of(ag), "worker died %s restarts=%u; next start in %lld ms", how,
 			fs->restarts,
 			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
-		if (fs->failures && fs->failures % 10 == 0)
-			log_error(name_of(ag),
-				"has died %u times in a row; its log lines above say why",
-				fs->failures);
 	}
+	if (!meant && fs->failures && fs->failures % 10 == 0)
+		log_error(name_of(ag), "has died %u times in a row; its log lines above say why",
+			fs->failures);
+	storm = fleet_take_storm(ag->all->sup->fleet);
+	if (storm)
+		log_warn("fleet",
+			"%u workers have died within a second, most of those that were up: not a crash "
+			"loop, all are started again at once; look for the OOM killer (dmesg)",
+			storm);
 }
 
 /* --- messages from workers --------------------------------------------------- */

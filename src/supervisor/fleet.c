@@ -9,6 +9,11 @@
 
 /* How long a worker may take from fork to its first word. */
 #define STARTING_MS 20000
+/* Deaths within so long of the first belong together. */
+#define STORM_MS 1000
+/* Who dies younger than this may well be the cause of its own death: no storm forgives that, or
+ * workers that crash at once would be started again without end. */
+#define STORM_AGE_MS 1000
 /* How long one that was asked to end, or killed, may take to be gone. */
 #define STOPPING_MS 5000
 
@@ -26,6 +31,12 @@ struct fleet {
 	uint64_t next_generation;
 	uint64_t random;
 	int64_t deadline; /* not later than the earliest timer */
+	struct {
+		int64_t since_ms; /* the first death */
+		unsigned int up, deaths;
+		bool recognised;
+		unsigned int untold;
+	} storm;
 	struct fleet_action *actions;
 	size_t action_head, action_count, action_cap;
 };
@@ -99,6 +110,7 @@ struct fleet *fleet_new(const struct fleet_config *config)
 	f->next_generation = 1;
 	f->random = config->seed | 1;
 	f->deadline = INT64_MAX;
+	f->storm.since_ms = INT64_MIN / 2;
 	return f;
 }
 
@@ -182,6 +194,7 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 		s->generation = f->next_generation++;
 		s->since_ms = now;
 		s->cancelled = false;
+		s->reported = false;
 		arm(f, s, now + STARTING_MS);
 		break;
 	case FLEET_DRAINING:
@@ -198,12 +211,56 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 	}
 }
 
-static void count_death(struct fleet *f, struct fleet_slot *s, int64_t now)
+/* Whether this death is one of a storm.  up: workers that were up before it. */
+static bool is_storm(struct fleet *f, const struct fleet_slot *s, unsigned int up, int64_t now)
 {
-	if (now - s->since_ms >= f->config.stable_after_ms)
+	if (!s->reported || now - s->since_ms < STORM_AGE_MS)
+		return false;
+	if (now - f->storm.since_ms > STORM_MS) {
+		f->storm.since_ms = now;
+		f->storm.up = up;
+		f->storm.deaths = 0;
+		f->storm.recognised = false;
+	}
+	f->storm.deaths++;
+	return f->storm.up > 1 && f->storm.deaths > f->storm.up / 2;
+}
+
+/* Those that died before it was clear what this is have been given delays. */
+static void forgive_all(struct fleet *f, int64_t now)
+{
+	for (unsigned int i = 0; i < f->config.max_slots; i++) {
+		struct fleet_slot *s = &f->slots[i];
+
+		if (s->state == FLEET_BACKOFF && s->died_ms >= f->storm.since_ms && s->reported) {
+			s->failures = 1;
+			fleet_event(f, i, FLEET_EV_TIMER, now);
+		}
+	}
+}
+
+static void count_death(struct fleet *f, struct fleet_slot *s, unsigned int up, int64_t now)
+{
+	bool storm = is_storm(f, s, up, now);
+
+	if (storm || now - s->since_ms >= f->config.stable_after_ms)
 		s->failures = 0;
 	s->failures++;
 	s->restarts++;
+	s->died_ms = now;
+	if (storm && !f->storm.recognised) {
+		f->storm.recognised = true;
+		f->storm.untold = f->storm.deaths;
+		forgive_all(f, now);
+	}
+}
+
+unsigned int fleet_take_storm(struct fleet *f)
+{
+	unsigned int n = f->storm.untold;
+
+	f->storm.untold = 0;
+	return n;
 }
 
 void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now)
@@ -211,6 +268,7 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 	struct fleet_slot *s = &f->slots[slot];
 	const struct cell *cell = &table[s->state][event];
 	enum fleet_state old = s->state;
+	unsigned int up = fleet_running(f);
 
 	if (event == FLEET_EV_WANT)
 		s->wanted = true;
@@ -224,6 +282,8 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		act(f, FLEET_DO_KILL, slot);
 		return;
 	}
+	if (event == FLEET_EV_HELLO)
+		s->reported = true;
 	enter(f, slot, cell->next, now);
 	if (cell->action == FLEET_DO_CANCEL) {
 		s->cancelled = true;
@@ -232,10 +292,12 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 	if (cell->action != FLEET_DO_NOTHING)
 		act(f, cell->action, slot);
 	if (event == FLEET_EV_EXIT && s->wanted) {
-		count_death(f, s, now);
 		/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
 		if (s->state == FLEET_STOPPED)
 			enter(f, slot, FLEET_BACKOFF, now);
+		count_death(f, s, up, now);
+		if (s->state != FLEET_BACKOFF)
+			return; /* a storm has just been recognised, and this slot refilled with it */
 		int64_t delay = backoff_delay(f, s);
 
 		if (delay)

@@ -73,6 +73,8 @@ struct fleet_slot {
 	unsigned int restarts; /* since the slot was first wanted */
 	unsigned int failures; /* deaths in a row, each before stable_after */
 	int64_t since_ms;      /* when the worker was asked for */
+	int64_t died_ms;       /* when the last one did */
+	bool reported;         /* its worker has said hello */
 	int64_t timer_ms;      /* 0: none */
 	bool cancelled;
 };
@@ -94,6 +96,11 @@ void fleet_tick(struct fleet *f, int64_t now_ms);
 int64_t fleet_deadline(const struct fleet *f);
 /* The next thing to do, in the order of decision; false when there is none. */
 bool fleet_take(struct fleet *f, struct fleet_action *out);
+
+/* Most of the workers that were up died within a second (the OOM killer, an operator): that is no
+ * crash loop, their slots are refilled at once.  Answers each storm once, with how many it was when
+ * it was recognised; else 0. */
+unsigned int fleet_take_storm(struct fleet *f);
 
 unsigned int fleet_desired(const struct fleet *f);
 const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot);

@@ -143,6 +143,86 @@ static void first_restart_at_once_then_backoff(void **state)
 	fleet_free(f);
 }
 
+/* Starts n workers, kills `deaths` of them at `now` and answers how many were started again at
+ * once. */
+static unsigned int restarts_at_once(struct fleet *f, unsigned int deaths, int64_t now)
+{
+	struct fleet_action a;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < deaths; i++)
+		fleet_event(f, i, FLEET_EV_EXIT, now + i % 500);
+	while (fleet_take(f, &a))
+		n += a.type == FLEET_DO_SPAWN;
+	return n;
+}
+
+static void all_say_hello(struct fleet *f, unsigned int n, int64_t now)
+{
+	fleet_tick(f, now);
+	for (struct fleet_action a; fleet_take(f, &a);)
+		;
+	for (unsigned int i = 0; i < n; i++) {
+		if (fleet_slot(f, i)->state == FLEET_STARTING)
+			fleet_event(f, i, FLEET_EV_HELLO, now);
+	}
+}
+
+static void a_storm_is_no_crash_loop(void **state)
+{
+	const unsigned int n = config.max_slots < 50 ? config.max_slots : 50;
+	struct fleet *f = fleet_new(&config);
+	int64_t now = 1000000;
+
+	(void)state;
+	fleet_scale(f, n, false, now);
+	all_say_hello(f, n, now);
+	/* Again and again, long before stable_after: each time all are back at once. */
+	for (int i = 0; i < 5; i++) {
+		now += 3000;
+		assert_int_equal(restarts_at_once(f, n, now), n);
+		assert_in_range(fleet_take_storm(f), n / 2, n / 2 + 1);
+		assert_int_equal(fleet_take_storm(f), 0);
+		now += 600;
+		all_say_hello(f, n, now);
+	}
+	/* Fewer than half are on their own: at their second death in a row they wait. */
+	now += 3000;
+	restarts_at_once(f, n / 4, now);
+	all_say_hello(f, n, now + 600);
+	now += 3000;
+	assert_int_equal(restarts_at_once(f, n / 4, now), 0);
+	assert_int_equal(fleet_take_storm(f), 0);
+	fleet_free(f);
+}
+
+static void all_that_crash_at_once_are_a_crash_loop(void **state)
+{
+	const unsigned int n = config.max_slots < 50 ? config.max_slots : 50;
+	struct fleet *f = fleet_new(&config);
+	unsigned int spawned = 0;
+	int64_t now = 1000000;
+
+	(void)state;
+	fleet_scale(f, n, false, now);
+	all_say_hello(f, n, now);
+	/* All die a tenth of a second after each start, for a minute. */
+	for (int i = 0; i < 600; i++) {
+		now += 100;
+		for (unsigned int k = 0; k < n; k++) {
+			if (fleet_slot(f, k)->state == FLEET_IDLE)
+				fleet_event(f, k, FLEET_EV_EXIT, now);
+		}
+		fleet_tick(f, now);
+		for (struct fleet_action a; fleet_take(f, &a);)
+			spawned += a.type == FLEET_DO_SPAWN;
+		all_say_hello(f, n, now);
+	}
+	assert_in_range(spawned, n * 5, n * 20);
+	assert_int_equal(fleet_take_storm(f), 0);
+	fleet_free(f);
+}
+
 static void silent_and_slow_workers_are_killed(void **state)
 {
 	struct fleet *f = fleet_new(&config);
@@ -281,6 +361,8 @@ int main(void)
 		cmocka_unit_test(draining_is_reused_or_ends),
 		cmocka_unit_test(now_cancels),
 		cmocka_unit_test(first_restart_at_once_then_backoff),
+		cmocka_unit_test(a_storm_is_no_crash_loop),
+		cmocka_unit_test(all_that_crash_at_once_are_a_crash_loop),
 		cmocka_unit_test(silent_and_slow_workers_are_killed),
 		cmocka_unit_test(adopted_workers),
 		cmocka_unit_test(random_events),
