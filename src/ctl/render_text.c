@@ -174,8 +174,10 @@ static void status_headline(const json_t *st)
 		   *error = json_get_text(d, "error", NULL);
 	char up[32];
 
-	printf("%s: %lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s\n",
-		json_get_text(st, "host", "?"), (long long)json_get_int(st, "running", 0),
+	printf("%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s\n",
+		json_get_text(st, "host", "?"),
+		json_is_true(json_object_get(st, "paused")) ? "PAUSED (k6fleetctl resume), " : "",
+		(long long)json_get_int(st, "running", 0),
 		(long long)json_get_int(st, "desired", 0), (long long)json_get_int(st, "busy", 0),
 		span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
 		json_get_text(st, "sandbox", "?"), json_get_text(st, "k6Version", "?"));

@@ -230,23 +230,64 @@ static int verb_version(struct ctl *ctl, int argc, char **argv)
 	return CTL_OK;
 }
 
-static int verb_stop(struct ctl *ctl, int argc, char **argv)
+/* The verbs that take --now and nothing else. */
+static bool now_option(struct ctl *ctl, int argc, char **argv, bool *now)
 {
 	static const struct option longopts[] = {
 		{"now", no_argument, NULL, OPT_NOW}, COMMON_OPTIONS};
-	_cleanup_json_ json_t *data = NULL;
-	bool now = false;
 	int c;
 
+	*now = false;
 	optind = 0; /* start anew: main() has used getopt before */
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (c == OPT_NOW)
-			now = true;
+			*now = true;
 		else if (!take_common(ctl, c))
-			return CTL_USAGE;
+			return false;
 	}
 	if (optind < argc)
-		return bad_usage("stop", "unexpected argument: ", argv[optind]);
+		bad_usage(argv[0], "unexpected argument: ", argv[optind]);
+	return optind >= argc;
+}
+
+static int verb_pause(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+	bool now;
+
+	if (!now_option(ctl, argc, argv, &now))
+		return CTL_USAGE;
+	data = ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "pause", "now", now), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		printf("Paused: no runs are started until k6fleetctl resume. %lld %s.\n",
+			(long long)json_get_int(data, "busy", 0),
+			now ? "are being stopped" : "still run and may finish");
+	return CTL_OK;
+}
+
+static int verb_resume(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("resume"), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		puts("Resumed: targets run at their next instants.");
+	return CTL_OK;
+}
+
+static int verb_stop(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+	bool now;
+
+	if (!now_option(ctl, argc, argv, &now))
+		return CTL_USAGE;
 	data = ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "stop", "now", now), NULL);
 	if (ctl->json)
 		render_json(data);
@@ -266,6 +307,9 @@ static const struct verb verbs[] = {
 	{"runs", "runs [-n N] [--target T] [--agent A] [--failed]", "local history, newest first",
 		verb_runs},
 	{"show", "show RUN", "one run: metrics, resources, the end of k6's log", verb_show},
+	{"pause", "pause [--now]",
+		"start no new runs, also after a restart; --now stops those that run", verb_pause},
+	{"resume", "resume", "start runs again", verb_resume},
 	{"ping", "ping", "whether k6fleetd answers", verb_ping},
 	{"version", "version", "versions of k6fleetctl, k6fleetd and k6", verb_version},
 	{"stop", "stop [--now]", "drain all agents and end k6fleetd", verb_stop},

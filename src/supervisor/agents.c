@@ -41,6 +41,7 @@ struct agent {
 	bool alive, eof, reported, adopted;
 	bool committing; /* a write that this agent waits for is under way */
 	bool run_sent;
+	bool unwanted; /* its run was cancelled before the worker heard of it */
 	uint32_t wait_status, layers;
 	json_t *run; /* in its hands, or given to it in a moment */
 	char last_result[16];
@@ -558,7 +559,10 @@ static void on_run_stored(void *arg, const struct err *err)
 
 		t = targets_find(sup->targets, json_get_text(ag->run, "targetId", ""));
 		fd = t ? make_job(t, &why) : -1;
-		if (state != FLEET_RUNNING) {
+		if (ag->unwanted) {
+			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+				"the fleet was paused before the run began");
+		} else if (state != FLEET_RUNNING) {
 			abandon_unsent(ag, RESULT_REASON_CANCELLED,
 				"the agent was taken away before the run began");
 		} else if (!t) {
@@ -603,6 +607,7 @@ static void begin_run(struct agents *a, const struct schedule_due *due, int64_t 
 	ag->run = runs_make(name_of(ag), a->sup->conf->host_name, t, t->script ? 0 : t->duration_ms,
 		now_wall - (now_mono - due->due_ms), now_wall);
 	ag->run_sent = false;
+	ag->unwanted = false;
 	ag->committing = true;
 	tell_fleet(ag, FLEET_EV_BUSY);
 	watch(ag);
@@ -625,6 +630,20 @@ static void perform(struct agents *a, const struct fleet_action *action)
 		send_simple(ag, MSG_WORK_CANCEL, run_id(ag));
 	else if (action->type == FLEET_DO_KILL)
 		kill_worker(ag, "it did not end in time");
+}
+
+void agents_cancel_all(struct agents *a)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		struct agent *ag = &a->slots[i];
+
+		if (ag->fd < 0 || !ag->run)
+			continue;
+		if (ag->run_sent)
+			send_simple(ag, MSG_WORK_CANCEL, run_id(ag));
+		else
+			ag->unwanted = true;
+	}
 }
 
 void agents_pump(struct agents *a, int64_t now)

@@ -21,6 +21,8 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 void agents_on_handed_over(struct agents *a);
 
 /* Does what the fleet wants and starts what the schedule says. */
+/* Cancels every run that is going on, and those that were about to begin. */
+void agents_cancel_all(struct agents *a);
 void agents_pump(struct agents *a, int64_t now_mono_ms);
 /* Reads all heartbeat pages; silent workers are reported to the fleet. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);

@@ -111,6 +111,17 @@ static void save_desired(struct supervisor *sup)
 	store_meta_set(sup->store, "desired", text);
 }
 
+void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who)
+{
+	if (paused != sup->paused)
+		log_info("fleet", "%s by=%s", paused ? "paused" : "resumed", who);
+	sup->paused = paused;
+	schedule_set_paused(sup->schedule, paused);
+	store_meta_set(sup->store, "paused", paused ? "1" : "0");
+	if (paused && now)
+		agents_cancel_all(sup->agents);
+}
+
 void supervisor_set_desired(
 	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
 {
@@ -397,6 +408,16 @@ static void give_up_powers(void)
 	filter_free(&filter);
 }
 
+static void restore_paused(struct supervisor *sup)
+{
+	_cleanup_free_ char *saved = store_meta_get(sup->store, "paused");
+
+	sup->paused = saved && !strcmp(saved, "1");
+	schedule_set_paused(sup->schedule, sup->paused);
+	if (sup->paused)
+		log_warn("fleet", "still paused: no runs are started until k6fleetctl resume");
+}
+
 /* The saved count, unless an option or a changed file says otherwise. */
 static void restore_desired(struct supervisor *sup, const char *option)
 {
@@ -469,6 +490,7 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 	sup->fleet = fleet_new(&fleet);
 	sup->schedule =
 		schedule_new(fleet.max_slots, (enum schedule_phase)sup->conf->schedule.phase);
+	restore_paused(sup);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
 	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
 	if (store_start(sup->store, &err) < 0)

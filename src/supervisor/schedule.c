@@ -324,6 +324,17 @@ void schedule_free(struct schedule *s)
 
 void schedule_set_paused(struct schedule *s, bool paused)
 {
+	/* What came due meanwhile is past: going on is not catching up. */
+	for (struct starget *t = s->targets; t && s->paused && !paused; t = t->next) {
+		for (unsigned int slot = 0; slot < s->agents; slot++) {
+			struct entry *e = t->entries[slot];
+
+			if (e && e->waiting_ms >= 0) {
+				t->missed++;
+				set_waiting(s, e, -1);
+			}
+		}
+	}
 	s->paused = paused;
 }
 

@@ -35,7 +35,7 @@ struct supervisor {
 	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
 	unsigned int desired;
 	int64_t revision;
-	bool handed_over, stopping;
+	bool handed_over, stopping, paused;
 };
 
 /* Sends to the keeper; the message is freed. */
@@ -43,6 +43,9 @@ void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m);
 /* A new desired count, kept across restarts. */
 void supervisor_set_desired(
 	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who);
+/* No new runs until it is taken back, also across restarts; with now those that go on are
+ * cancelled. */
+void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
 /* Drain and stop; with now without waiting for runs. */
 void supervisor_stop(struct supervisor *sup, bool now);
 /* Counts of agents for status: desired, up, with a k6. */

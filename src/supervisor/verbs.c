@@ -63,7 +63,7 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
 			(json_int_t)sup->desired, "running", (json_int_t)supervisor_running(sup),
-			"busy", (json_int_t)supervisor_busy(sup), "paused", 0, "sandbox",
+			"busy", (json_int_t)supervisor_busy(sup), "paused", sup->paused, "sandbox",
 			supervisor_sandbox_name(sup->sandbox_layers, sup->sandbox_level),
 			"dashboard", dashboard_status(sup), "sandboxLayers",
 			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
@@ -182,6 +182,21 @@ static void verb_version(
 			CONTROL_PROTOCOL, "k6Version", sup->k6_version));
 }
 
+static void verb_pause(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	supervisor_pause(
+		sup, true, json_is_true(json_object_get(request, "now")), control_peer(ticket));
+	control_answer(ticket,
+		json_pack("{s:b, s:I}", "paused", 1, "busy", (json_int_t)supervisor_busy(sup)));
+}
+
+static void verb_resume(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	(void)request;
+	supervisor_pause(sup, false, false, control_peer(ticket));
+	control_answer(ticket, json_pack("{s:b}", "paused", 0));
+}
+
 static void verb_stop(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	bool now = json_is_true(json_object_get(request, "now"));
@@ -200,6 +215,8 @@ static const struct verb {
 	{"targets", verb_targets},
 	{"runs", verb_runs},
 	{"show", verb_show},
+	{"pause", verb_pause},
+	{"resume", verb_resume},
 	{"ping", verb_ping},
 	{"version", verb_version},
 	{"stop", verb_stop},

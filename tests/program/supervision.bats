@@ -224,6 +224,40 @@ CONF
 	jq -e '.metrics.http_reqs >= 1' <<<"$RUN"
 }
 
+@test "pause starts nothing new, --now stops what runs, both outlive restarts; resume goes on" {
+	start_server
+	write_conf <<CONF
+workers = 2
+target 'Often' { url = '$SERVER/often' duration = 1s interval = 2s }
+target 'Long' { url = '$SERVER/long' duration = 60s interval = 1h max_agents = 1 }
+CONF
+	start_fleet
+	retry 20 is_requested /often
+	retry 20 is_requested /long
+	ctl pause
+	[ "$(ctl status --json | jq .paused)" = true ]
+	grep -q PAUSED <<<"$(ctl status)"
+	# The long one goes on.
+	only_long() { [ "$(ctl status --json | jq .busy)" = 1 ]; }
+	retry 15 only_long
+	ctl pause --now
+	expect_run Long error cancelled
+	jq -e '.metrics.http_reqs >= 1' <<<"$RUN"
+	n=$(runs | jq length)
+	kill -KILL "$(supervisor)"
+	[ "$(ctl status --json | jq .paused)" = true ]
+	ctl stop
+	retry 20 is_gone "$FLEET"
+	start_fleet
+	[ "$(ctl status --json | jq .paused)" = true ]
+	sleep 4.5
+	[ "$(runs | jq length)" = "$n" ]
+	ctl resume
+	[ "$(ctl status --json | jq .paused)" = false ]
+	more() { [ "$(runs | jq length)" -gt "$n" ]; }
+	retry 15 more
+}
+
 @test "TERM drains and exits 0 with nothing left; a second TERM does not wait" {
 	start_server
 	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 2s interval = 1h }"

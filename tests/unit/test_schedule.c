@@ -193,6 +193,32 @@ static void several_targets_share_an_agent(void **state)
 	schedule_free(s);
 }
 
+static void pausing_is_not_catching_up(void **state)
+{
+	struct schedule *s = schedule_new(4, SCHEDULE_ALIGNED);
+	struct schedule_due due;
+
+	(void)state;
+	schedule_set_agents(s, 1, 0);
+	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	schedule_set_idle(s, 0, true);
+	assert_true(schedule_next(s, 0, &due));
+	schedule_set_idle(s, 0, true);
+	schedule_set_paused(s, true);
+	/* Three instants go by; the loop is woken for each and sleeps on. */
+	for (int64_t now = 1000; now <= 3000; now += 1000) {
+		assert_false(schedule_next(s, now, &due));
+		assert_int_equal(schedule_deadline(s), now + 1000);
+	}
+	schedule_set_paused(s, false);
+	assert_int_equal(schedule_missed(s, "t"), 3);
+	assert_false(schedule_next(s, 3500, &due));
+	assert_true(schedule_next(s, 4000, &due));
+	assert_int_equal(due.due_ms, 4000);
+	assert_int_equal(schedule_missed(s, "t"), 3);
+	schedule_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +230,7 @@ int main(void)
 		cmocka_unit_test(a_fresh_target_starts_at_once),
 		cmocka_unit_test(after_a_long_sleep),
 		cmocka_unit_test(several_targets_share_an_agent),
+		cmocka_unit_test(pausing_is_not_catching_up),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
