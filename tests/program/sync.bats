@@ -209,3 +209,42 @@ CONF
 	expect_run Local success -
 	[ "$(ctl status --json | jq .supervisorRestarts)" = 0 ]
 }
+
+@test "https with a certificate, a CA and a key that only their owner may read" {
+	export DASHBOARD_SECRET=x
+	(umask 077 && openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 \
+		-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null)
+	python3 - "$T" 3>&- <<-'PY' &
+		import http.server, os, ssl, sys, threading
+		class H(http.server.BaseHTTPRequestHandler):
+		    def do_GET(self):
+		        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+		        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"{}")
+		    do_POST = do_GET
+		    def log_message(self, *a): pass
+		s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
+		port = s.server_address[1]
+		c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+		c.load_cert_chain(sys.argv[1] + "/cert.pem", sys.argv[1] + "/key.pem")
+		c.load_verify_locations(sys.argv[1] + "/cert.pem"); c.verify_mode = ssl.CERT_REQUIRED
+		s.socket = c.wrap_socket(s.socket, server_side=True)
+		with open(sys.argv[1] + "/tlsport.t", "w") as f: f.write(str(port))
+		os.rename(sys.argv[1] + "/tlsport.t", sys.argv[1] + "/tlsport")
+		threading.Timer(60, lambda: os._exit(0)).start()
+		s.serve_forever()
+	PY
+	PIDS+=($!)
+	retry 20 test -s "$T/tlsport"
+	url=https://127.0.0.1:$(cat "$T/tlsport")
+	write_conf <<<"dashboard { url = '$url' poll_interval = 200ms timeout = 2s
+  ca_file = '$T/cert.pem' client_cert = '$T/cert.pem' client_key = '$T/key.pem' }"
+	start_fleet
+	retry 20 is_connected
+	ctl stop
+	retry 20 is_gone "$FLEET"
+	# Nobody vouches for it.
+	write_conf <<<"dashboard { url = '$url' poll_interval = 200ms timeout = 2s }"
+	start_fleet
+	retry 20 is_connected unreachable
+	grep -q 'certificate' <<<"$(ctl status)"
+}
