@@ -346,6 +346,8 @@ target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
 	FLEET=$!
 	PIDS+=("$FLEET")
 	retry 20 fleet_is_up
+	# What stands in between would not pass a signal on.
+	PIDS+=("$(ctl status --json | jq .pid)")
 	[ "$(ctl status --json | jq -r '.sandbox + " " + (.sandboxLayers.namespaces | tostring)')" = 'off false' ]
 	layer seccomp
 	grep -q 'going on without namespaces' "$T/k6fleetd.log"
@@ -361,6 +363,7 @@ target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
 	FLEET=$!
 	PIDS+=("$FLEET")
 	retry 20 fleet_is_up
+	PIDS+=("$(ctl status --json | jq .pid)")
 	retry 40 has_finished Probe
 	LOG=$(log_of "$(finished Probe)")
 	[ "$(ctl status --json | jq -r .sandbox)" = namespaces ]
