@@ -19,6 +19,7 @@
 #include "agent/script.h"
 #include "agent/summary.h"
 #include "agent/verdict.h"
+#include "common/fdio.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/target.h"
@@ -103,21 +104,6 @@ static void empty_all(const struct run_env *env)
 		sandbox_empty_dir(ROOTFS_HOME, NULL);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* NULL and errno.  The supervisor has checked it; this is another process and looks again. */
 static struct target *read_job(int fd)
 {
@@ -154,7 +140,7 @@ static int write_script(const struct run *run, int job_fd)
 	if (!t)
 		return -1;
 	fd = open(run->script_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
+	return fd < 0 ? -1 : fdio_write_all(fd, text, strlen(text));
 }
 
 /* How often the kernel has killed in k6's cgroup for want of memory: memory.events in

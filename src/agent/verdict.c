@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/summary.h"
+#include "common/fdio.h"
 #include "common/mem.h"
 
 /* Far more than 4 MiB of JSON need; less than would hurt the host. */
@@ -36,7 +37,7 @@ static void read_and_judge(
 	int fd, off_t size, double run_s, struct outcome_facts *facts, struct run_result *r)
 {
 	static struct err why;
-	size_t len = 0;
+	size_t len;
 	char *text;
 
 	facts->summary_error = why.msg;
@@ -47,13 +48,7 @@ static void read_and_judge(
 		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
 	} else if (fd >= 0 && !facts->spawn_errno) {
 		text = x_calloc((size_t)size + 1, 1);
-		while (len < (size_t)size) {
-			ssize_t n = read(fd, text + len, (size_t)size - len);
-
-			if (n <= 0)
-				break;
-			len += (size_t)n;
-		}
+		len = fdio_read_all(fd, text, (size_t)size);
 		facts->summary = summary_parse(text, len, run_s, r, &why) == 0
 			? OUTCOME_SUMMARY_OK
 			: OUTCOME_SUMMARY_BAD;
@@ -87,13 +82,8 @@ _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int an
 		_exit(1);
 	read_and_judge(fd < 0 ? -1 : SUMMARY_FD, size, run_s, facts, r);
 	result_pack(r, &w);
-	for (size_t done = 0; done < w.len;) {
-		ssize_t n = write(ANSWER_FD, w.data + done, w.len - done);
-
-		if (n <= 0)
-			_exit(1);
-		done += (size_t)n;
-	}
+	if (fdio_write_all(ANSWER_FD, w.data, w.len) < 0)
+		_exit(1);
 	_exit(0);
 }
 
@@ -109,22 +99,6 @@ static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
 		result_clear(&r);
 	}
 	return ok;
-}
-
-static size_t read_answer(int fd, uint8_t *buf)
-{
-	size_t len = 0;
-
-	while (len < MSG_MAX_BYTES) {
-		ssize_t n = read(fd, buf + len, MSG_MAX_BYTES - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	return len;
 }
 
 static void give_up(const char *why, int status, struct outcome_facts *facts, struct run_result *r)
@@ -163,7 +137,7 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	if (pid == 0)
 		child(sb, fd, size, pipefd[1], run_s, facts, r);
 	close(pipefd[1]);
-	len = pid > 0 ? read_answer(pipefd[0], buf) : 0;
+	len = pid > 0 ? fdio_read_all(pipefd[0], buf, MSG_MAX_BYTES) : 0;
 	close(pipefd[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

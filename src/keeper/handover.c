@@ -8,27 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/fdio.h"
 #include "common/log.h"
 #include "common/mem.h"
 
 #define KEPT_FILE_MAX (4 * 1024 * 1024)
-
-int handover_seal(const char *name, const void *data, size_t len, struct err *err)
-{
-	_cleanup_fd_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0 || write(fd, data, len) != (ssize_t)len ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
-			0)
-		return err_sys(err, errno, "cannot keep %s in memory", name);
-	return steal_fd(&fd);
-}
 
 int handover_keep_file(const char *key, const char *path, struct err *err)
 {
@@ -49,15 +38,11 @@ int handover_keep_file(const char *key, const char *path, struct err *err)
 		return err_set(err, "dashboard.%s: %s is not a file of up to %d MiB", key, path,
 			KEPT_FILE_MAX >> 20);
 	buf = x_calloc((size_t)st.st_size + 1, 1);
-	while (len < (size_t)st.st_size) {
-		ssize_t n = read(fd, buf + len, (size_t)st.st_size - len);
-
-		if (n <= 0)
-			return err_sys(err, n < 0 ? errno : EIO, "dashboard.%s: cannot read %s",
-				key, path);
-		len += (size_t)n;
-	}
-	kept = handover_seal(key, buf, len, err);
+	errno = 0;
+	len = fdio_read_all(fd, buf, (size_t)st.st_size);
+	if (len < (size_t)st.st_size)
+		return err_sys(err, errno ? errno : EIO, "dashboard.%s: cannot read %s", key, path);
+	kept = fdio_seal(key, buf, len, err);
 	mem_wipe(buf, len);
 	return kept;
 }
@@ -73,7 +58,7 @@ int handover_make_config(const struct conf *conf, struct err *err)
 	conf_print(conf, true, f);
 	if (fclose(f) != 0)
 		return err_sys(err, errno, "cannot keep the configuration");
-	return handover_seal("k6fleet-config", text, size, err);
+	return fdio_seal("k6fleet-config", text, size, err);
 }
 
 /* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */

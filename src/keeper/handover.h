@@ -36,9 +36,7 @@ struct handover {
 	const char *workers_option; /* -n, or NULL */
 };
 
-/* A sealed memfd with these bytes: what it is handed to can read it and nobody change it. */
-int handover_seal(const char *name, const void *data, size_t len, struct err *err);
-/* The same of a file that the configuration names under `key`; -1 for the path "" without an
+/* A sealed memfd with a copy of the file that the configuration names under `key`; -1 for the path "" without an
  * error, which err then says by being empty. */
 int handover_keep_file(const char *key, const char *path, struct err *err);
 /* A memfd with the effective configuration. */

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fdio.h"
 #include "common/hb.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -214,7 +215,7 @@ static void open_control_socket(struct keeper *k)
 static int keep_secret(char *secret)
 {
 	struct err err;
-	int fd = handover_seal("k6fleet-secret", secret, strlen(secret), &err);
+	int fd = fdio_seal("k6fleet-secret", secret, strlen(secret), &err);
 
 	mem_wipe(secret, strlen(secret));
 	if (fd < 0)

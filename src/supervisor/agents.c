@@ -16,6 +16,7 @@
 
 #include "common/chan.h"
 #include "common/hb.h"
+#include "common/fdio.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -505,27 +506,13 @@ void agents_on_handed_over(struct agents *a)
 
 static int make_job(const struct target *t, struct err *err)
 {
-	_cleanup_fd_ int fd = memfd_create("k6fleet-job", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	_cleanup_json_ json_t *object = target_to_json(t, false);
 	_cleanup_free_ char *text = NULL;
-	size_t len, done = 0;
 
 	json_object_set_new(object, "id", json_text(t->id));
 	text = json_compact(object);
-	len = strlen(text);
-	if (fd < 0)
-		return err_sys(err, errno, "cannot make a memfd");
-	while (done < len) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n <= 0)
-			return err_sys(err, errno, "cannot write the job");
-		done += (size_t)n;
-	}
 	/* The worker maps nothing of it, but what it reads must not change under its eyes. */
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_sys(err, errno, "cannot seal the job");
-	return steal_fd(&fd);
+	return fdio_seal("k6fleet-job", text, strlen(text), err);
 }
 
 static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)

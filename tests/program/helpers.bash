@@ -82,6 +82,17 @@ count_of() {
 	curl -fsS "$SERVER/__counts" | jq --arg p "$1" '.[$p] // 0'
 }
 
+# Whether the server has seen a request for that path.
+is_requested() {
+	[ "$(count_of "$1")" -gt 0 ]
+}
+
+# script_target NAME SCRIPT [TIMEOUT]: prints a target with that script, for one agent.
+script_target() {
+	printf '%s\n' "$2" >"$T/$1.js"
+	printf "target '%s' { script_file = '%s' interval = 1h max_agents = 1 timeout = %s }\n" "$1" "$T/$1.js" "${3:-20s}"
+}
+
 # Copies of the programs where everybody can reach them: the checkout may lie below a directory
 # that only its owner may pass.
 copy_programs() {

@@ -144,15 +144,6 @@ CONF
 	jq -e '.metrics.http_reqs == null' <<<"$RUN"
 }
 
-is_requested() {
-	[ "$(count_of "$1")" -gt 0 ]
-}
-
-script_target() {
-	printf '%s\n' "$2" >"$T/$1.js"
-	printf "target '%s' { script_file = '%s' interval = 1h max_agents = 1 timeout = %s }\n" "$1" "$T/$1.js" "${3:-20s}"
-}
-
 @test "script errors: syntax, init, setup, missing module, options, abort, fail" {
 	{
 		echo 'workers = 4'

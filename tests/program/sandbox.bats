@@ -277,11 +277,6 @@ CONF
 	grep -q '^before 1 0$' <<<"$LOG"
 }
 
-script_target() {
-	printf '%s\n' "$2" >"$T/$1.js"
-	printf "target '%s' { script_file = '%s' interval = 1h max_agents = 1 timeout = 20s }\n" "$1" "$T/$1.js"
-}
-
 @test "real k6: a script reads nothing, writes nothing outside, and learns no secret" {
 	start_server
 	mkdir -p "$T/precious"

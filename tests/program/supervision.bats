@@ -77,10 +77,6 @@ CONF
 	[ "$(limit 'Max address space')" = unlimited ]
 }
 
-is_requested() {
-	[ "$(count_of "$1")" -gt 0 ]
-}
-
 @test "a killed worker is replaced within a second; its run is lost, its k6 is gone" {
 	start_server
 	write_conf <<CONF
