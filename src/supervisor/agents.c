@@ -4,7 +4,7 @@
  * one finds the message where it was.  A dead worker is forgotten only when its socket has been
  * read to the end and what it said is on disk.
  */
-#include "supervisor/agents.h"
+#include "supervisor/agents_priv.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -28,37 +28,6 @@
 #define RETRY_STORE_S 1.0
 /* A tick that came this late says that we, not the workers, were away. */
 #define LATE_TICK_MS 5000
-
-struct agent {
-	struct agents *all;
-	unsigned int slot;
-	int fd; /* -1: no worker */
-	uint64_t generation;
-	uint32_t pid;
-	int64_t started_mono_ms;
-	ev_io io;
-	ev_timer retry;
-	struct chan_queue out;
-	bool alive, eof, reported, adopted;
-	bool committing; /* a write that this agent waits for is under way */
-	bool run_sent;
-	bool unwanted; /* its run was cancelled before the worker heard of it */
-	uint32_t wait_status, layers;
-	json_t *run; /* in its hands, or given to it in a moment */
-	char last_result[16];
-};
-
-struct agents {
-	struct supervisor *sup;
-	struct agent *slots;
-	unsigned int count;
-	const uint8_t *pages;
-	uint8_t *buf;
-	unsigned int told_extent; /* slots that the last heartbeat named */
-	int64_t last_tick_ms, judge_after_ms;
-	struct log_limit limit;
-	char (*names)[80];
-};
 
 static void read_agent(struct agent *ag);
 static void bury(struct agent *ag);
@@ -144,11 +113,6 @@ static void send_simple(struct agent *ag, enum msg_type type, const char *text)
 	send_to_worker(ag, &m, -1);
 }
 
-static const char *run_id(const struct agent *ag)
-{
-	return json_get_text(ag->run, "id", "");
-}
-
 static void drop_run(struct agent *ag)
 {
 	snprintf(ag->last_result, sizeof(ag->last_result), "%s",
@@ -163,9 +127,10 @@ static void log_result(const struct agent *ag)
 	const char *reason = json_get_text(ag->run, "reason", NULL);
 	const char *message = json_get_text(ag->run, "errorMessage", "");
 
-	log_info(name_of(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s", run_id(ag),
-		json_get_text(ag->run, "targetLabel", ""), json_get_text(ag->run, "status", ""),
-		reason ? " reason=" : "", reason ? reason : "", *message ? ": " : "", message);
+	log_info(name_of(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
+		agent_run_id(ag), json_get_text(ag->run, "targetLabel", ""),
+		json_get_text(ag->run, "status", ""), reason ? " reason=" : "",
+		reason ? reason : "", *message ? ": " : "", message);
 }
 
 /* --- terminal records -------------------------------------------------------- */
@@ -314,7 +279,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 		drop_run(ag);
 		tell_fleet(ag, FLEET_EV_HELLO);
-	} else if (*id && (!ag->run || strcmp(id, run_id(ag)) != 0)) {
+	} else if (*id && (!ag->run || strcmp(id, agent_run_id(ag)) != 0)) {
 		kill_worker(ag, "it runs something that nobody knows of");
 	} else if (*id) {
 		ag->run_sent = true;
@@ -332,7 +297,7 @@ static void on_started(struct agent *ag, struct msg_reader *in)
 	_cleanup_free_ char *id = msg_get_str(in);
 	int64_t started = (int64_t)msg_get_u64(in);
 
-	if (ag->run && !strcmp(id, run_id(ag)) && started > 0)
+	if (ag->run && !strcmp(id, agent_run_id(ag)) && started > 0)
 		runs_started(ag->run, started);
 }
 
@@ -345,7 +310,7 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 
 	if (result_unpack(in, &r, &err) < 0) {
 		kill_worker(ag, err.msg);
-	} else if (ag->run && !strcmp(r.run_id, run_id(ag))) {
+	} else if (ag->run && !strcmp(r.run_id, agent_run_id(ag))) {
 		if (ag->adopted) {
 			/* It had finished before its new supervisor could ask. */
 			ag->adopted = false;
@@ -564,7 +529,7 @@ static void on_run_stored(void *arg, const struct err *err)
 							     : SCRIPT_TIMEOUT_MS) +
 				sup->conf->run_grace_ms;
 			msg_start(&m, MSG_WORK_RUN);
-			msg_put_str(&m, run_id(ag));
+			msg_put_str(&m, agent_run_id(ag));
 			msg_put_u64(&m, (uint64_t)planned);
 			msg_put_u64(&m, (uint64_t)deadline);
 			msg_put_str(&m, t->label[0] ? t->label : t->id);
@@ -614,7 +579,7 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	if (action->type == FLEET_DO_EXIT)
 		send_simple(ag, MSG_WORK_EXIT, NULL);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
-		send_simple(ag, MSG_WORK_CANCEL, run_id(ag));
+		send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
 	else if (action->type == FLEET_DO_KILL)
 		kill_worker(ag, "it did not end in time");
 }
@@ -627,7 +592,7 @@ void agents_cancel_all(struct agents *a)
 		if (ag->fd < 0 || !ag->run)
 			continue;
 		if (ag->run_sent)
-			send_simple(ag, MSG_WORK_CANCEL, run_id(ag));
+			send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
 		else
 			ag->unwanted = true;
 	}
@@ -672,115 +637,6 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 			tell_fleet(ag, FLEET_EV_SILENT);
 		}
 	}
-}
-
-/* --- reporting ------------------------------------------------------------------ */
-
-/* Progress of a running agent from its page; false when it has none. */
-static bool progress_of(
-	const struct agents *a, const struct agent *ag, int64_t now, struct hb_page *page)
-{
-	return ag->run && ag->run_sent && hb_read(a->pages, ag->slot, (uint64_t)now, page) &&
-		!strcmp(page->run_id, run_id(ag));
-}
-
-static const char *state_name(const struct agents *a, unsigned int slot)
-{
-	return fleet_state_names[fleet_slot(a->sup->fleet, slot)->state];
-}
-
-json_t *agents_status(const struct agents *a)
-{
-	unsigned int extent = fleet_extent(a->sup->fleet);
-	int64_t now = units_now_mono_ms();
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; i < extent; i++) {
-		const struct agent *ag = &a->slots[i];
-		json_t *o = json_object(), *run = json_null();
-		struct hb_page page;
-		bool has = progress_of(a, ag, now, &page);
-
-		if (has) {
-			run = json_pack("{s:s, s:O, s:I, s:I, s:I, s:I}", "id", run_id(ag),
-				"target", json_object_get(ag->run, "targetLabel"), "elapsedMs",
-				(json_int_t)(now - (int64_t)page.run_start_mono_ms), "durationMs",
-				(json_int_t)page.run_duration_ms, "vus", (json_int_t)page.vus,
-				"iterations", (json_int_t)page.iterations);
-		}
-		json_object_set_new(o, "name", json_text(a->names[i]));
-		json_object_set_new(o, "slot", json_integer(i));
-		json_object_set_new(o, "state", json_string(state_name(a, i)));
-		json_object_set_new(o, "pid", ag->pid ? json_integer(ag->pid) : json_null());
-		json_object_set_new(
-			o, "uptimeMs", json_integer(ag->fd >= 0 ? now - ag->started_mono_ms : 0));
-		json_object_set_new(
-			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
-		json_object_set_new(o, "run", run);
-		json_object_set_new(o, "k6RssBytes",
-			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
-						 : json_null());
-		json_object_set_new(o, "sandbox",
-			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
-		json_object_set_new(o, "sandboxLayers", supervisor_sandbox_layers(ag->layers));
-		json_object_set_new(o, "lastResult",
-			ag->last_result[0] ? json_string(ag->last_result) : json_null());
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-json_t *agents_heartbeats(struct agents *a)
-{
-	unsigned int now_extent = fleet_extent(a->sup->fleet);
-	unsigned int extent = now_extent > a->told_extent ? now_extent : a->told_extent;
-	int64_t now = units_now_mono_ms();
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; i < extent; i++) {
-		const struct agent *ag = &a->slots[i];
-		json_t *o = json_object();
-		struct hb_page page;
-		bool has = progress_of(a, ag, now, &page);
-
-		json_object_set_new(o, "name", json_text(a->names[i]));
-		json_object_set_new(o, "status", json_string(state_name(a, i)));
-		json_object_set_new(
-			o, "currentRunId", ag->run ? json_string(run_id(ag)) : json_null());
-		json_object_set_new(o, "rssBytes",
-			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
-						 : json_null());
-		json_object_set_new(
-			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
-		if (has)
-			json_object_set_new(o, "progress",
-				json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
-					(json_int_t)(now - (int64_t)page.run_start_mono_ms),
-					"durationMs", (json_int_t)page.run_duration_ms, "vus",
-					(json_int_t)page.vus, "iterations",
-					(json_int_t)page.iterations));
-		json_array_append_new(list, o);
-	}
-	a->told_extent = now_extent;
-	return list;
-}
-
-json_t *agents_registrations(const struct agents *a)
-{
-	unsigned int extent = fleet_extent(a->sup->fleet);
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; i < extent; i++) {
-		json_t *o = json_object();
-
-		json_object_set_new(o, "name", json_text(a->names[i]));
-		json_object_set_new(o, "slot", json_integer(i));
-		json_object_set_new(
-			o, "pid", a->slots[i].pid ? json_integer(a->slots[i].pid) : json_null());
-		json_object_set_new(o, "k6Version", json_text(a->sup->k6_version));
-		json_array_append_new(list, o);
-	}
-	return list;
 }
 
 /* --- life ------------------------------------------------------------------------ */

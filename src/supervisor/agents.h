@@ -20,9 +20,9 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 /* All workers that there were have been handed over: what else is `running` is lost. */
 void agents_on_handed_over(struct agents *a);
 
-/* Does what the fleet wants and starts what the schedule says. */
 /* Cancels every run that is going on, and those that were about to begin. */
 void agents_cancel_all(struct agents *a);
+/* Does what the fleet wants and starts what the schedule says. */
 void agents_pump(struct agents *a, int64_t now_mono_ms);
 /* Reads all heartbeat pages; silent workers are reported to the fleet. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);

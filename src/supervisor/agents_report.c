@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* What status, the dashboard's registration and its heartbeat say of each agent.  Changes
+ * nothing but what it remembers of having told. */
+#include "supervisor/agents_priv.h"
+
+#include <string.h>
+
+#include "common/hb.h"
+#include "common/units.h"
+
+/* Progress of a running agent from its page; false when it has none. */
+static bool progress_of(
+	const struct agents *a, const struct agent *ag, int64_t now, struct hb_page *page)
+{
+	return ag->run && ag->run_sent && hb_read(a->pages, ag->slot, (uint64_t)now, page) &&
+		!strcmp(page->run_id, agent_run_id(ag));
+}
+
+static const char *state_name(const struct agents *a, unsigned int slot)
+{
+	return fleet_state_names[fleet_slot(a->sup->fleet, slot)->state];
+}
+
+json_t *agents_status(const struct agents *a)
+{
+	unsigned int extent = fleet_extent(a->sup->fleet);
+	int64_t now = units_now_mono_ms();
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		const struct agent *ag = &a->slots[i];
+		json_t *o = json_object(), *run = json_null();
+		struct hb_page page;
+		bool has = progress_of(a, ag, now, &page);
+
+		if (has) {
+			run = json_pack("{s:s, s:O, s:I, s:I, s:I, s:I}", "id", agent_run_id(ag),
+				"target", json_object_get(ag->run, "targetLabel"), "elapsedMs",
+				(json_int_t)(now - (int64_t)page.run_start_mono_ms), "durationMs",
+				(json_int_t)page.run_duration_ms, "vus", (json_int_t)page.vus,
+				"iterations", (json_int_t)page.iterations);
+		}
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "slot", json_integer(i));
+		json_object_set_new(o, "state", json_string(state_name(a, i)));
+		json_object_set_new(o, "pid", ag->pid ? json_integer(ag->pid) : json_null());
+		json_object_set_new(
+			o, "uptimeMs", json_integer(ag->fd >= 0 ? now - ag->started_mono_ms : 0));
+		json_object_set_new(
+			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
+		json_object_set_new(o, "run", run);
+		json_object_set_new(o, "k6RssBytes",
+			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
+						 : json_null());
+		json_object_set_new(o, "sandbox",
+			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
+		json_object_set_new(o, "sandboxLayers", supervisor_sandbox_layers(ag->layers));
+		json_object_set_new(o, "lastResult",
+			ag->last_result[0] ? json_string(ag->last_result) : json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+json_t *agents_heartbeats(struct agents *a)
+{
+	unsigned int now_extent = fleet_extent(a->sup->fleet);
+	unsigned int extent = now_extent > a->told_extent ? now_extent : a->told_extent;
+	int64_t now = units_now_mono_ms();
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		const struct agent *ag = &a->slots[i];
+		json_t *o = json_object();
+		struct hb_page page;
+		bool has = progress_of(a, ag, now, &page);
+
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "status", json_string(state_name(a, i)));
+		json_object_set_new(
+			o, "currentRunId", ag->run ? json_string(agent_run_id(ag)) : json_null());
+		json_object_set_new(o, "rssBytes",
+			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
+						 : json_null());
+		json_object_set_new(
+			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
+		if (has)
+			json_object_set_new(o, "progress",
+				json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
+					(json_int_t)(now - (int64_t)page.run_start_mono_ms),
+					"durationMs", (json_int_t)page.run_duration_ms, "vus",
+					(json_int_t)page.vus, "iterations",
+					(json_int_t)page.iterations));
+		json_array_append_new(list, o);
+	}
+	a->told_extent = now_extent;
+	return list;
+}
+
+json_t *agents_registrations(const struct agents *a)
+{
+	unsigned int extent = fleet_extent(a->sup->fleet);
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < extent; i++) {
+		json_t *o = json_object();
+
+		json_object_set_new(o, "name", json_text(a->names[i]));
+		json_object_set_new(o, "slot", json_integer(i));
+		json_object_set_new(
+			o, "pid", a->slots[i].pid ? json_integer(a->slots[i].pid) : json_null());
+		json_object_set_new(o, "k6Version", json_text(a->sup->k6_version));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
