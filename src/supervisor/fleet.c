@@ -27,7 +27,9 @@ struct fleet {
 	struct fleet_config config;
 	struct fleet_slot *slots;
 	unsigned int counts[FLEET_STATE_COUNT];
-	unsigned int desired;
+	unsigned int desired, capacity;
+	unsigned int held;    /* among the desired ones */
+	unsigned int waiting; /* to be renewed in their turn */
 	uint64_t next_generation;
 	uint64_t random;
 	int64_t deadline; /* not later than the earliest timer */
@@ -71,6 +73,8 @@ static const struct cell table[FLEET_STATE_COUNT][FLEET_EVENT_COUNT] = {
 		[FLEET_EV_BUSY] = GO(RUNNING, NOTHING),
 		[FLEET_EV_EXIT] = GO(BACKOFF, NOTHING),
 		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+		[FLEET_EV_RENEW] = GO(STOPPING, EXIT),
+		[FLEET_EV_RENEW_NOW] = GO(STOPPING, EXIT),
 	},
 	[FLEET_RUNNING] = {
 		[FLEET_EV_UNWANT] = GO(DRAINING, NOTHING),
@@ -78,6 +82,8 @@ static const struct cell table[FLEET_STATE_COUNT][FLEET_EVENT_COUNT] = {
 		[FLEET_EV_FREE] = GO(IDLE, NOTHING),
 		[FLEET_EV_EXIT] = GO(BACKOFF, NOTHING),
 		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
+		[FLEET_EV_RENEW] = GO(DRAINING, NOTHING),
+		[FLEET_EV_RENEW_NOW] = GO(DRAINING, CANCEL),
 	},
 	[FLEET_DRAINING] = {
 		[FLEET_EV_WANT] = GO(RUNNING, NOTHING),
@@ -86,11 +92,14 @@ static const struct cell table[FLEET_STATE_COUNT][FLEET_EVENT_COUNT] = {
 		[FLEET_EV_EXIT] = GO(STOPPED, NOTHING),
 		[FLEET_EV_SILENT] = GO(STOPPING, KILL),
 		[FLEET_EV_TIMER] = GO(DRAINING, CANCEL),
+		[FLEET_EV_RENEW_NOW] = GO(DRAINING, CANCEL),
 	},
 	[FLEET_BACKOFF] = {
 		[FLEET_EV_UNWANT] = GO(STOPPED, NOTHING),
 		[FLEET_EV_NOW] = GO(STOPPED, NOTHING),
 		[FLEET_EV_TIMER] = GO(STARTING, SPAWN),
+		[FLEET_EV_RENEW] = GO(STARTING, SPAWN),
+		[FLEET_EV_RENEW_NOW] = GO(STARTING, SPAWN),
 	},
 	[FLEET_STOPPING] = {
 		[FLEET_EV_EXIT] = GO(STOPPED, NOTHING),
@@ -106,7 +115,8 @@ struct fleet *fleet_new(const struct fleet_config *config)
 
 	f->config = *config;
 	f->slots = x_calloc(config->max_slots, sizeof(*f->slots));
-	f->counts[FLEET_STOPPED] = config->max_slots;
+	f->capacity = config->max_slots;
+	f->counts[FLEET_STOPPED] = f->capacity;
 	f->next_generation = 1;
 	f->random = config->seed | 1;
 	f->deadline = INT64_MAX;
@@ -121,6 +131,16 @@ void fleet_free(struct fleet *f)
 	free(f->slots);
 	free(f->actions);
 	free(f);
+}
+
+void fleet_configure(struct fleet *f, const struct fleet_config *config)
+{
+	uint64_t seed = f->config.seed;
+
+	f->config = *config;
+	f->config.seed = seed;
+	if (f->config.max_slots > f->capacity)
+		f->config.max_slots = f->capacity;
 }
 
 /* xorshift64: jitter needs no more. */
@@ -181,6 +201,15 @@ static int64_t backoff_delay(struct fleet *f, const struct fleet_slot *s)
 	return delay / 2 + (int64_t)(next_random(f) % (uint64_t)(delay / 2 + 1));
 }
 
+static void set_renewal(struct fleet *f, struct fleet_slot *s, enum fleet_renewal how)
+{
+	if (how != FLEET_RENEW_NONE && s->renew == FLEET_RENEW_NONE)
+		f->waiting++;
+	else if (how == FLEET_RENEW_NONE && s->renew != FLEET_RENEW_NONE)
+		f->waiting--;
+	s->renew = how;
+}
+
 static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, int64_t now)
 {
 	struct fleet_slot *s = &f->slots[slot];
@@ -195,6 +224,8 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 		s->since_ms = now;
 		s->cancelled = false;
 		s->reported = false;
+		s->renewing = false;
+		set_renewal(f, s, FLEET_RENEW_NONE);
 		arm(f, s, now + STARTING_MS);
 		break;
 	case FLEET_DRAINING:
@@ -204,6 +235,10 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 		break;
 	case FLEET_STOPPING: arm(f, s, now + STOPPING_MS); break;
 	case FLEET_STOPPED:
+		s->renewing = false;
+		set_renewal(f, s, FLEET_RENEW_NONE);
+		arm(f, s, 0);
+		break;
 	case FLEET_IDLE:
 	case FLEET_RUNNING:
 	case FLEET_BACKOFF:
@@ -229,7 +264,7 @@ static bool is_storm(struct fleet *f, const struct fleet_slot *s, unsigned int u
 /* Those that died before it was clear what this is have been given delays. */
 static void forgive_all(struct fleet *f, int64_t now)
 {
-	for (unsigned int i = 0; i < f->config.max_slots; i++) {
+	for (unsigned int i = 0; i < f->capacity; i++) {
 		struct fleet_slot *s = &f->slots[i];
 
 		if (s->state == FLEET_BACKOFF && s->died_ms >= f->storm.since_ms && s->reported) {
@@ -276,6 +311,15 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		s->wanted = false;
 	if (!cell->defined)
 		return;
+	if ((event == FLEET_EV_RENEW || event == FLEET_EV_RENEW_NOW) && s->wanted &&
+		old != FLEET_BACKOFF) {
+		s->renewing = true;
+		set_renewal(f, s, FLEET_RENEW_NONE);
+	} else if (event == FLEET_EV_WANT && s->renewing) {
+		/* Taken away and wanted back in the middle of its renewal: that begins anew. */
+		s->renewing = false;
+		set_renewal(f, s, FLEET_RENEW_DRAIN);
+	}
 	/* A draining run that did not heed CANCEL in time takes its worker with it. */
 	if (old == FLEET_DRAINING && event == FLEET_EV_TIMER && s->cancelled) {
 		enter(f, slot, FLEET_STOPPING, now);
@@ -284,6 +328,8 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 	}
 	if (event == FLEET_EV_HELLO)
 		s->reported = true;
+	bool renewed = s->renewing;
+
 	enter(f, slot, cell->next, now);
 	if (cell->action == FLEET_DO_CANCEL) {
 		s->cancelled = true;
@@ -295,6 +341,12 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
 		if (s->state == FLEET_STOPPED)
 			enter(f, slot, FLEET_BACKOFF, now);
+		if (renewed) {
+			/* No death of its own: neither a failure nor a reason to wait. */
+			s->restarts++;
+			fleet_event(f, slot, FLEET_EV_TIMER, now);
+			return;
+		}
 		count_death(f, s, up, now);
 		if (s->state != FLEET_BACKOFF)
 			return; /* a storm has just been recognised, and this slot refilled with it */
@@ -316,18 +368,82 @@ static bool is_settled(enum fleet_state state)
 	return state == FLEET_IDLE || state == FLEET_RUNNING || state == FLEET_BACKOFF;
 }
 
+/* Brings one slot in line with the count and with what holds it back. */
+static void settle(struct fleet *f, unsigned int slot, bool now_too, int64_t now)
+{
+	struct fleet_slot *s = &f->slots[slot];
+
+	if (slot < f->desired && !s->held) {
+		if (!s->wanted)
+			fleet_event(f, slot, FLEET_EV_WANT, now);
+	} else if (now_too && s->state != FLEET_STOPPED) {
+		fleet_event(f, slot, FLEET_EV_NOW, now);
+	} else if (s->wanted || is_settled(s->state)) {
+		fleet_event(f, slot, FLEET_EV_UNWANT, now);
+	}
+}
+
+static void count_held(struct fleet *f)
+{
+	f->held = 0;
+	for (unsigned int i = 0; i < f->desired; i++)
+		f->held += f->slots[i].held;
+}
+
 void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms)
 {
-	if (count > f->config.max_slots)
-		count = f->config.max_slots;
-	f->desired = count;
-	for (unsigned int i = 0; i < f->config.max_slots; i++) {
-		if (i < count && !f->slots[i].wanted)
-			fleet_event(f, i, FLEET_EV_WANT, now_ms);
-		else if (i >= count && now_too && f->slots[i].state != FLEET_STOPPED)
-			fleet_event(f, i, FLEET_EV_NOW, now_ms);
-		else if (i >= count && (f->slots[i].wanted || is_settled(f->slots[i].state)))
-			fleet_event(f, i, FLEET_EV_UNWANT, now_ms);
+	f->desired = count > f->config.max_slots ? f->config.max_slots : count;
+	count_held(f);
+	for (unsigned int i = 0; i < f->capacity; i++)
+		settle(f, i, now_too, now_ms);
+}
+
+void fleet_hold(struct fleet *f, unsigned int slot, int64_t now_ms)
+{
+	f->slots[slot].held = true;
+	count_held(f);
+	settle(f, slot, false, now_ms);
+}
+
+void fleet_release(struct fleet *f, unsigned int slot, int64_t now_ms)
+{
+	if (!f->slots[slot].held)
+		return;
+	f->slots[slot].held = false;
+	count_held(f);
+	settle(f, slot, false, now_ms);
+}
+
+void fleet_renew(struct fleet *f, unsigned int slot, enum fleet_renewal how, int64_t now_ms)
+{
+	struct fleet_slot *s = &f->slots[slot];
+
+	if (!s->wanted)
+		return;
+	if (how == FLEET_RENEW_NOW)
+		fleet_event(f, slot, FLEET_EV_RENEW_NOW, now_ms);
+	else if (!s->renewing && how > s->renew)
+		set_renewal(f, s, how);
+}
+
+/* Lets as many as may be away at a time have their turn, the lowest slots first. */
+static void take_turns(struct fleet *f, int64_t now)
+{
+	unsigned int may_be_away = f->desired / 10 > 1 ? f->desired / 10 : 1;
+	unsigned int away = f->counts[FLEET_STARTING];
+
+	for (unsigned int i = 0; i < f->desired; i++)
+		away += f->slots[i].renewing;
+	for (unsigned int i = 0; f->waiting && i < f->desired && away < may_be_away; i++) {
+		const struct fleet_slot *s = &f->slots[i];
+
+		if (s->renew == FLEET_RENEW_NONE || s->renewing || !s->wanted)
+			continue;
+		if (s->state != FLEET_IDLE && s->state != FLEET_BACKOFF &&
+			!(s->state == FLEET_RUNNING && s->renew == FLEET_RENEW_DRAIN))
+			continue;
+		fleet_event(f, i, FLEET_EV_RENEW, now);
+		away++;
 	}
 }
 
@@ -343,11 +459,13 @@ void fleet_tick(struct fleet *f, int64_t now)
 {
 	int64_t earliest = INT64_MAX;
 
+	if (f->waiting)
+		take_turns(f, now);
 	if (now < f->deadline)
 		return;
 	/* Events may arm timers: those lower f->deadline again, so start from "none". */
 	f->deadline = INT64_MAX;
-	for (unsigned int i = 0; i < f->config.max_slots; i++) {
+	for (unsigned int i = 0; i < f->capacity; i++) {
 		if (f->slots[i].timer_ms && f->slots[i].timer_ms <= now) {
 			f->slots[i].timer_ms = 0;
 			fleet_event(f, i, FLEET_EV_TIMER, now);
@@ -385,7 +503,7 @@ unsigned int fleet_running(const struct fleet *f)
 
 unsigned int fleet_extent(const struct fleet *f)
 {
-	unsigned int n = f->config.max_slots;
+	unsigned int n = f->capacity;
 
 	while (n > f->desired && f->slots[n - 1].state == FLEET_STOPPED)
 		n--;
@@ -394,11 +512,18 @@ unsigned int fleet_extent(const struct fleet *f)
 
 bool fleet_is_empty(const struct fleet *f)
 {
-	return f->counts[FLEET_STOPPED] == f->config.max_slots;
+	return f->counts[FLEET_STOPPED] == f->capacity;
 }
 
 bool fleet_is_reached(const struct fleet *f)
 {
-	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] == f->desired &&
-		f->counts[FLEET_STOPPED] == f->config.max_slots - f->desired;
+	unsigned int wanted = f->desired - f->held;
+
+	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] == wanted &&
+		f->counts[FLEET_STOPPED] == f->capacity - wanted;
+}
+
+unsigned int fleet_renewals(const struct fleet *f)
+{
+	return f->waiting;
 }

@@ -34,15 +34,17 @@ enum fleet_state {
 extern const char *const fleet_state_names[FLEET_STATE_COUNT];
 
 enum fleet_event {
-	FLEET_EV_WANT,   /* the slot has become wanted */
-	FLEET_EV_UNWANT, /* ... unwanted: it may finish its run */
-	FLEET_EV_HELLO,  /* its worker has reported */
-	FLEET_EV_BUSY,   /* it was given a run */
-	FLEET_EV_FREE,   /* its run is over and recorded */
-	FLEET_EV_EXIT,   /* its worker is gone, its socket drained and forgotten */
-	FLEET_EV_SILENT, /* its worker has not given a heartbeat in time */
-	FLEET_EV_TIMER,  /* the time that its state had is over */
-	FLEET_EV_NOW,    /* unwanted, and its run shall not be waited for */
+	FLEET_EV_WANT,      /* the slot has become wanted */
+	FLEET_EV_UNWANT,    /* ... unwanted: it may finish its run */
+	FLEET_EV_HELLO,     /* its worker has reported */
+	FLEET_EV_BUSY,      /* it was given a run */
+	FLEET_EV_FREE,      /* its run is over and recorded */
+	FLEET_EV_EXIT,      /* its worker is gone, its socket drained and forgotten */
+	FLEET_EV_SILENT,    /* its worker has not given a heartbeat in time */
+	FLEET_EV_TIMER,     /* the time that its state had is over */
+	FLEET_EV_NOW,       /* unwanted, and its run shall not be waited for */
+	FLEET_EV_RENEW,     /* its worker shall be replaced; its run may finish */
+	FLEET_EV_RENEW_NOW, /* ... shall not be waited for */
 	FLEET_EVENT_COUNT
 };
 
@@ -58,6 +60,14 @@ struct fleet_action {
 	enum fleet_action_type type;
 	unsigned int slot;
 	uint64_t generation;
+};
+
+/* How a worker is replaced that has done nothing wrong. */
+enum fleet_renewal {
+	FLEET_RENEW_NONE,
+	FLEET_RENEW_IDLE,  /* in its turn, when it has nothing to run: no run is hurried */
+	FLEET_RENEW_DRAIN, /* in its turn; its run may finish within drain_timeout */
+	FLEET_RENEW_NOW,   /* at once; its run is cancelled */
 };
 
 struct fleet_config {
@@ -77,6 +87,9 @@ struct fleet_slot {
 	bool reported;         /* its worker has said hello */
 	int64_t timer_ms;      /* 0: none */
 	bool cancelled;
+	bool held;                /* drained by an operator: not wanted whatever the count */
+	enum fleet_renewal renew; /* waits for its turn */
+	bool renewing;            /* its worker goes in order to be replaced */
 };
 
 struct fleet;
@@ -87,6 +100,15 @@ void fleet_free(struct fleet *f);
 /* The last wish wins: slots below count become wanted, the others unwanted.  With now_too their
  * runs are cancelled. */
 void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms);
+/* New delays and ceilings, from the next decision on.  max_slots may only grow up to what
+ * fleet_new() was given as capacity. */
+void fleet_configure(struct fleet *f, const struct fleet_config *config);
+/* The worker of a wanted slot is replaced.  All but NOW take turns: at most a tenth of the fleet
+ * (at least one) is away at a time. */
+void fleet_renew(struct fleet *f, unsigned int slot, enum fleet_renewal how, int64_t now_ms);
+/* Drained and left stopped although the count covers it, until released. */
+void fleet_hold(struct fleet *f, unsigned int slot, int64_t now_ms);
+void fleet_release(struct fleet *f, unsigned int slot, int64_t now_ms);
 /* A worker that lives already, inherited from an earlier supervisor; state by later events. */
 void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, int64_t now_ms);
 void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now_ms);
@@ -113,5 +135,7 @@ unsigned int fleet_extent(const struct fleet *f);
 bool fleet_is_empty(const struct fleet *f);
 /* Whether exactly the wanted slots are up. */
 bool fleet_is_reached(const struct fleet *f);
+/* Workers that still wait to be replaced. */
+unsigned int fleet_renewals(const struct fleet *f);
 
 #endif

@@ -266,53 +266,222 @@ static void adopted_workers(void **state)
 	fleet_free(f);
 }
 
+/* One worker up in each of n slots. */
+static struct fleet *fleet_of(unsigned int n, int64_t now)
+{
+	struct fleet *f = fleet_new(&config);
+
+	fleet_scale(f, n, false, now);
+	all_say_hello(f, n, now);
+	return f;
+}
+
+static void a_restart_is_no_failure(void **state)
+{
+	struct fleet *f = fleet_of(2, 0);
+
+	(void)state;
+	fleet_event(f, 1, FLEET_EV_BUSY, 1);
+	for (int i = 0; i < 5; i++) {
+		fleet_renew(f, 0, FLEET_RENEW_NOW, 10 + i);
+		expect(f, FLEET_DO_EXIT, 0);
+		fleet_event(f, 0, FLEET_EV_EXIT, 10 + i);
+		expect(f, FLEET_DO_SPAWN, 0);
+		fleet_event(f, 0, FLEET_EV_HELLO, 10 + i);
+	}
+	assert_int_equal(fleet_slot(f, 0)->restarts, 5);
+	assert_int_equal(fleet_slot(f, 0)->failures, 0);
+	/* One that is busy is cancelled first. */
+	fleet_renew(f, 1, FLEET_RENEW_NOW, 20);
+	expect(f, FLEET_DO_CANCEL, 1);
+	fleet_event(f, 1, FLEET_EV_FREE, 21);
+	expect(f, FLEET_DO_EXIT, 1);
+	fleet_event(f, 1, FLEET_EV_EXIT, 22);
+	expect(f, FLEET_DO_SPAWN, 1);
+	expect_none(f);
+	fleet_free(f);
+}
+
+static void a_rolling_restart_takes_turns(void **state)
+{
+	struct fleet *f = fleet_of(30, 0);
+	unsigned int replaced = 0, busy = 7;
+	struct fleet_action a;
+	int64_t now = 1000;
+
+	(void)state;
+	fleet_event(f, busy, FLEET_EV_BUSY, 1);
+	for (unsigned int i = 0; i < 30; i++)
+		fleet_renew(f, i, FLEET_RENEW_DRAIN, now);
+	assert_int_equal(fleet_renewals(f), 30);
+	for (int turn = 0; turn < 200; turn++) {
+		fleet_tick(f, ++now);
+		assert_in_range(fleet_count(f, FLEET_IDLE) + fleet_count(f, FLEET_RUNNING), 27, 30);
+		while (fleet_take(f, &a)) {
+			if (a.type == FLEET_DO_EXIT)
+				fleet_event(f, a.slot, FLEET_EV_EXIT, now);
+			else if (a.type == FLEET_DO_SPAWN)
+				fleet_event(f, a.slot, FLEET_EV_HELLO, now);
+			replaced += a.type == FLEET_DO_SPAWN;
+		}
+		if (turn == 100) {
+			/* All but the busy one, which drains. */
+			assert_int_equal(replaced, 29);
+			assert_int_equal(fleet_slot(f, busy)->state, FLEET_DRAINING);
+			fleet_event(f, busy, FLEET_EV_FREE, now);
+		}
+	}
+	assert_int_equal(replaced, 30);
+	assert_int_equal(fleet_renewals(f), 0);
+	assert_true(fleet_is_reached(f));
+	fleet_free(f);
+}
+
+static void renewal_of_the_idle_hurries_no_run(void **state)
+{
+	struct fleet *f = fleet_of(1, 0);
+
+	(void)state;
+	fleet_event(f, 0, FLEET_EV_BUSY, 1);
+	fleet_renew(f, 0, FLEET_RENEW_IDLE, 2);
+	fleet_tick(f, 1000000);
+	assert_int_equal(fleet_slot(f, 0)->state, FLEET_RUNNING);
+	expect_none(f);
+	fleet_event(f, 0, FLEET_EV_FREE, 1000001);
+	fleet_tick(f, 1000001);
+	expect(f, FLEET_DO_EXIT, 0);
+	fleet_free(f);
+}
+
+static void a_held_slot_stays_down(void **state)
+{
+	struct fleet *f = fleet_of(3, 0);
+
+	(void)state;
+	fleet_event(f, 1, FLEET_EV_BUSY, 1);
+	fleet_hold(f, 1, 2);
+	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
+	fleet_event(f, 1, FLEET_EV_FREE, 3);
+	expect(f, FLEET_DO_EXIT, 1);
+	fleet_event(f, 1, FLEET_EV_EXIT, 4);
+	expect_none(f);
+	assert_true(fleet_is_reached(f));
+	/* The count is looked at again, as a new supervisor does: it is still held. */
+	fleet_scale(f, 3, false, 5);
+	expect_none(f);
+	fleet_release(f, 1, 6);
+	expect(f, FLEET_DO_SPAWN, 1);
+	fleet_free(f);
+}
+
+static void the_last_wish_wins_over_a_renewal(void **state)
+{
+	struct fleet *f = fleet_of(2, 0);
+
+	(void)state;
+	fleet_event(f, 1, FLEET_EV_BUSY, 1);
+	fleet_renew(f, 1, FLEET_RENEW_DRAIN, 2);
+	fleet_tick(f, 2);
+	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
+	/* Away, and wanted back: it goes on with its run and is renewed later. */
+	fleet_scale(f, 1, false, 3);
+	fleet_scale(f, 2, false, 4);
+	assert_int_equal(fleet_slot(f, 1)->state, FLEET_RUNNING);
+	assert_int_equal(fleet_renewals(f), 1);
+	fleet_tick(f, 5);
+	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
+	/* Away for good. */
+	fleet_scale(f, 1, false, 6);
+	fleet_event(f, 1, FLEET_EV_FREE, 7);
+	expect(f, FLEET_DO_EXIT, 1);
+	fleet_event(f, 1, FLEET_EV_EXIT, 8);
+	expect_none(f);
+	assert_int_equal(fleet_slot(f, 1)->state, FLEET_STOPPED);
+	fleet_free(f);
+}
+
 /* A world that obeys actions after a while, with deaths thrown in. */
-enum { SLOTS = 200, STEPS = 300000 };
+enum { SLOTS = 10000, EVENTS = 3000000 };
 
-struct world {
+static struct world {
 	bool alive[SLOTS], busy[SLOTS], leaving[SLOTS];
-};
+} world;
 
-static void obey(struct fleet *f, struct world *w)
+static void obey(struct fleet *f)
 {
 	struct fleet_action a;
 
 	while (fleet_take(f, &a)) {
 		assert_in_range(a.slot, 0, SLOTS - 1);
 		if (a.type == FLEET_DO_SPAWN) {
-			assert_false(w->alive[a.slot]); /* never two workers in one slot */
-			w->alive[a.slot] = true;
-			w->busy[a.slot] = w->leaving[a.slot] = false;
-		} else if (w->alive[a.slot]) {
-			w->leaving[a.slot] = true;
+			assert_false(world.alive[a.slot]); /* never two workers in one slot */
+			world.alive[a.slot] = true;
+			world.busy[a.slot] = world.leaving[a.slot] = false;
+		} else if (world.alive[a.slot]) {
+			world.leaving[a.slot] = true;
 		}
 	}
 }
 
-static void step(struct fleet *f, struct world *w, unsigned int *seed, int64_t now, bool chaos)
+/* What a worker does next, of its own accord or because it was told to. */
+static void live(struct fleet *f, unsigned int slot, int dice, bool chaos, int64_t now)
 {
-	unsigned int slot = (unsigned int)rand_r(seed) % SLOTS;
 	enum fleet_state st = fleet_slot(f, slot)->state;
-	int dice = rand_r(seed) % 100;
 
-	if (w->alive[slot] &&
-		(w->leaving[slot] ? !w->busy[slot] || dice < 30 : chaos && dice < 5)) {
-		w->alive[slot] = w->busy[slot] = false;
+	if (world.leaving[slot] ? !world.busy[slot] || dice < 30 : chaos && dice < 5) {
+		world.alive[slot] = world.busy[slot] = false;
 		fleet_event(f, slot, FLEET_EV_EXIT, now);
-	} else if (w->alive[slot] && st == FLEET_STARTING) {
+	} else if (st == FLEET_STARTING) {
 		fleet_event(f, slot, FLEET_EV_HELLO, now);
-	} else if (w->alive[slot] && st == FLEET_IDLE && dice < 50) {
-		w->busy[slot] = true;
+	} else if (st == FLEET_IDLE && chaos && dice < 50) {
+		world.busy[slot] = true;
 		fleet_event(f, slot, FLEET_EV_BUSY, now);
-	} else if (w->alive[slot] && w->busy[slot] && dice < 60) {
-		w->busy[slot] = false;
+	} else if (world.busy[slot] && dice < 60) {
+		world.busy[slot] = false;
 		fleet_event(f, slot, FLEET_EV_FREE, now);
-	} else if (chaos && dice == 99) {
+	}
+}
+
+/* What operators and dashboards do. */
+static void wish(struct fleet *f, unsigned int slot, unsigned int *seed, int64_t now)
+{
+	switch (rand_r(seed) % 1000) {
+	case 0:
 		fleet_scale(
 			f, (unsigned int)rand_r(seed) % (SLOTS + 1), rand_r(seed) % 4 == 0, now);
-	} else if (chaos && dice == 98) {
-		fleet_event(f, slot, FLEET_EV_SILENT, now);
+		break;
+	case 1:
+		for (unsigned int i = slot; i < SLOTS && i < slot + 500; i++)
+			fleet_renew(f, i, (enum fleet_renewal)(rand_r(seed) % 4), now);
+		break;
+	case 2: fleet_hold(f, slot, now); break;
+	case 3: fleet_release(f, slot, now); break;
+	case 4: fleet_event(f, slot, FLEET_EV_SILENT, now); break;
+	default: break;
 	}
+}
+
+static void check_invariants(const struct fleet *f)
+{
+	unsigned int counted[FLEET_STATE_COUNT] = {0}, waiting = 0;
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		const struct fleet_slot *s = fleet_slot(f, i);
+		bool empty = s->state == FLEET_STOPPED || s->state == FLEET_BACKOFF;
+
+		counted[s->state]++;
+		waiting += s->renew != FLEET_RENEW_NONE;
+		assert_int_equal(world.alive[i], !empty);
+		assert_false(s->wanted && s->state == FLEET_STOPPED);
+		assert_false(s->wanted && (i >= fleet_desired(f) || s->held));
+		/* Whoever waits for something has a timer, or would wait for ever. */
+		if (s->state == FLEET_STARTING || s->state == FLEET_BACKOFF ||
+			s->state == FLEET_STOPPING || s->state == FLEET_DRAINING)
+			assert_true(s->timer_ms > 0 && s->timer_ms >= fleet_deadline(f));
+	}
+	for (int i = 0; i < FLEET_STATE_COUNT; i++)
+		assert_int_equal(counted[i], fleet_count(f, (enum fleet_state)i));
+	assert_int_equal(waiting, fleet_renewals(f));
 }
 
 static void random_events(void **state)
@@ -320,7 +489,7 @@ static void random_events(void **state)
 	struct fleet_config c = config;
 	unsigned int seed =
 		getenv("SEED") ? (unsigned int)atoi(getenv("SEED")) : (unsigned int)time(NULL);
-	struct world w = {0};
+	unsigned int held = 0;
 	struct fleet *f;
 	int64_t now = 1;
 
@@ -329,28 +498,44 @@ static void random_events(void **state)
 	c.max_slots = SLOTS;
 	c.seed = seed;
 	f = fleet_new(&c);
-	for (int i = 0; i < STEPS; i++) {
-		unsigned int sum = 0;
+	fleet_scale(f, SLOTS / 2, false, now);
+	for (int i = 0; i < EVENTS; i++) {
+		unsigned int slot = (unsigned int)rand_r(&seed) % SLOTS;
 
-		now += rand_r(&seed) % 20;
-		step(f, &w, &seed, now, true);
-		fleet_tick(f, now);
-		obey(f, &w);
-		for (int s = 0; i % 1000 == 0 && s < FLEET_STATE_COUNT; s++)
-			sum += fleet_count(f, (enum fleet_state)s);
-		assert_true(i % 1000 || sum == SLOTS);
+		if (world.alive[slot])
+			live(f, slot, rand_r(&seed) % 100, true, now);
+		wish(f, slot, &seed, now);
+		obey(f);
+		if (i % 500 == 0) {
+			now += rand_r(&seed) % 2000;
+			fleet_tick(f, now);
+			obey(f);
+		}
+		if (i % 50000 == 0)
+			check_invariants(f);
 	}
-	/* Once it is quiet: exactly the wanted number, each slot right. */
-	fleet_scale(f, 123, false, now);
-	for (int i = 0; i < 400000 && !(fleet_is_reached(f) && i > 100000); i++) {
-		now += 5;
-		step(f, &w, &seed, now, false);
+	/* Once it is quiet: exactly the wanted number, each slot right, nobody left waiting. */
+	fleet_scale(f, SLOTS / 3, false, now);
+	for (int round = 0;
+		round < 2000 && !(fleet_is_reached(f) && !fleet_renewals(f) && round > 20);
+		round++) {
+		obey(f);
+		for (unsigned int i = 0; i < SLOTS; i++) {
+			if (world.alive[i])
+				live(f, i, rand_r(&seed) % 100, false, now);
+		}
+		now += 1000;
 		fleet_tick(f, now);
-		obey(f, &w);
 	}
+	obey(f);
+	check_invariants(f);
 	assert_true(fleet_is_reached(f));
-	for (unsigned int s = 0; s < SLOTS; s++)
-		assert_int_equal(w.alive[s], s < 123);
+	assert_int_equal(fleet_renewals(f), 0);
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		held += i < SLOTS / 3 && fleet_slot(f, i)->held;
+		assert_int_equal(world.alive[i], i < SLOTS / 3 && !fleet_slot(f, i)->held);
+	}
+	assert_int_equal(fleet_running(f), SLOTS / 3 - held);
 	fleet_free(f);
 }
 
@@ -365,6 +550,11 @@ int main(void)
 		cmocka_unit_test(all_that_crash_at_once_are_a_crash_loop),
 		cmocka_unit_test(silent_and_slow_workers_are_killed),
 		cmocka_unit_test(adopted_workers),
+		cmocka_unit_test(a_restart_is_no_failure),
+		cmocka_unit_test(a_rolling_restart_takes_turns),
+		cmocka_unit_test(renewal_of_the_idle_hurries_no_run),
+		cmocka_unit_test(a_held_slot_stays_down),
+		cmocka_unit_test(the_last_wish_wins_over_a_renewal),
 		cmocka_unit_test(random_events),
 	};
 
