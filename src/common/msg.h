@@ -27,8 +27,9 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	/* protocol, max_workers, supervisor restarts so far, sandbox level, layers, start of the    \
 	 * keeper (monotonic ms), what `k6 version` printed */                                     \
 	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "444448s", 512, false)                                 \
-	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh */             \
-	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "4848141", 64, true)                                 \
+	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh, restarts as SPAWN \
+	 * said, stale: forked by an older binary or with older limits */                          \
+	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "484814141", 64, true)                               \
 	X(KEEPER_HANDED_OVER, MSG_TO_SUPERVISOR_K, "", 16, false)                                  \
 	/* slot, generation, wait status */                                                        \
 	X(KEEPER_EXITED, MSG_TO_SUPERVISOR_K, "484", 64, false)                                    \
@@ -37,7 +38,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	/* enum msg_signal */                                                                      \
 	X(KEEPER_SIGNAL, MSG_TO_SUPERVISOR_K, "4", 16, false)                                      \
 	/* supervisor -> keeper */                                                                 \
-	X(KEEP_SPAWN, MSG_TO_KEEPER, "48", 32, false)                                              \
+	/* slot, generation, restarts so far, kept for the next supervisor */                      \
+	X(KEEP_SPAWN, MSG_TO_KEEPER, "484", 32, false)                                             \
 	/* slot, generation, signal (TERM or KILL) */                                              \
 	X(KEEP_KILL, MSG_TO_KEEPER, "484", 32, false)                                              \
 	X(KEEP_FORGET, MSG_TO_KEEPER, "48", 32, false)                                             \

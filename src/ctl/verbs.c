@@ -26,7 +26,16 @@ static int bad_usage(const char *verb, const char *what, const char *arg)
 }
 
 /* Options that every verb takes too, behind its name: --json and --no-color. */
-enum { OPT_JSON = 256, OPT_NO_COLOR, OPT_NOW, OPT_WAIT, OPT_TARGET, OPT_AGENT, OPT_FAILED };
+enum {
+	OPT_JSON = 256,
+	OPT_NO_COLOR,
+	OPT_NOW,
+	OPT_WAIT,
+	OPT_TARGET,
+	OPT_AGENT,
+	OPT_FAILED,
+	OPT_ROLLING
+};
 
 #define COMMON_OPTIONS \
 	{"json", no_argument, NULL, OPT_JSON}, {"no-color", no_argument, NULL, OPT_NO_COLOR}, \
@@ -124,6 +133,68 @@ static int verb_scale(struct ctl *ctl, int argc, char **argv)
 		printf("Scaling to %lld agents (%lld are up).\n",
 			(long long)json_get_int(data, "desired", 0),
 			(long long)json_get_int(data, "running", 0));
+	return CTL_OK;
+}
+
+static json_t *names_of(int argc, char **argv)
+{
+	json_t *names = json_array();
+
+	for (int i = optind; i < argc; i++)
+		json_array_append_new(names, json_text(argv[i]));
+	return names;
+}
+
+static int verb_restart(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"rolling", no_argument, NULL, OPT_ROLLING},
+		{"wait", no_argument, NULL, OPT_WAIT},
+		COMMON_OPTIONS,
+	};
+	bool rolling = false, wait = false, bar;
+	_cleanup_json_ json_t *data = NULL;
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (c == OPT_ROLLING)
+			rolling = true;
+		else if (c == OPT_WAIT)
+			wait = true;
+		else if (!take_common(ctl, c))
+			return CTL_USAGE;
+	}
+	bar = wait && !ctl->json && isatty(STDERR_FILENO);
+	data = ctl_call(ctl,
+		json_pack("{s:s, s:o, s:b, s:b}", "verb", "restart", "agents", names_of(argc, argv),
+			"rolling", rolling, "wait", wait),
+		bar ? render_progress : NULL);
+	if (bar)
+		render_progress_end();
+	if (ctl->json)
+		render_json(data);
+	else if (wait)
+		printf("%lld agents are up.\n", (long long)json_get_int(data, "running", 0));
+	else
+		printf("Restarting %lld agents%s.\n", (long long)json_get_int(data, "agents", 0),
+			rolling ? ", a tenth at a time, as their runs finish" : "");
+	return CTL_OK;
+}
+
+static int verb_drain(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 1))
+		return CTL_USAGE;
+	data = ctl_call(ctl,
+		json_pack("{s:s, s:o}", "verb", "drain", "agents", names_of(argc, argv)), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		printf("%s may finish its run and then stays stopped until: k6fleetctl restart %s\n",
+			argv[optind], argv[optind]);
 	return CTL_OK;
 }
 
@@ -307,6 +378,12 @@ static const struct verb verbs[] = {
 	{"runs", "runs [-n N] [--target T] [--agent A] [--failed]", "local history, newest first",
 		verb_runs},
 	{"show", "show RUN", "one run: metrics, resources, the end of k6's log", verb_show},
+	{"restart", "restart [AGENT...] [--rolling] [--wait]",
+		"new workers for these agents, or all: at once; or --rolling, a tenth\n"
+		"                                      at a time, each after its run; --wait for the end",
+		verb_restart},
+	{"drain", "drain AGENT", "let it finish, then leave it stopped until restart or scale",
+		verb_drain},
 	{"pause", "pause [--now]",
 		"start no new runs, also after a restart; --now stops those that run", verb_pause},
 	{"resume", "resume", "start runs again", verb_resume},

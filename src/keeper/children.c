@@ -30,7 +30,8 @@ int children_init(struct children *c, const struct conf *conf, const struct sand
 	return 0;
 }
 
-int children_spawn(struct children *c, unsigned int slot, uint64_t generation, struct err *err)
+int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
+	struct err *err)
 {
 	struct child *child = &c->slots[slot];
 	struct cgroup_slot cgroup;
@@ -73,6 +74,8 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, s
 		.pid = pid,
 		.generation = generation,
 		.started_mono_ms = units_now_mono_ms(),
+		.restarts = restarts,
+		.epoch = c->epoch,
 		.chan = pair[0]};
 	c->alive++;
 	return 0;

@@ -22,7 +22,9 @@ struct child {
 	uint64_t generation;
 	int64_t started_mono_ms;
 	int wait_status;
-	int chan; /* the supervisor's end */
+	uint32_t restarts;  /* the supervisor's count, kept for the next one */
+	unsigned int epoch; /* which binary and limits it was forked with */
+	int chan;           /* the supervisor's end */
 };
 
 struct children {
@@ -31,6 +33,7 @@ struct children {
 	struct cgroup cgroup; /* copied in; its descriptor belongs to the process */
 	struct child *slots;  /* conf->max_workers of them */
 	unsigned int count, alive;
+	unsigned int epoch; /* raised when workers of before are no longer as new ones would be */
 	int hb_fd, k6_fd;
 	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */
 };
@@ -38,7 +41,8 @@ struct children {
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
 	int hb_fd, int k6_fd, struct err *err);
 /* Forks the worker of a free slot. */
-int children_spawn(struct children *c, unsigned int slot, uint64_t generation, struct err *err);
+int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
+	struct err *err);
 /* The entry of slot if it is of this generation, else NULL: every order is checked anew. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
 /* Marks the worker with this pid as dead; its slot, or -1. */

@@ -94,6 +94,8 @@ static void tell_worker(struct keeper *k, unsigned int slot, bool fresh)
 	msg_put_u8(&m, c->alive);
 	msg_put_u32(&m, (uint32_t)c->wait_status);
 	msg_put_u8(&m, fresh);
+	msg_put_u32(&m, c->restarts);
+	msg_put_u8(&m, c->epoch != k->children.epoch);
 	tell_supervisor(k, &m, c->chan);
 }
 
@@ -216,13 +218,14 @@ static void order_spawn(struct keeper *k, struct msg_reader *in)
 {
 	uint32_t slot = msg_get_u32(in);
 	uint64_t generation = msg_get_u64(in);
+	uint32_t restarts = msg_get_u32(in);
 	struct err err;
 
 	if (slot >= k->children.count || k->children.slots[slot].used || generation == 0) {
 		kill_supervisor(k, "asked for a worker in a slot that does not exist or is taken");
 		return;
 	}
-	if (children_spawn(&k->children, slot, generation, &err) == 0) {
+	if (children_spawn(&k->children, slot, generation, restarts, &err) == 0) {
 		tell_worker(k, slot, true);
 	} else {
 		struct msg_writer m = {0};

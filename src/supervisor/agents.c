@@ -37,6 +37,26 @@ const char *agents_name(const struct agents *a, unsigned int slot)
 	return a->names[slot];
 }
 
+int agents_find(const struct agents *a, const char *name)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (!strcmp(a->names[i], name))
+			return (int)i;
+	}
+	return -1;
+}
+
+const char *const agents_restart_names[AGENTS_RESTART_COUNT] = {
+#define X(id, name) [AGENTS_RESTART_##id] = name,
+	AGENTS_RESTARTS(X)
+#undef X
+};
+
+uint64_t agents_restart_count(const struct agents *a, enum agents_restart why)
+{
+	return a->restarts[why];
+}
+
 static const char *name_of(const struct agent *ag)
 {
 	return ag->all->names[ag->slot];
@@ -71,6 +91,8 @@ static void order_keeper(
 	msg_put_u64(&m, generation);
 	if (type == MSG_KEEP_KILL)
 		msg_put_u32(&m, (uint32_t)sig);
+	else if (type == MSG_KEEP_SPAWN)
+		msg_put_u32(&m, fleet_slot(a->sup->fleet, slot)->restarts);
 	supervisor_tell_keeper(a->sup, &m);
 }
 
@@ -78,6 +100,7 @@ static void kill_worker(struct agent *ag, const char *why)
 {
 	if (log_limit_allows(&ag->all->limit, 20))
 		log_warn(name_of(ag), "worker killed pid=%u: %s", ag->pid, why);
+	ag->killed = true;
 	order_keeper(ag->all, MSG_KEEP_KILL, ag->slot, ag->generation, SIGKILL);
 }
 
@@ -196,7 +219,7 @@ static void clear_worker(struct agent *ag)
 	ev_timer_stop(loop, &ag->retry);
 	chan_queue_clear(&ag->out);
 	close_fd(&ag->fd);
-	ag->alive = ag->eof = ag->reported = ag->adopted = false;
+	ag->alive = ag->eof = ag->reported = ag->adopted = ag->stale = ag->killed = false;
 	ag->pid = 0;
 }
 
@@ -205,9 +228,10 @@ static void bury(struct agent *ag)
 {
 	struct supervisor *sup = ag->all->sup;
 	const struct fleet_slot *fs = fleet_slot(sup->fleet, ag->slot);
+	enum agents_restart why;
 	unsigned int storm;
 	char how[64], text[160];
-	bool meant;
+	bool meant, renewed;
 
 	if (ag->fd < 0 || ag->alive || !ag->eof || ag->committing)
 		return;
@@ -220,17 +244,26 @@ static void bury(struct agent *ag)
 		return;
 	}
 	meant = fs->state == FLEET_STOPPING && !fs->wanted;
+	renewed = fs->renewing && fs->wanted;
+	why = renewed                               ? AGENTS_RESTART_REQUESTED
+		: ag->killed                        ? AGENTS_RESTART_KILLED
+		: WIFSIGNALED((int)ag->wait_status) ? AGENTS_RESTART_SIGNAL
+						    : AGENTS_RESTART_EXIT;
+	if (fs->wanted)
+		ag->all->restarts[why]++;
 	order_keeper(ag->all, MSG_KEEP_FORGET, ag->slot, ag->generation, 0);
 	clear_worker(ag);
 	tell_fleet(ag, FLEET_EV_EXIT);
-	if (!meant && log_limit_allows(&ag->all->limit, 50)) {
+	if (renewed && log_limit_allows(&ag->all->limit, 50))
+		log_info(name_of(ag), "worker replaced as asked for restarts=%u", fs->restarts);
+	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
 		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
 
 		log_warn(name_of(ag), "worker died %s restarts=%u; next start in %lld ms", how,
 			fs->restarts,
 			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
 	}
-	if (!meant && fs->failures && fs->failures % 10 == 0)
+	if (!meant && !renewed && fs->failures && fs->failures % 10 == 0)
 		log_error(name_of(ag), "has died %u times in a row; its log lines above say why",
 			fs->failures);
 	storm = fleet_take_storm(ag->all->sup->fleet);
@@ -391,39 +424,56 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 
 /* --- from the keeper --------------------------------------------------------- */
 
-void agents_on_worker(struct agents *a, uint32_t slot, uint64_t generation, uint32_t pid,
-	int64_t started_mono_ms, bool alive, uint32_t wait_status, bool fresh, int fd)
+void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
 {
 	struct agent *ag;
 
-	if (slot >= a->count || fd < 0) {
-		log_error("keeper", "handed over a worker of slot %u, which cannot be", slot);
+	if (w->slot >= a->count || fd < 0) {
+		log_error("keeper", "handed over a worker of slot %u, which cannot be", w->slot);
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
-	ag = &a->slots[slot];
+	ag = &a->slots[w->slot];
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	ag->fd = fd;
-	ag->generation = generation;
-	ag->pid = pid;
-	ag->started_mono_ms = started_mono_ms;
+	ag->generation = w->generation;
+	ag->pid = w->pid;
+	ag->started_mono_ms = w->started_mono_ms;
 	/* The keeper's, until it says its own: one that was inherited has told an earlier supervisor. */
-	ag->layers = ag->all->sup->sandbox_layers;
-	ag->alive = alive;
-	ag->wait_status = wait_status;
-	ag->eof = ag->reported = ag->committing = false;
-	ag->adopted = !fresh;
+	ag->layers = a->sup->sandbox_layers;
+	ag->alive = w->alive;
+	ag->wait_status = w->wait_status;
+	ag->eof = ag->reported = ag->committing = ag->killed = false;
+	ag->adopted = !w->fresh;
+	ag->stale = w->stale;
 	ev_io_init(&ag->io, on_io, fd, EV_READ);
 	ag->io.data = ag;
 	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
-	if (fresh && fleet_slot(a->sup->fleet, slot)->state == FLEET_STOPPING)
+	if (w->fresh && fleet_slot(a->sup->fleet, w->slot)->state == FLEET_STOPPING)
 		send_simple(ag, MSG_WORK_EXIT, NULL);
-	if (!fresh) {
-		fleet_adopt(a->sup->fleet, slot, generation, units_now_mono_ms());
+	if (!w->fresh) {
+		fleet_adopt(
+			a->sup->fleet, w->slot, w->generation, w->restarts, units_now_mono_ms());
 		send_simple(ag, MSG_WORK_STATE_REQ, NULL);
 	}
 	watch(ag);
+}
+
+void agents_renew_all(struct agents *a)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (a->slots[i].fd >= 0)
+			fleet_renew(a->sup->fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
+	}
+}
+
+void agents_renew_stale(struct agents *a)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (a->slots[i].fd >= 0 && a->slots[i].stale)
+			fleet_renew(a->sup->fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
+	}
 }
 
 void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status)

@@ -9,12 +9,36 @@
 #include "common/err.h"
 #include "supervisor/supervisor.h"
 
+/* Why a worker was started again, as the metric's label says it. */
+#define AGENTS_RESTARTS(X) \
+	X(EXIT, "exit") \
+	X(SIGNAL, "signal") \
+	X(KILLED, "killed") \
+	X(REQUESTED, "requested")
+
+enum agents_restart {
+#define X(id, name) AGENTS_RESTART_##id,
+	AGENTS_RESTARTS(X)
+#undef X
+		AGENTS_RESTART_COUNT
+};
+
 struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err);
 void agents_free(struct agents *a);
 
 /* From the keeper.  fd is taken over. */
-void agents_on_worker(struct agents *a, uint32_t slot, uint64_t generation, uint32_t pid,
-	int64_t started_mono_ms, bool alive, uint32_t wait_status, bool fresh, int fd);
+struct agents_worker {
+	uint32_t slot;
+	uint64_t generation;
+	uint32_t pid;
+	int64_t started_mono_ms;
+	bool alive;
+	uint32_t wait_status;
+	bool fresh; /* just forked, not inherited from an earlier supervisor */
+	uint32_t restarts;
+	bool stale; /* to be replaced when it falls idle */
+};
+void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd);
 void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status);
 void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why);
 /* All workers that there were have been handed over: what else is `running` is lost. */
@@ -27,8 +51,17 @@ void agents_pump(struct agents *a, int64_t now_mono_ms);
 /* Reads all heartbeat pages; silent workers are reported to the fleet. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);
 
+/* Workers that a configuration or a binary has outdated are replaced as they fall idle. */
+void agents_renew_all(struct agents *a);
+/* ... those that the keeper handed over as such. */
+void agents_renew_stale(struct agents *a);
+/* The slot of an agent of that name, or -1. */
+int agents_find(const struct agents *a, const char *name);
 /* Name of a slot's agent. */
 const char *agents_name(const struct agents *a, unsigned int slot);
+/* Since this supervisor started. */
+uint64_t agents_restart_count(const struct agents *a, enum agents_restart why);
+extern const char *const agents_restart_names[AGENTS_RESTART_COUNT];
 /* For status and for the dashboard; new references. */
 json_t *agents_status(const struct agents *a);
 json_t *agents_heartbeats(struct agents *a);

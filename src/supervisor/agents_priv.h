@@ -25,6 +25,8 @@ struct agent {
 	bool alive, eof, reported, adopted;
 	bool committing; /* a write that this agent waits for is under way */
 	bool run_sent;
+	bool stale;
+	bool killed;   /* by us, for cause */
 	bool unwanted; /* its run was cancelled before the worker heard of it */
 	uint32_t wait_status, layers;
 	json_t *run; /* in its hands, or given to it in a moment */
@@ -40,6 +42,7 @@ struct agents {
 	unsigned int told_extent; /* slots that the last heartbeat named */
 	int64_t last_tick_ms, judge_after_ms;
 	struct log_limit limit;
+	uint64_t restarts[AGENTS_RESTART_COUNT];
 	char (*names)[80];
 };
 

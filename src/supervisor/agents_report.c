@@ -52,6 +52,7 @@ json_t *agents_status(const struct agents *a)
 		json_object_set_new(o, "k6RssBytes",
 			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
 						 : json_null());
+		json_object_set_new(o, "drained", json_boolean(fleet_slot(a->sup->fleet, i)->held));
 		json_object_set_new(o, "sandbox",
 			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
 		json_object_set_new(o, "sandboxLayers", supervisor_sandbox_layers(ag->layers));

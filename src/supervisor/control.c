@@ -29,9 +29,10 @@ struct control_client {
 	ev_io io;
 	char *in, *out;
 	size_t in_len, in_cap, out_len, out_cap;
-	bool busy;    /* a request waits for its answer: the next line is not looked at */
-	bool waiting; /* ... until the fleet is reached */
-	bool ending;  /* close when out is empty */
+	bool busy;     /* a request waits for its answer: the next line is not looked at */
+	bool waiting;  /* ... until the fleet is reached */
+	bool renewals; /* ... and all are replaced that shall be */
+	bool ending;   /* close when out is empty */
 	unsigned int told_running;
 	char peer[64];
 };
@@ -138,12 +139,13 @@ static json_t *fleet_progress(const struct supervisor *sup)
 		(json_int_t)supervisor_running(sup));
 }
 
-void control_wait_for_fleet(struct control_ticket ticket)
+void control_wait_for_fleet(struct control_ticket ticket, bool renewals)
 {
 	struct control_client *cl = find(ticket);
 
 	if (cl) {
 		cl->waiting = true;
+		cl->renewals = renewals;
 		cl->told_running = UINT32_MAX;
 	}
 }
@@ -157,7 +159,7 @@ void control_fleet_changed(struct control *c)
 		next = cl->next;
 		if (!cl->waiting)
 			continue;
-		if (reached) {
+		if (reached && !(cl->renewals && fleet_renewals(c->sup->fleet))) {
 			control_answer(control_ticket(cl), fleet_progress(c->sup));
 			next_request(cl);
 		} else if (cl->told_running != running && !cl->out_len) {

@@ -33,8 +33,9 @@ struct control_ticket control_ticket(struct control_client *client);
 void control_answer(struct control_ticket ticket, json_t *data);
 void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)
 	_printf_(3, 4);
-/* Holds the answer back until the fleet has what it wants. */
-void control_wait_for_fleet(struct control_ticket ticket);
+/* Holds the answer back until the fleet has what it wants; with renewals also until no worker
+ * waits to be replaced. */
+void control_wait_for_fleet(struct control_ticket ticket, bool renewals);
 const char *control_peer(struct control_ticket ticket);
 
 #endif

@@ -447,9 +447,11 @@ static void take_turns(struct fleet *f, int64_t now)
 	}
 }
 
-void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, int64_t now)
+void fleet_adopt(
+	struct fleet *f, unsigned int slot, uint64_t generation, unsigned int restarts, int64_t now)
 {
 	enter(f, slot, FLEET_STARTING, now);
+	f->slots[slot].restarts = restarts;
 	f->slots[slot].generation = generation;
 	if (generation >= f->next_generation)
 		f->next_generation = generation + 1;

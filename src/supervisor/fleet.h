@@ -110,7 +110,8 @@ void fleet_renew(struct fleet *f, unsigned int slot, enum fleet_renewal how, int
 void fleet_hold(struct fleet *f, unsigned int slot, int64_t now_ms);
 void fleet_release(struct fleet *f, unsigned int slot, int64_t now_ms);
 /* A worker that lives already, inherited from an earlier supervisor; state by later events. */
-void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, int64_t now_ms);
+void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, unsigned int restarts,
+	int64_t now_ms);
 void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now_ms);
 /* Runs the timers that are due. */
 void fleet_tick(struct fleet *f, int64_t now_ms);

@@ -122,6 +122,8 @@ void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char 
 		agents_cancel_all(sup->agents);
 }
 
+static void save_held(struct supervisor *sup);
+
 void supervisor_set_desired(
 	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
 {
@@ -131,6 +133,9 @@ void supervisor_set_desired(
 	sup->desired = count;
 	sup->revision = revision;
 	save_desired(sup);
+	for (unsigned int i = 0; i < sup->conf->max_workers; i++)
+		fleet_release(sup->fleet, i, units_now_mono_ms());
+	save_held(sup);
 	if (!sup->stopping)
 		apply_scale(sup, now);
 }
@@ -141,6 +146,65 @@ void supervisor_stop(struct supervisor *sup, bool now)
 		log_info("fleet", "draining running=%u", supervisor_running(sup));
 	sup->stopping = true;
 	apply_scale(sup, now);
+}
+
+/* --- agents that an operator has taken out or wants anew ------------------------------ */
+
+static void save_held(struct supervisor *sup)
+{
+	_cleanup_json_ json_t *held = json_array();
+	_cleanup_free_ char *text = NULL;
+
+	for (unsigned int i = 0; i < sup->conf->max_workers; i++) {
+		if (fleet_slot(sup->fleet, i)->held)
+			json_array_append_new(held, json_integer(i));
+	}
+	text = json_compact(held);
+	store_meta_set(sup->store, "held", text);
+}
+
+static void restore_held(struct supervisor *sup)
+{
+	json_t *slot;
+	size_t i;
+
+	json_array_foreach (sup->held, i, slot) {
+		json_int_t n = json_integer_value(slot);
+
+		if (json_is_integer(slot) && n >= 0 && n < sup->conf->max_workers)
+			fleet_hold(sup->fleet, (unsigned int)n, units_now_mono_ms());
+	}
+	json_decref(sup->held);
+	sup->held = NULL;
+}
+
+void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who)
+{
+	log_info(agents_name(sup->agents, slot),
+		"drained, stays stopped until restart or scale by=%s", who);
+	fleet_hold(sup->fleet, slot, units_now_mono_ms());
+	save_held(sup);
+}
+
+void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_t count,
+	bool rolling, const char *who)
+{
+	int64_t now = units_now_mono_ms();
+	bool released = false;
+
+	log_info(
+		"fleet", "restart agents=%zu rolling=%s by=%s", count, rolling ? "yes" : "no", who);
+	for (size_t i = 0; i < count; i++) {
+		if (fleet_slot(sup->fleet, slots[i])->held) {
+			fleet_release(sup->fleet, slots[i], now);
+			released = true;
+		} else {
+			fleet_renew(sup->fleet, slots[i],
+				rolling ? FLEET_RENEW_DRAIN : FLEET_RENEW_NOW, now);
+		}
+	}
+	if (released)
+		save_held(sup);
 }
 
 /* --- messages from the keeper ------------------------------------------------------ */
@@ -174,15 +238,19 @@ static void on_hello(struct msg_reader *in)
 
 static void on_worker(struct msg_reader *in, int fd)
 {
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	uint32_t pid = msg_get_u32(in);
-	int64_t started = (int64_t)msg_get_u64(in);
-	bool alive = msg_get_u8(in) != 0;
-	uint32_t status = msg_get_u32(in);
-	bool fresh = msg_get_u8(in) != 0;
+	struct agents_worker w;
 
-	agents_on_worker(app.sup.agents, slot, generation, pid, started, alive, status, fresh, fd);
+	/* One after the other: the order of an initialiser's calls is not defined. */
+	w.slot = msg_get_u32(in);
+	w.generation = msg_get_u64(in);
+	w.pid = msg_get_u32(in);
+	w.started_mono_ms = (int64_t)msg_get_u64(in);
+	w.alive = msg_get_u8(in) != 0;
+	w.wait_status = msg_get_u32(in);
+	w.fresh = msg_get_u8(in) != 0;
+	w.restarts = msg_get_u32(in);
+	w.stale = msg_get_u8(in) != 0;
+	agents_on_worker(app.sup.agents, &w, fd);
 }
 
 static void on_keeper_message(size_t len, int fd)
@@ -200,7 +268,9 @@ static void on_keeper_message(size_t len, int fd)
 	case MSG_KEEPER_HANDED_OVER:
 		agents_on_handed_over(sup->agents);
 		sup->handed_over = true;
+		restore_held(sup);
 		apply_scale(sup, false);
+		agents_renew_stale(sup->agents);
 		if (sup->sync)
 			sync_start(sup->sync);
 		break;
@@ -441,6 +511,14 @@ static void restore_desired(struct supervisor *sup, const char *option)
 	}
 }
 
+/* Slots that were drained; NULL when there are none. */
+static json_t *load_held(struct store *store)
+{
+	_cleanup_free_ char *saved = store_meta_get(store, "held");
+
+	return saved ? json_loads(saved, 0, NULL) : NULL;
+}
+
 static void remember_desired(struct supervisor *sup, bool option)
 {
 	char now[32];
@@ -491,6 +569,7 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 	sup->schedule =
 		schedule_new(fleet.max_slots, (enum schedule_phase)sup->conf->schedule.phase);
 	restore_paused(sup);
+	sup->held = load_held(sup->store);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
 	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
 	if (store_start(sup->store, &err) < 0)

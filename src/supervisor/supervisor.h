@@ -36,6 +36,7 @@ struct supervisor {
 	unsigned int desired;
 	int64_t revision;
 	bool handed_over, stopping, paused;
+	json_t *held; /* slots drained before, until they are handed over */
 };
 
 /* Sends to the keeper; the message is freed. */
@@ -46,6 +47,11 @@ void supervisor_set_desired(
 /* No new runs until it is taken back, also across restarts; with now those that go on are
  * cancelled. */
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
+/* Drains one agent and leaves it stopped until restart or scale; kept across restarts. */
+void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who);
+/* New workers for these slots: at once, or in turns with their runs finished first. */
+void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_t count,
+	bool rolling, const char *who);
 /* Drain and stop; with now without waiting for runs. */
 void supervisor_stop(struct supervisor *sup, bool now);
 /* Counts of agents for status: desired, up, with a k6. */

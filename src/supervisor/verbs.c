@@ -97,7 +97,7 @@ static void verb_scale(struct supervisor *sup, struct control_ticket ticket, con
 	if (sup->sync)
 		sync_scaled(sup->sync);
 	if (wait && !fleet_is_reached(sup->fleet))
-		control_wait_for_fleet(ticket);
+		control_wait_for_fleet(ticket, false);
 	else
 		control_answer(ticket,
 			json_pack("{s:I, s:I}", "desired", (json_int_t)n, "running",
@@ -197,6 +197,76 @@ static void verb_resume(struct supervisor *sup, struct control_ticket ticket, co
 	control_answer(ticket, json_pack("{s:b}", "paused", 0));
 }
 
+/* Slots that the request names, all desired ones without a name.  -1 after a refusal. */
+static int pick_agents(struct supervisor *sup, struct control_ticket ticket, const json_t *request,
+	unsigned int *slots)
+{
+	const json_t *names = json_object_get(request, "agents");
+	json_t *item;
+	size_t i;
+	int n = 0;
+
+	if (!json_array_size(names)) {
+		for (unsigned int slot = 0; slot < sup->desired; slot++)
+			slots[n++] = slot;
+		return n;
+	}
+	json_array_foreach (names, i, item) {
+		const char *name = json_string_value(item);
+		int slot = name ? agents_find(sup->agents, name) : -1;
+
+		if (slot < 0 || (unsigned int)slot >= sup->desired || n >= (int)sup->desired) {
+			control_refuse(ticket, "refused",
+				"there is no agent \"%.80s\" among the %u that are kept; k6fleetctl "
+				"status lists them",
+				name ? name : "", sup->desired);
+			return -1;
+		}
+		slots[n++] = (unsigned int)slot;
+	}
+	return n;
+}
+
+static void verb_restart(
+	struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	bool rolling = json_is_true(json_object_get(request, "rolling"));
+	int n;
+
+	if (sup->stopping) {
+		control_refuse(ticket, "refused", "k6fleetd is stopping");
+		return;
+	}
+	n = pick_agents(sup, ticket, request, slots);
+	if (n < 0)
+		return;
+	supervisor_restart(sup, slots, (size_t)n, rolling, control_peer(ticket));
+	if (json_is_true(json_object_get(request, "wait")))
+		control_wait_for_fleet(ticket, true);
+	else
+		control_answer(ticket, json_pack("{s:i, s:b}", "agents", n, "rolling", rolling));
+}
+
+static void verb_drain(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	int n;
+
+	if (!json_array_size(json_object_get(request, "agents"))) {
+		control_refuse(ticket, "usage", "drain needs the name of an agent");
+		return;
+	}
+	n = pick_agents(sup, ticket, request, slots);
+	if (n < 0)
+		return;
+	for (int i = 0; i < n; i++)
+		supervisor_hold(sup, slots[i], control_peer(ticket));
+	control_answer(ticket,
+		json_pack("{s:s}", "state",
+			fleet_state_names[fleet_slot(sup->fleet, slots[0])->state]));
+}
+
 static void verb_stop(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	bool now = json_is_true(json_object_get(request, "now"));
@@ -215,6 +285,8 @@ static const struct verb {
 	{"targets", verb_targets},
 	{"runs", verb_runs},
 	{"show", verb_show},
+	{"restart", verb_restart},
+	{"drain", verb_drain},
 	{"pause", verb_pause},
 	{"resume", verb_resume},
 	{"ping", verb_ping},

@@ -249,8 +249,8 @@ static void adopted_workers(void **state)
 	struct fleet_action a;
 
 	(void)state;
-	fleet_adopt(f, 0, 77, 0);
-	fleet_adopt(f, 5, 78, 0);
+	fleet_adopt(f, 0, 77, 3, 0);
+	fleet_adopt(f, 5, 78, 0, 0);
 	fleet_scale(f, 2, false, 1);
 	/* Slot 1 is started, with a generation above all that there were. */
 	assert_true(fleet_take(f, &a));
@@ -260,6 +260,7 @@ static void adopted_workers(void **state)
 	expect_none(f);
 	fleet_event(f, 0, FLEET_EV_HELLO, 2);
 	assert_int_equal(fleet_slot(f, 0)->generation, 77);
+	assert_int_equal(fleet_slot(f, 0)->restarts, 3);
 	fleet_event(f, 5, FLEET_EV_HELLO, 2);
 	fleet_event(f, 5, FLEET_EV_UNWANT, 2);
 	expect(f, FLEET_DO_EXIT, 5);
