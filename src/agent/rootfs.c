@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/hostfs.h"
 #include "common/mem.h"
 
 /* sys/mount.h and linux/mount.h do not go together in older C libraries. */
@@ -280,6 +281,11 @@ int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(err, errno, "the kernel refuses a mount namespace");
 	/* First of all: what is mounted from here on must never reach the host's table. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return err_sys(err, errno, "cannot make the mounts private");
+	/* As slaves, so that what the host unmounts later is not kept busy by us. */
+	if (hostfs_keep(err) < 0)
+		return -1;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(err, errno, "cannot make the mounts private");
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)

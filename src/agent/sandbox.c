@@ -277,14 +277,32 @@ static const char *advice(bool as_root)
 	return "see sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone";
 }
 
+static int build_filters(struct sandbox *sb, struct err *err)
+{
+	return filter_build(FILTER_AGENT, &sb->agent_filter, err) < 0 ||
+			filter_build(FILTER_K6, &sb->k6_filter, err) < 0 ||
+			filter_build(FILTER_PARSER, &sb->parser_filter, err) < 0
+		? -1
+		: 0;
+}
+
+int sandbox_resume(struct sandbox *sb, struct err *err)
+{
+	creds_prepare();
+	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && build_filters(sb, err) < 0)
+		return -1;
+	/* execve() has made it dumpable again. */
+	if (sb->level == SANDBOX_USER_NAMESPACE && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(err, errno, "cannot become non-dumpable");
+	return 0;
+}
+
 /* Each is optional, tried once and reported once. */
 static void find_layers(struct sandbox *sb)
 {
 	struct err why;
 
-	if (filter_build(FILTER_AGENT, &sb->agent_filter, &why) == 0 &&
-		filter_build(FILTER_K6, &sb->k6_filter, &why) == 0 &&
-		filter_build(FILTER_PARSER, &sb->parser_filter, &why) == 0)
+	if (build_filters(sb, &why) == 0)
 		sb->layers |= SANDBOX_LAYER_SECCOMP;
 	else
 		log_warn("sandbox", "going on without seccomp: %s", why.msg);

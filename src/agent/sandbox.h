@@ -40,6 +40,9 @@ struct sandbox {
  * process, the keeper, has the agents' root for its own (rootfs.h) and, not as root, a user
  * namespace of its own: whatever of the host it needs later must be open before. */
 int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, struct err *err);
+/* In the next image of the keeper, whose `sb` is as the last one's but for the filters: makes those
+ * anew and hides the process again. */
+int sandbox_resume(struct sandbox *sb, struct err *err);
 /* Error when require_layers names one that is missing. */
 int sandbox_check_layers(const struct sandbox *sb, const struct conf *conf, struct err *err);
 /* As fork(2), into the namespaces of the level. */

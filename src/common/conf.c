@@ -4,13 +4,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hostfs.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sock.h"
 #include "common/units.h"
 
 #define OFF(field) offsetof(struct conf, field)
@@ -93,6 +96,11 @@ static int check_env(const char *value, struct err *err)
 	return 0;
 }
 
+static int check_metrics_listen(const char *value, struct err *err)
+{
+	return *value ? sock_check_address(value, err) : 0;
+}
+
 static int check_memory_budget(const char *value, struct err *err)
 {
 	int64_t bytes;
@@ -130,24 +138,25 @@ static int check_status(const char *value, struct err *err)
 static const struct opt options[] = {
 	{NULL, "workers", "K6FLEET_WORKERS", OPT_INT, OFF(workers), "1", 0, 10000},
 	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, 10000},
-	{NULL, "agent_name", "AGENT_NAME", OPT_CHECKED, OFF(agent_name), "k6agent", .check = check_name},
-	{NULL, "host_name", "K6FLEET_HOST", OPT_CHECKED, OFF(host_name), "", .check = check_host_name},
-	{NULL, "user", NULL, OPT_CHECKED, OFF(user), "k6fleet", .check = check_name},
-	{NULL, "agent_user", NULL, OPT_CHECKED, OFF(agent_user), "k6agent", .check = check_name},
+	{NULL, "agent_name", "AGENT_NAME", OPT_CHECKED, OFF(agent_name), "k6agent", .check = check_name, .effect = CONF_EFFECT_RESTART},
+	{NULL, "host_name", "K6FLEET_HOST", OPT_CHECKED, OFF(host_name), "", .check = check_host_name, .effect = CONF_EFFECT_RESTART},
+	{NULL, "user", NULL, OPT_CHECKED, OFF(user), "k6fleet", .check = check_name, .effect = CONF_EFFECT_RESTART},
+	{NULL, "agent_user", NULL, OPT_CHECKED, OFF(agent_user), "k6agent", .check = check_name, .effect = CONF_EFFECT_RESTART},
 	{NULL, "control_socket", "K6FLEET_SOCKET", OPT_PATH, OFF(control_socket),
-		RUNSTATEDIR "/k6fleet/control.sock"},
-	{NULL, "control_group", NULL, OPT_STR, OFF(control_group), ""},
-	{NULL, "control_read_group", NULL, OPT_STR, OFF(control_read_group), ""},
-	{NULL, "state_dir", "K6FLEET_STATE_DIR", OPT_PATH, OFF(state_dir), LOCALSTATEDIR "/lib/k6fleet"},
+		RUNSTATEDIR "/k6fleet/control.sock", .effect = CONF_EFFECT_RESTART},
+	{NULL, "control_group", NULL, OPT_STR, OFF(control_group), "", .effect = CONF_EFFECT_RESTART},
+	{NULL, "control_read_group", NULL, OPT_STR, OFF(control_read_group), "", .effect = CONF_EFFECT_RESTART},
+	{NULL, "state_dir", "K6FLEET_STATE_DIR", OPT_PATH, OFF(state_dir), LOCALSTATEDIR "/lib/k6fleet", .effect = CONF_EFFECT_RESTART},
 	{NULL, "sandbox", "K6FLEET_SANDBOX", OPT_CHOICE, OFF(sandbox), "require",
-		.choices = sandbox_names},
-	{NULL, "require_layers", NULL, OPT_LIST, OFF(require_layers), NULL, .check = check_layer},
+		.choices = sandbox_names, .effect = CONF_EFFECT_RESTART},
+	{NULL, "require_layers", NULL, OPT_LIST, OFF(require_layers), NULL, .check = check_layer, .effect = CONF_EFFECT_RESTART},
 	{NULL, "history", NULL, OPT_DURATION, OFF(history_ms), "7d", 60000, 3650 * DAY_MS},
 	{NULL, "history_size", NULL, OPT_SIZE, OFF(history_bytes), "1G", 1 << 20, 1024 * GIB},
-	{NULL, "metrics_listen", NULL, OPT_STR, OFF(metrics_listen), "127.0.0.1:9656"},
+	{NULL, "metrics_listen", NULL, OPT_CHECKED, OFF(metrics_listen), "127.0.0.1:9656",
+		.check = check_metrics_listen, .effect = CONF_EFFECT_RESTART},
 	{NULL, "log_level", NULL, OPT_CHOICE, OFF(log_level), "info", .choices = log_level_names},
 	{NULL, "log_format", NULL, OPT_CHOICE, OFF(log_format), "text", .choices = log_format_names},
-	{NULL, "worker_heartbeat", NULL, OPT_DURATION, OFF(worker_heartbeat_ms), "10s", 100, 3600000},
+	{NULL, "worker_heartbeat", NULL, OPT_DURATION, OFF(worker_heartbeat_ms), "10s", 100, 3600000, .effect = CONF_EFFECT_WORKERS},
 	{NULL, "worker_timeout", NULL, OPT_DURATION, OFF(worker_timeout_ms), "30s", 500, DAY_MS},
 	{NULL, "drain_timeout", NULL, OPT_DURATION, OFF(drain_timeout_ms), "60s", 0, 7 * DAY_MS},
 	{NULL, "run_grace", NULL, OPT_DURATION, OFF(run_grace_ms), "30s", 0, DAY_MS},
@@ -163,25 +172,25 @@ static const struct opt options[] = {
 	{"dashboard", "client_cert", NULL, OPT_PATH, OFF(dashboard.client_cert), ""},
 	{"dashboard", "client_key", NULL, OPT_PATH, OFF(dashboard.client_key), ""},
 	{"dashboard", "timeout", NULL, OPT_DURATION, OFF(dashboard.timeout_ms), "10s", 100, 600000},
-	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), "/usr/bin/k6"},
+	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), "/usr/bin/k6", .effect = CONF_EFFECT_RESTART},
 	{"k6", "vus", "K6_VUS", OPT_INT, OFF(k6.vus), "1", 1, 10000},
 	{"k6", "duration", "K6_DURATION", OPT_DURATION, OFF(k6.duration_ms), "30s", 1000, DAY_MS},
-	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL},
-	{"k6", "env", NULL, OPT_LIST, OFF(k6.env), NULL, .check = check_env},
-	{"limits", "tmp_dir", "TMP_DIR", OPT_PATH, OFF(limits.tmp_dir), "/tmp"},
-	{"limits", "tmp_size", NULL, OPT_SIZE, OFF(limits.tmp_bytes), "256M", 64 << 10, 1024 * GIB},
-	{"limits", "home_size", NULL, OPT_SIZE, OFF(limits.home_bytes), "64M", 4 << 10, 1024 * GIB},
-	{"limits", "memory", NULL, OPT_SIZE, OFF(limits.memory_bytes), "256M", 16 << 20, 1024 * GIB},
-	{"limits", "open_files", NULL, OPT_INT, OFF(limits.open_files), "16384", 9, 1048576},
-	{"limits", "processes", NULL, OPT_INT, OFF(limits.processes), "512", 8, 1000000},
-	{"limits", "file_size", NULL, OPT_SIZE, OFF(limits.file_bytes), "256M", 64 << 10, 1024 * GIB},
-	{"limits", "cpu_time", NULL, OPT_DURATION, OFF(limits.cpu_time_ms), "0", 0, 7 * DAY_MS},
-	{"limits", "cpu_percent", NULL, OPT_INT, OFF(limits.cpu_percent), "0", 0, 1000000},
-	{"limits", "core", NULL, OPT_SIZE, OFF(limits.core_bytes), "0", 0, 1024 * GIB},
+	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL, .effect = CONF_EFFECT_WORKERS},
+	{"k6", "env", NULL, OPT_LIST, OFF(k6.env), NULL, .check = check_env, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "tmp_dir", "TMP_DIR", OPT_PATH, OFF(limits.tmp_dir), "/tmp", .effect = CONF_EFFECT_RESTART},
+	{"limits", "tmp_size", NULL, OPT_SIZE, OFF(limits.tmp_bytes), "256M", 64 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "home_size", NULL, OPT_SIZE, OFF(limits.home_bytes), "64M", 4 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "memory", NULL, OPT_SIZE, OFF(limits.memory_bytes), "256M", 16 << 20, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "open_files", NULL, OPT_INT, OFF(limits.open_files), "16384", 9, 1048576, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "processes", NULL, OPT_INT, OFF(limits.processes), "512", 8, 1000000, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "file_size", NULL, OPT_SIZE, OFF(limits.file_bytes), "256M", 64 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "cpu_time", NULL, OPT_DURATION, OFF(limits.cpu_time_ms), "0", 0, 7 * DAY_MS, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "cpu_percent", NULL, OPT_INT, OFF(limits.cpu_percent), "0", 0, 1000000, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "core", NULL, OPT_SIZE, OFF(limits.core_bytes), "0", 0, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
 	{"restart", "min_delay", NULL, OPT_DURATION, OFF(restart.min_delay_ms), "100ms", 1, 3600000},
 	{"restart", "max_delay", NULL, OPT_DURATION, OFF(restart.max_delay_ms), "30s", 1, DAY_MS},
 	{"restart", "stable_after", NULL, OPT_DURATION, OFF(restart.stable_after_ms), "10s", 1, DAY_MS},
-	{"schedule", "phase", NULL, OPT_CHOICE, OFF(schedule.phase), "spread", .choices = phase_names},
+	{"schedule", "phase", NULL, OPT_CHOICE, OFF(schedule.phase), "spread", .choices = phase_names, .effect = CONF_EFFECT_RESTART},
 	{"schedule", "max_concurrent_runs", NULL, OPT_INT, OFF(schedule.max_concurrent_runs), "0", 0,
 		100000},
 	{"schedule", "max_per_target", NULL, OPT_INT, OFF(schedule.max_per_target), "0", 0, 100000},
@@ -245,8 +254,10 @@ static int read_script(const struct conf_target *ct, struct target *t, struct er
 	_cleanup_file_ FILE *f = NULL;
 	_cleanup_free_ char *buf = NULL;
 	size_t n;
+	int fd;
 
-	f = fopen(ct->script_file, "re");
+	fd = hostfs_open(ct->script_file, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!f)
 		return err_sys(err, errno, "script_file %s", ct->script_file);
 	buf = x_calloc(TARGET_SCRIPT_MAX + 2, 1);
@@ -353,12 +364,13 @@ static int cross_check(struct conf *conf, const char *name, struct err *err)
 	return 0;
 }
 
-struct conf *conf_load(FILE *f, const char *name, struct err *err)
+static struct conf *load(FILE *f, const char *name, bool with_environment, struct err *err)
 {
 	struct conf *conf = x_calloc(1, sizeof(*conf));
 	char host[256] = "localhost";
 
-	if (optab_load(&conf_table, conf, f, name, err) < 0 || cross_check(conf, name, err) < 0) {
+	if (optab_load(&conf_table, conf, f, name, with_environment, err) < 0 ||
+		cross_check(conf, name, err) < 0) {
 		conf_free(conf);
 		return NULL;
 	}
@@ -368,6 +380,16 @@ struct conf *conf_load(FILE *f, const char *name, struct err *err)
 		conf->host_name = x_strdup(host);
 	}
 	return conf;
+}
+
+struct conf *conf_load(FILE *f, const char *name, struct err *err)
+{
+	return load(f, name, true, err);
+}
+
+struct conf *conf_load_effective(FILE *f, struct err *err)
+{
+	return load(f, "configuration", false, err);
 }
 
 int conf_set(struct conf *conf, const char *key, const char *value, struct err *err)
@@ -425,6 +447,118 @@ void conf_print(const struct conf *conf, bool scripts, FILE *out)
 		}
 		fputs("}\n", out);
 	}
+}
+
+/* --- what a reload changes ---------------------------------------------------- */
+
+static char *key_text(const struct opt *opt)
+{
+	return opt->section ? x_asprintf("%s.%s", opt->section, opt->key) : x_strdup(opt->key);
+}
+
+/* An agent that is alone has no number in its name. */
+static bool names_change(const struct conf *a, const struct conf *b)
+{
+	return (a->max_workers == 1) != (b->max_workers == 1);
+}
+
+/* Without a dashboard every record counts as acknowledged: not to be taken up or given up midway. */
+static bool dashboard_goes(const struct conf *from, const struct conf *to)
+{
+	return from->dashboard.url[0] && !to->dashboard.url[0];
+}
+
+void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct opt *opt = &options[i];
+		_cleanup_free_ char *old = optab_text(opt, running), *now = optab_text(opt, conf);
+		_cleanup_free_ char *key = key_text(opt);
+		bool fixed = opt->effect == CONF_EFFECT_RESTART ||
+			(opt->offset == OFF(max_workers) && names_change(running, conf)) ||
+			(opt->offset == OFF(dashboard.url) && dashboard_goes(running, conf));
+
+		if (!fixed || !strcmp(old, now))
+			continue;
+		fprintf(kept, "%s%s", ftell(kept) > 0 ? ", " : "", key);
+		optab_copy(opt, conf, running);
+	}
+	fflush(kept);
+	if (conf->workers > conf->max_workers)
+		conf->workers = conf->max_workers;
+}
+
+static char *target_text(const struct conf_target *ct)
+{
+	_cleanup_json_ json_t *json = target_to_json(ct->target, true);
+
+	return json_compact(json);
+}
+
+static const struct conf_target *find_target(const struct conf *conf, const char *id)
+{
+	for (size_t i = 0; i < conf->target_count; i++) {
+		if (!strcmp(conf->targets[i]->target->id, id))
+			return conf->targets[i];
+	}
+	return NULL;
+}
+
+static void diff_targets(
+	const struct conf *from, const struct conf *to, conf_change *change, void *arg)
+{
+	for (size_t i = 0; i < to->target_count; i++) {
+		const struct conf_target *now = to->targets[i];
+		const struct conf_target *old = find_target(from, now->target->id);
+		_cleanup_free_ char *key = x_asprintf("target '%s'", now->target->label);
+		_cleanup_free_ char *a = old ? target_text(old) : NULL, *b = target_text(now);
+
+		if (!old || strcmp(a, b) != 0)
+			change(arg, key, old ? "as it was" : "none", old ? "changed" : "new",
+				CONF_EFFECT_NOW);
+	}
+	for (size_t i = 0; i < from->target_count; i++) {
+		const struct target *old = from->targets[i]->target;
+		_cleanup_free_ char *key = x_asprintf("target '%s'", old->label);
+
+		if (!find_target(to, old->id))
+			change(arg, key, "as it was", "gone", CONF_EFFECT_NOW);
+	}
+}
+
+void conf_diff(const struct conf *from, const struct conf *to, conf_change *change, void *arg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct opt *opt = &options[i];
+		_cleanup_free_ char *a = optab_text(opt, from), *b = optab_text(opt, to);
+		_cleanup_free_ char *key = key_text(opt);
+		/* Operators keep credentials for their scripts there. */
+		bool hide = opt->offset == OFF(k6.env) || opt->offset == OFF(k6.args);
+
+		if (strcmp(a, b) != 0)
+			change(arg, key, hide ? "(hidden)" : a, hide ? "(hidden)" : b,
+				(enum conf_effect)opt->effect);
+	}
+	diff_targets(from, to, change, arg);
+}
+
+static void note_workers(
+	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect)
+{
+	bool *found = arg;
+
+	(void)key;
+	(void)from;
+	(void)to;
+	*found = *found || effect == CONF_EFFECT_WORKERS;
+}
+
+bool conf_workers_differ(const struct conf *from, const struct conf *to)
+{
+	bool found = false;
+
+	conf_diff(from, to, note_workers, &found);
+	return found;
 }
 
 const char *conf_agent_name(const struct conf *conf, unsigned int slot, char *buf, size_t size)

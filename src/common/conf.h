@@ -14,6 +14,9 @@
 #include "common/optab.h"
 #include "common/target.h"
 
+/* What max_workers may be at most, and what tables are made for. */
+#define CONF_WORKERS_MAX 10000
+
 enum conf_sandbox { CONF_SANDBOX_REQUIRE, CONF_SANDBOX_TRY, CONF_SANDBOX_OFF };
 enum conf_phase { CONF_PHASE_SPREAD, CONF_PHASE_ALIGNED, CONF_PHASE_RANDOM };
 
@@ -68,9 +71,29 @@ struct conf {
 /* f may be NULL: defaults and environment only.  name is for messages.  Returns NULL and err. */
 struct conf *conf_load(FILE *f, const char *name, struct err *err);
 void conf_free(struct conf *conf);
+/* The supervisor's way to the same: what conf_print() wrote is all there is, the environment has been
+ * looked at. */
+struct conf *conf_load_effective(FILE *f, struct err *err);
 /* Effective configuration, in a form that conf_load() reads back to the same.  With scripts
  * what script_file named is spelled out: the form that the keeper hands to the supervisor. */
 void conf_print(const struct conf *conf, bool scripts, FILE *out);
+/* When a change of a key takes effect. */
+enum conf_effect {
+	CONF_EFFECT_NOW,
+	CONF_EFFECT_WORKERS, /* with the agents' next workers, which come as they fall idle */
+	CONF_EFFECT_RESTART, /* only with a new start of k6fleetd */
+};
+
+typedef void conf_change(
+	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect);
+
+/* For a reload: keys that cannot be changed in a running k6fleetd keep the values that they have
+ * there; their names are written to `kept`, separated by ", ". */
+void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept);
+/* Calls change() for each key, and each target, that differs. */
+void conf_diff(const struct conf *from, const struct conf *to, conf_change *change, void *arg);
+/* Whether workers of the one are not as workers of the other would be. */
+bool conf_workers_differ(const struct conf *from, const struct conf *to);
 /* Agent name of a slot into buf. */
 const char *conf_agent_name(const struct conf *conf, unsigned int slot, char *buf, size_t size);
 /* Command-line overrides, checked like the file's values. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hostfs.h"
 #include "common/mem.h"
 
 bool creds_may_change(void)
@@ -115,7 +116,7 @@ int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct e
 
 int creds_read_secret(const char *path, size_t max, char **out, struct err *err)
 {
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_fd_ int fd = hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 	char *buf;
 	ssize_t n;

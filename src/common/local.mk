@@ -4,6 +4,7 @@ noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjs
 	src/common/libfilter.a
 src_common_libcommon_a_SOURCES = \
 	src/common/err.c src/common/err.h src/common/fdio.c src/common/fdio.h src/common/log.c src/common/log.h \
+	src/common/hostfs.c src/common/hostfs.h \
 	src/common/mem.c src/common/mem.h src/common/units.c src/common/units.h \
 	src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
 	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \

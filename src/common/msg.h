@@ -16,7 +16,9 @@
 
 /* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
-#define MSG_PROTOCOL 1
+#define MSG_PROTOCOL 2
+/* Room for the longest text that a message of ours explains something with. */
+#define MSG_TEXT_MAX 1024
 
 enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_SUPERVISOR_W };
 
@@ -25,8 +27,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 #define MSG_TABLE(X)                                                                               \
 	/* keeper -> supervisor */                                                                 \
 	/* protocol, max_workers, supervisor restarts so far, sandbox level, layers, start of the    \
-	 * keeper (monotonic ms), what `k6 version` printed */                                     \
-	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "444448s", 512, false)                                 \
+	 * keeper (monotonic ms), wall less monotonic clock then (ms), what `k6 version` printed */   \
+	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "4444488s", 512, false)                                \
 	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh, restarts as SPAWN \
 	 * said, stale: forked by an older binary or with older limits */                          \
 	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "484814141", 64, true)                               \
@@ -37,6 +39,10 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	X(KEEPER_SPAWN_FAILED, MSG_TO_SUPERVISOR_K, "48s", 2048, false)                            \
 	/* enum msg_signal */                                                                      \
 	X(KEEPER_SIGNAL, MSG_TO_SUPERVISOR_K, "4", 16, false)                                      \
+	/* enum handover_fd, whether there is one: if not, the descriptor stands for nothing */    \
+	X(KEEPER_FILE, MSG_TO_SUPERVISOR_K, "41", 32, true)                                        \
+	/* as KEEP_RELOAD said, done, why not or which keys need a new start */                    \
+	X(KEEPER_RELOADED, MSG_TO_SUPERVISOR_K, "81s", 2048, false)                                \
 	/* supervisor -> keeper */                                                                 \
 	/* slot, generation, restarts so far, kept for the next supervisor */                      \
 	X(KEEP_SPAWN, MSG_TO_KEEPER, "484", 32, false)                                             \
@@ -48,6 +54,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	/* desired, running, busy, dashboard state */                                              \
 	X(KEEP_STATUS, MSG_TO_KEEPER, "4444", 32, false)                                           \
 	X(KEEP_QUIT, MSG_TO_KEEPER, "", 16, false)                                                 \
+	/* who waits, with the binary on disk too */                                               \
+	X(KEEP_RELOAD, MSG_TO_KEEPER, "81", 32, false)                                             \
 	/* supervisor -> worker; the descriptor of RUN is a memfd with the target as JSON */       \
 	/* run id, planned duration ms (0: the script's own), ms until TERM, what to call it, whether  \
 	 * a failed check fails the run */                                                         \
@@ -74,7 +82,11 @@ enum msg_type {
 };
 /* clang-format on */
 
-enum msg_signal { MSG_SIGNAL_DRAIN = 1, MSG_SIGNAL_NOW, MSG_SIGNAL_RELOAD };
+enum msg_signal {
+	MSG_SIGNAL_DRAIN = 1,
+	MSG_SIGNAL_NOW,
+	MSG_SIGNAL_HAND_OVER, /* commit and end: another supervisor goes on */
+};
 
 struct msg_info {
 	const char *name;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
 
@@ -379,7 +380,8 @@ static int load_environment(const struct opt_table *t, void *conf, struct err *e
 	return 0;
 }
 
-int optab_load(const struct opt_table *t, void *conf, FILE *f, const char *name, struct err *err)
+int optab_load(const struct opt_table *t, void *conf, FILE *f, const char *name,
+	bool with_environment, struct err *err)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->opts[i].fallback &&
@@ -392,7 +394,7 @@ int optab_load(const struct opt_table *t, void *conf, FILE *f, const char *name,
 	load.file = name;
 	if (f && load_file(t, conf, f, err) < 0)
 		return -1;
-	return load_environment(t, conf, err);
+	return with_environment ? load_environment(t, conf, err) : 0;
 }
 
 void optab_print_quoted(const char *value, FILE *out)
@@ -457,6 +459,54 @@ void optab_print(
 	}
 	if (open)
 		fprintf(out, "%s}\n", indent);
+}
+
+char *optab_text(const struct opt *opt, const void *conf)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		fatal(1, "out of memory");
+	print_value(opt, (const char *)conf + opt->offset, f);
+	fclose(f);
+	return text;
+}
+
+static size_t plain_size(enum opt_type type)
+{
+	switch (type) {
+	case OPT_BOOL: return sizeof(bool);
+	case OPT_CHOICE: return sizeof(int);
+	default: return sizeof(int64_t);
+	}
+}
+
+void optab_copy(const struct opt *opt, void *to, const void *from)
+{
+	const void *source = (const char *)from + opt->offset;
+	void *place = field(opt, to);
+	const struct opt_list *list = source;
+
+	switch (opt->type) {
+	case OPT_STR:
+	case OPT_PATH:
+	case OPT_CHECKED:
+		free(*(char **)place);
+		*(char **)place = *(char *const *)source ? x_strdup(*(char *const *)source) : NULL;
+		break;
+	case OPT_LIST:
+		opt_list_clear(place);
+		for (size_t i = 0; i < list->count; i++)
+			opt_list_add(place, list->items[i]);
+		break;
+	case OPT_INT:
+	case OPT_BOOL:
+	case OPT_DURATION:
+	case OPT_SIZE:
+	case OPT_CHOICE: memcpy(place, source, plain_size(opt->type)); break;
+	}
 }
 
 void optab_free(const struct opt *opts, size_t count, void *conf)

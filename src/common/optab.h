@@ -42,6 +42,7 @@ struct opt {
 	int64_t min, max; /* of INT, DURATION (ms), SIZE (bytes); both 0: any from 0 */
 	const char *const *choices;
 	int (*check)(const char *value, struct err *err);
+	int effect; /* the caller's own mark: when a change of it takes effect */
 };
 
 /* A repeated, titled section (target "name" { ... }).  begin() answers the struct that the
@@ -60,12 +61,17 @@ struct opt_table {
 	const struct opt_group *group; /* NULL: none */
 };
 
-/* Sets defaults, reads f (NULL: no file) whose name is for messages, then the environment. */
-int optab_load(
-	const struct opt_table *table, void *conf, FILE *f, const char *name, struct err *err);
+/* Sets defaults, reads f (NULL: no file) whose name is for messages, then the environment where
+ * that is asked for. */
+int optab_load(const struct opt_table *table, void *conf, FILE *f, const char *name,
+	bool with_environment, struct err *err);
 /* Prints the options in a form that optab_load() reads back to the same values. */
 void optab_print(
 	const struct opt *opts, size_t count, const void *conf, const char *indent, FILE *out);
+/* The value as optab_print() writes it; the caller frees. */
+char *optab_text(const struct opt *opt, const void *conf);
+/* Replaces the value in `to` with a copy of that in `from`. */
+void optab_copy(const struct opt *opt, void *to, const void *from);
 void optab_free(const struct opt *opts, size_t count, void *conf);
 /* One value into its place, as from a command line; where says where it came from. */
 int optab_set(const struct opt *opt, void *conf, const char *value, struct err *err);

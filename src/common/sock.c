@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/units.h"
 
 /* Fills addr for path; *dirfd is a directory that must stay open while addr is used, or -1. */
 static int make_address(const char *path, struct sockaddr_un *addr, int *dirfd)
@@ -94,5 +96,53 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, struct err *err)
 			err, errno, "cannot give the socket %s to group %u", path, (unsigned)gid);
 	if (chmod(addr.sun_path, mode) < 0 || listen(fd, 256) < 0)
 		return err_sys(err, errno, "cannot listen on %s", path);
+	return steal_fd(&fd);
+}
+
+int sock_check_address(const char *value, struct err *err)
+{
+	const char *colon = strrchr(value, ':');
+	int64_t port;
+
+	if (!colon || colon == value || units_parse_int(colon + 1, &port, NULL) < 0 || port < 1 ||
+		port > 65535)
+		return err_set(err,
+			"\"%s\" must be written ADDRESS:PORT, for example 127.0.0.1:3000", value);
+	return 0;
+}
+
+int sock_listen_tcp(const char *address, struct err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+			*list;
+	_cleanup_free_ char *host = x_strdup(address);
+	char *port = strrchr(host, ':');
+	_cleanup_fd_ int fd = -1;
+	int one = 1, rc;
+
+	*port++ = '\0';
+	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+		memmove(host, host + 1, strlen(host));
+		host[strlen(host) - 1] = '\0';
+	}
+	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc) {
+		err_set(err, "cannot listen on %s: %s", address, gai_strerror(rc));
+		errno = EINVAL;
+		return -1;
+	}
+	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, 1024) < 0) {
+		int saved = errno;
+
+		freeaddrinfo(list);
+		err_sys(err, saved, "cannot listen on %s", address);
+		errno = saved;
+		return -1;
+	}
+	freeaddrinfo(list);
 	return steal_fd(&fd);
 }

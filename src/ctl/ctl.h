@@ -19,6 +19,8 @@ struct ctl {
 
 /* Connects and reads the greeting; says what is wrong and exits where it cannot. */
 void ctl_connect(struct ctl *ctl);
+/* The next call connects anew. */
+void ctl_disconnect(struct ctl *ctl);
 /* Sends the request (taken over) and reads up to its answer; on_progress gets what comes before
  * it.  Returns the data (new reference) or says the error and exits. */
 json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress));
@@ -33,6 +35,7 @@ void render_status(const struct ctl *ctl, const json_t *status);
 void render_targets(const struct ctl *ctl, const json_t *targets);
 void render_runs(const struct ctl *ctl, const json_t *runs);
 void render_run(const struct ctl *ctl, const json_t *run);
+void render_reload(const json_t *reload);
 void render_progress(const json_t *progress);
 void render_progress_end(void);
 /* And for programs: one compact line. */

@@ -94,6 +94,14 @@ static json_t *read_line(struct ctl *ctl)
 	}
 }
 
+void ctl_disconnect(struct ctl *ctl)
+{
+	if (ctl->fd >= 0)
+		close(ctl->fd);
+	ctl->fd = -1;
+	ctl->len = 0;
+}
+
 json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress))
 {
 	_cleanup_free_ char *text = json_compact(request);
@@ -171,8 +179,7 @@ int main(int argc, char **argv)
 		perror("k6fleetctl: cannot write the answer");
 		status = CTL_FAILED;
 	}
+	ctl_disconnect(&ctl);
 	free(ctl.buf);
-	if (ctl.fd >= 0)
-		close(ctl.fd);
 	return status;
 }

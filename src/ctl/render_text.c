@@ -334,6 +334,26 @@ void render_run(const struct ctl *ctl, const json_t *run)
 	}
 }
 
+void render_reload(const json_t *reload)
+{
+	const json_t *changed = json_object_get(reload, "changed");
+	const json_t *later = json_object_get(reload, "needRestart");
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(changed))
+		puts("Nothing has changed.");
+	json_array_foreach (changed, i, item)
+		printf("%s: %s -> %s%s\n", json_get_text(item, "key", "?"),
+			json_get_text(item, "from", ""), json_get_text(item, "to", ""),
+			strcmp(json_get_text(item, "effect", "now"), "now") != 0
+				? " (with new workers, as they fall idle)"
+				: "");
+	json_array_foreach (later, i, item)
+		printf("%s: changed in the file, kept until k6fleetd is started anew\n",
+			json_string_value(item));
+}
+
 void render_progress(const json_t *p)
 {
 	long long desired = json_get_int(p, "desired", 0), running = json_get_int(p, "running", 0);

@@ -34,7 +34,8 @@ enum {
 	OPT_TARGET,
 	OPT_AGENT,
 	OPT_FAILED,
-	OPT_ROLLING
+	OPT_ROLLING,
+	OPT_BINARY
 };
 
 #define COMMON_OPTIONS \
@@ -195,6 +196,52 @@ static int verb_drain(struct ctl *ctl, int argc, char **argv)
 	else
 		printf("%s may finish its run and then stays stopped until: k6fleetctl restart %s\n",
 			argv[optind], argv[optind]);
+	return CTL_OK;
+}
+
+/* After a hand-over another supervisor answers: which version it is says that all went well. */
+static int reload_binary(struct ctl *ctl)
+{
+	_cleanup_json_ json_t *data =
+		ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", true), NULL);
+	_cleanup_json_ json_t *version = NULL;
+
+	ctl_disconnect(ctl);
+	version = ctl_call(ctl, request("version"), NULL);
+	if (ctl->json)
+		render_json(version);
+	else
+		printf("Handed over: version %s keeps the fleet. Workers are replaced as they fall idle.\n",
+			json_get_text(version, "version", "?"));
+	return CTL_OK;
+}
+
+static int verb_reload(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"binary", no_argument, NULL, OPT_BINARY},
+		COMMON_OPTIONS,
+	};
+	_cleanup_json_ json_t *data = NULL;
+	bool binary = false;
+	int c;
+
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (c == OPT_BINARY)
+			binary = true;
+		else if (!take_common(ctl, c))
+			return CTL_USAGE;
+	}
+	if (optind < argc)
+		return bad_usage("reload", "unexpected argument: ", argv[optind]);
+	if (binary)
+		return reload_binary(ctl);
+	data = ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", false), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		render_reload(data);
 	return CTL_OK;
 }
 
@@ -384,6 +431,10 @@ static const struct verb verbs[] = {
 		verb_restart},
 	{"drain", "drain AGENT", "let it finish, then leave it stopped until restart or scale",
 		verb_drain},
+	{"reload", "reload [--binary]",
+		"read the configuration again and say what changed; --binary: let the\n"
+		"                                      programs on disk take over, workers and runs go on",
+		verb_reload},
 	{"pause", "pause [--now]",
 		"start no new runs, also after a restart; --now stops those that run", verb_pause},
 	{"resume", "resume", "start runs again", verb_resume},

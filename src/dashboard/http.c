@@ -2,12 +2,9 @@
 /* MHD_USE_EPOLL with its descriptor on libev, MHD_get_timeout() before each wait. */
 #include "dashboard/http.h"
 
-#include <errno.h>
 #include <ev.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -33,42 +30,6 @@ struct upload {
 	size_t len, cap;
 	bool too_large;
 };
-
-int http_listen(const char *address, struct err *err)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-				.ai_flags = AI_PASSIVE | AI_NUMERICSERV},
-			*list;
-	_cleanup_free_ char *host = x_strdup(address);
-	char *port = strrchr(host, ':');
-	_cleanup_fd_ int fd = -1;
-	int one = 1, rc;
-
-	*port++ = '\0';
-	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-		memmove(host, host + 1, strlen(host));
-		host[strlen(host) - 1] = '\0';
-	}
-	rc = getaddrinfo(host, port, &hints, &list);
-	if (rc)
-		return err_set(err, "cannot listen on %s: %s", address, gai_strerror(rc));
-	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, 1024) < 0) {
-		int saved = errno;
-
-		freeaddrinfo(list);
-		if (saved == EADDRINUSE)
-			return err_set(err,
-				"cannot listen on %s: the port is taken; stop what uses it or choose another with "
-				"-l or K6FLEET_DASHBOARD_LISTEN",
-				address);
-		return err_sys(err, saved, "cannot listen on %s", address);
-	}
-	freeaddrinfo(list);
-	return steal_fd(&fd);
-}
 
 static const char *query(const struct api_request *req, const char *name)
 {

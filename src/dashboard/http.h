@@ -9,8 +9,6 @@
 struct ev_loop;
 struct http;
 
-/* A listening socket for "ADDRESS:PORT"; an address in use is one clear error. */
-int http_listen(const char *address, struct err *err);
 /* Serves api on the socket, which it takes over. */
 struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, struct err *err);
 void http_stop(struct http *h);

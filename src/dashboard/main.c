@@ -23,6 +23,7 @@
 #include "common/creds.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sock.h"
 #include "common/title.h"
 #include "common/units.h"
 #include "dashboard/api.h"
@@ -311,9 +312,14 @@ static void set_up(struct ev_loop *loop)
 	app.api.page = read_page(c->www_dir);
 	if (as_root && creds_find(c->user, &user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);
-	listen_fd = http_listen(c->listen, &err);
+	listen_fd = sock_listen_tcp(c->listen, &err);
 	if (listen_fd < 0)
-		fatal(EXIT_START, "%s", err.msg);
+		fatal(EXIT_START,
+			errno == EADDRINUSE
+				? "%s: stop what uses the port or choose another with -l or "
+				  "K6FLEET_DASHBOARD_LISTEN"
+				: "%s",
+			err.msg);
 	db_path = open_database_dir(c, as_root ? &user : NULL);
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
 		lim.rlim_cur = lim.rlim_max;

@@ -8,28 +8,16 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/optab.h"
+#include "common/sock.h"
 #include "common/units.h"
 
 #define OFF(field) offsetof(struct settings, field)
 #define DAY_MS (INT64_C(86400) * 1000)
 
-/* ADDR:PORT or [ADDR6]:PORT. */
-static int check_listen(const char *value, struct err *err)
-{
-	const char *colon = strrchr(value, ':');
-	int64_t port;
-
-	if (!colon || colon == value || units_parse_int(colon + 1, &port, NULL) < 0 || port < 1 ||
-		port > 65535)
-		return err_set(err,
-			"\"%s\" must be written ADDRESS:PORT, for example 127.0.0.1:3000", value);
-	return 0;
-}
-
 static const struct opt options[] = {
 	{NULL, "user", NULL, OPT_STR, OFF(user), "k6fleet-dashboard"},
 	{NULL, "listen", "K6FLEET_DASHBOARD_LISTEN", OPT_CHECKED, OFF(listen), "127.0.0.1:3000",
-		.check = check_listen},
+		.check = sock_check_address},
 	{NULL, "database", "K6FLEET_DASHBOARD_DB", OPT_PATH, OFF(database),
 		LOCALSTATEDIR "/lib/k6fleet-dashboard/dashboard.db"},
 	{NULL, "secret_file", NULL, OPT_PATH, OFF(secret_file), ""},
@@ -54,7 +42,7 @@ static const struct opt_table table = {options, ARRAY_SIZE(options), NULL};
 
 int settings_load(struct settings *c, FILE *f, const char *name, struct err *err)
 {
-	if (optab_load(&table, c, f, name, err) < 0)
+	if (optab_load(&table, c, f, name, true, err) < 0)
 		return -1;
 	if (!c->database[0] || !c->listen[0])
 		return err_set(err, "%s: listen and database cannot be empty", name);

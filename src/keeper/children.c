@@ -14,26 +14,33 @@
 #include "common/units.h"
 
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, int k6_fd, struct err *err)
+	int hb_fd, int k6_fd, const int lifeline[2], struct err *err)
 {
 	*c = (struct children){.conf = conf,
 		.sandbox = sandbox,
 		.cgroup = {.base_fd = -1},
 		.hb_fd = hb_fd,
 		.k6_fd = k6_fd};
-	c->count = (unsigned int)conf->max_workers;
+	c->count = CONF_WORKERS_MAX;
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
-	for (unsigned int i = 0; i < c->count; i++)
-		c->slots[i].chan = -1;
-	if (pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+	c->lifeline[0] = lifeline[0];
+	c->lifeline[1] = lifeline[1];
+	if (lifeline[0] < 0 && pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
 		return err_sys(err, errno, "cannot make the lifeline pipe");
 	return 0;
+}
+
+void children_adopt(struct children *c, unsigned int slot, const struct child *child)
+{
+	c->slots[slot] = *child;
+	c->alive += child->alive;
+	if (slot >= c->high)
+		c->high = slot + 1;
 }
 
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err)
 {
-	struct child *child = &c->slots[slot];
 	struct cgroup_slot cgroup;
 	int pair[2];
 	pid_t pid;
@@ -69,15 +76,15 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 		close(pair[0]);
 		return err_sys(err, saved, "cannot fork a worker");
 	}
-	*child = (struct child){.used = true,
-		.alive = true,
-		.pid = pid,
-		.generation = generation,
-		.started_mono_ms = units_now_mono_ms(),
-		.restarts = restarts,
-		.epoch = c->epoch,
-		.chan = pair[0]};
-	c->alive++;
+	children_adopt(c, slot,
+		&(struct child){.used = true,
+			.alive = true,
+			.pid = pid,
+			.generation = generation,
+			.started_mono_ms = units_now_mono_ms(),
+			.restarts = restarts,
+			.epoch = c->epoch,
+			.chan = pair[0]});
 	return 0;
 }
 
@@ -90,7 +97,7 @@ struct child *children_find(struct children *c, uint32_t slot, uint64_t generati
 
 int children_reaped(struct children *c, pid_t pid, int wait_status)
 {
-	for (unsigned int i = 0; i < c->count; i++) {
+	for (unsigned int i = 0; i < c->high; i++) {
 		struct child *child = &c->slots[i];
 
 		if (child->alive && child->pid == pid) {
@@ -107,20 +114,24 @@ void children_forget(struct children *c, struct child *child)
 {
 	cgroup_remove_slot(&c->cgroup, (unsigned int)(child - c->slots));
 	close_fd(&child->chan);
-	*child = (struct child){.chan = -1};
+	*child = (struct child){0};
+	while (c->high && !c->slots[c->high - 1].used)
+		c->high--;
 }
 
 void children_free(struct children *c)
 {
-	for (unsigned int i = 0; i < c->count; i++)
-		close_fd(&c->slots[i].chan);
+	for (unsigned int i = 0; i < c->high; i++) {
+		if (c->slots[i].used)
+			close_fd(&c->slots[i].chan);
+	}
 	munmap(c->slots, c->count * sizeof(*c->slots));
 	c->slots = NULL;
 }
 
 void children_kill_all(const struct children *c)
 {
-	for (unsigned int i = 0; i < c->count; i++) {
+	for (unsigned int i = 0; i < c->high; i++) {
 		/* Safe: a child of ours that has not been reaped keeps its pid; nobody else can have it. */
 		if (c->slots[i].alive)
 			kill(c->slots[i].pid, SIGKILL);

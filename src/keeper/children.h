@@ -31,15 +31,19 @@ struct children {
 	const struct conf *conf;
 	const struct sandbox *sandbox;
 	struct cgroup cgroup; /* copied in; its descriptor belongs to the process */
-	struct child *slots;  /* conf->max_workers of them */
+	struct child *slots;  /* CONF_WORKERS_MAX of them, so that the ceiling may be raised */
 	unsigned int count, alive;
+	unsigned int high;  /* no slot from here on is used */
 	unsigned int epoch; /* raised when workers of before are no longer as new ones would be */
 	int hb_fd, k6_fd;
 	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */
 };
 
+/* lifeline: that of an earlier image, or {-1, -1} for a new one. */
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, int k6_fd, struct err *err);
+	int hb_fd, int k6_fd, const int lifeline[2], struct err *err);
+/* Takes over a worker of an earlier image. */
+void children_adopt(struct children *c, unsigned int slot, const struct child *child);
 /* Forks the worker of a free slot. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/fdio.h"
+#include "common/hostfs.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -31,7 +32,7 @@ int handover_keep_file(const char *key, const char *path, struct err *err)
 	if (!path[0])
 		return -1;
 	/* By root, so that a key needs to be readable by nobody else. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, errno, "dashboard.%s: cannot read %s", key, path);
 	if (!S_ISREG(st.st_mode) || st.st_size > KEPT_FILE_MAX)
@@ -64,8 +65,8 @@ int handover_make_config(const struct conf *conf, struct err *err)
 /* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */
 static int place_descriptors(const struct handover *h, int chan)
 {
-	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->secret_fd,
-		h->ca_fd, h->cert_fd, h->key_fd};
+	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->metrics_fd,
+		h->kept.secret_fd, h->kept.ca_fd, h->kept.cert_fd, h->kept.key_fd};
 	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {

@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/creds.h"
 #include "common/err.h"
+#include "keeper/files.h"
 
 /* Where the supervisor finds its descriptors after exec. */
 enum handover_fd {
@@ -18,6 +19,7 @@ enum handover_fd {
 	HANDOVER_FD_CONFIG,
 	HANDOVER_FD_STATE_DIR,
 	/* From here on absent where not configured. */
+	HANDOVER_FD_METRICS,
 	HANDOVER_FD_SECRET,
 	HANDOVER_FD_CA_FILE,
 	HANDOVER_FD_CLIENT_CERT,
@@ -31,8 +33,8 @@ struct handover {
 	struct creds user;
 	gid_t control_gid;
 	int exe_fd; /* the supervisor's binary */
-	int listen_fd, hb_fd, config_fd, state_fd, secret_fd;
-	int ca_fd, cert_fd, key_fd;
+	int listen_fd, hb_fd, config_fd, state_fd, metrics_fd;
+	struct files_kept kept;
 	const char *workers_option; /* -n, or NULL */
 };
 

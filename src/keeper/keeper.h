@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "agent/sandbox.h"
@@ -14,10 +15,28 @@
 #include "keeper/children.h"
 #include "keeper/handover.h"
 
-enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3 };
+/* RESTART (EX_TEMPFAIL of sysexits.h): drained, a service manager shall start the new binary. */
+enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
+
+/* Per worker the keeper and the supervisor hold one descriptor each; the rest is slack. */
+#define FILES_SLACK 64
+
+/* A hand-over to the binary on disk, step by step. */
+struct upgrade {
+	bool under_way, asking_supervisor, timed_out;
+	bool goodbye; /* the supervisor was asked to end */
+	uint64_t asker;
+	int exe_fd, sup_fd, out_fd;
+	pid_t check_pid; /* 0: none */
+	int64_t deadline_ms;
+};
 
 struct keeper {
 	struct conf *conf;
+	struct files_options options;
+	char *exe_path, *sup_path; /* of the host */
+	struct stat exe_stat, sup_stat;
+	struct upgrade upgrade;
 	struct sandbox sandbox;
 	struct children children;
 	struct handover handover;
@@ -30,7 +49,8 @@ struct keeper {
 	int sup_chan;
 	struct chan_queue sup_out;
 	bool ever_seen; /* one has spoken: from then on a death is not a failed start */
-	int64_t started_ms;
+	int64_t started_ms, clock_offset_ms; /* monotonic; wall less monotonic then */
+	bool resumed;                        /* by an image after the first */
 	int64_t sup_started_ms, sup_heard_ms, sup_restart_at_ms;
 	int64_t sup_delay_ms;
 	unsigned int sup_restarts;
@@ -38,6 +58,7 @@ struct keeper {
 	int stop_signals;
 	int64_t stop_by_ms;
 	bool quit;
+	int exit_status;
 	uint8_t *buf;
 };
 
@@ -45,5 +66,11 @@ struct keeper {
  * supervisor.  Ends the process with one line where something is wrong.  Afterwards the host's
  * files are out of reach and five capabilities are left. */
 void startup(struct keeper *k, int argc, char **argv);
+/* Remembers which binaries run, to tell when others lie there. */
+void keeper_note_binaries(struct keeper *k);
+/* Queues a message to the supervisor, if there is one; the message is freed, fd stays the caller's. */
+void keeper_tell(struct keeper *k, struct msg_writer *m, int fd);
+/* As a first TERM. */
+void keeper_stop(struct keeper *k);
 
 #endif

@@ -1,11 +1,13 @@
 noinst_LIBRARIES += src/keeper/libkeeper.a
 src_keeper_libkeeper_a_SOURCES = src/keeper/privs.c src/keeper/privs.h src/keeper/notify.c src/keeper/notify.h \
 	src/keeper/children.c src/keeper/children.h src/keeper/handover.c src/keeper/handover.h \
+	src/keeper/files.c src/keeper/files.h \
 	src/keeper/probe.c src/keeper/probe.h src/keeper/cgroup.c src/keeper/cgroup.h
 src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
 
 sbin_PROGRAMS += k6fleetd
-k6fleetd_SOURCES = src/keeper/main.c src/keeper/startup.c src/keeper/keeper.h
+k6fleetd_SOURCES = src/keeper/main.c src/keeper/startup.c src/keeper/keeper.h \
+	src/keeper/reload.c src/keeper/reload.h src/keeper/upgrade.c src/keeper/upgrade.h
 k6fleetd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 k6fleetd_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) $(SECCOMP_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) -lm

@@ -26,6 +26,8 @@
 #include "common/units.h"
 #include "keeper/keeper.h"
 #include "keeper/notify.h"
+#include "keeper/reload.h"
+#include "keeper/upgrade.h"
 
 /* A supervisor that is silent for so long is as bad as a dead one. */
 #define SUPERVISOR_SILENT_MS 5000
@@ -66,7 +68,7 @@ static void kill_supervisor(struct keeper *k, const char *why)
 	drop_supervisor(k);
 }
 
-static void tell_supervisor(struct keeper *k, struct msg_writer *m, int fd)
+void keeper_tell(struct keeper *k, struct msg_writer *m, int fd)
 {
 	struct err err;
 
@@ -96,7 +98,7 @@ static void tell_worker(struct keeper *k, unsigned int slot, bool fresh)
 	msg_put_u8(&m, fresh);
 	msg_put_u32(&m, c->restarts);
 	msg_put_u8(&m, c->epoch != k->children.epoch);
-	tell_supervisor(k, &m, c->chan);
+	keeper_tell(k, &m, c->chan);
 }
 
 static void tell_signal(struct keeper *k, enum msg_signal what)
@@ -105,7 +107,7 @@ static void tell_signal(struct keeper *k, enum msg_signal what)
 
 	msg_start(&m, MSG_KEEPER_SIGNAL);
 	msg_put_u32(&m, what);
-	tell_supervisor(k, &m, -1);
+	keeper_tell(k, &m, -1);
 }
 
 /* Everything that a supervisor needs to go on where the last one stopped. */
@@ -120,14 +122,15 @@ static void hand_over(struct keeper *k)
 	msg_put_u32(&m, k->sandbox.level);
 	msg_put_u32(&m, k->sandbox.layers);
 	msg_put_u64(&m, (uint64_t)k->started_ms);
+	msg_put_u64(&m, (uint64_t)k->clock_offset_ms);
 	msg_put_str(&m, k->k6_version);
-	tell_supervisor(k, &m, -1);
-	for (unsigned int i = 0; i < k->children.count; i++) {
+	keeper_tell(k, &m, -1);
+	for (unsigned int i = 0; i < k->children.high; i++) {
 		if (k->children.slots[i].used)
 			tell_worker(k, i, false);
 	}
 	msg_start(&m, MSG_KEEPER_HANDED_OVER);
-	tell_supervisor(k, &m, -1);
+	keeper_tell(k, &m, -1);
 	if (k->stop_signals)
 		tell_signal(k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
 }
@@ -175,6 +178,12 @@ static void supervisor_died(struct keeper *k, int status)
 	k->sup_pid = -1;
 	if (k->quit)
 		return;
+	if (k->upgrade.goodbye) {
+		upgrade_supervisor_gone(k);
+		/* Still here: this image goes on. */
+		k->sup_restart_at_ms = now;
+		return;
+	}
 	describe_status(status, how, sizeof(how));
 	/* Its own message has been printed: a daemon that cannot start must say so by its exit. */
 	if (!k->ever_seen && WIFEXITED(status))
@@ -200,6 +209,8 @@ static void reap(struct keeper *k)
 			supervisor_died(k, status);
 			continue;
 		}
+		if (upgrade_reaped(k, pid, status))
+			continue;
 		slot = children_reaped(&k->children, pid, status);
 		if (slot >= 0) {
 			struct msg_writer m = {0};
@@ -208,7 +219,7 @@ static void reap(struct keeper *k)
 			msg_put_u32(&m, (uint32_t)slot);
 			msg_put_u64(&m, k->children.slots[slot].generation);
 			msg_put_u32(&m, (uint32_t)status);
-			tell_supervisor(k, &m, -1);
+			keeper_tell(k, &m, -1);
 		}
 	}
 }
@@ -234,7 +245,7 @@ static void order_spawn(struct keeper *k, struct msg_reader *in)
 		msg_put_u32(&m, slot);
 		msg_put_u64(&m, generation);
 		msg_put_str(&m, err.msg);
-		tell_supervisor(k, &m, -1);
+		keeper_tell(k, &m, -1);
 	}
 }
 
@@ -298,6 +309,16 @@ static void announce(const struct keeper *k)
 		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
 }
 
+static void order_reload(struct keeper *k, struct msg_reader *in)
+{
+	uint64_t asker = msg_get_u64(in);
+
+	if (msg_get_u8(in))
+		upgrade_begin(k, asker);
+	else
+		reload_config(k, asker);
+}
+
 static void handle_order(struct keeper *k, size_t len)
 {
 	struct msg_reader in;
@@ -316,6 +337,7 @@ static void handle_order(struct keeper *k, size_t len)
 		notify_send("WATCHDOG=1");
 		break;
 	case MSG_KEEP_STATUS: tell_systemd(&in); break;
+	case MSG_KEEP_RELOAD: order_reload(k, &in); break;
 	case MSG_KEEP_QUIT: k->quit = true; break;
 	default: kill_supervisor(k, err.msg); break;
 	}
@@ -346,7 +368,7 @@ static void read_orders(struct keeper *k)
 	}
 }
 
-static void on_stop_signal(struct keeper *k)
+void keeper_stop(struct keeper *k)
 {
 	k->stop_signals++;
 	notify_send("STOPPING=1");
@@ -368,14 +390,15 @@ static void read_signals(struct keeper *k)
 	while (read(k->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGTERM:
-		case SIGINT: on_stop_signal(k); break;
+		case SIGINT: keeper_stop(k); break;
 		case SIGHUP:
-		case SIGUSR2:
-			log_warn("k6fleetd",
-				"signal %u does nothing yet; restart k6fleetd to change its "
-				"configuration or binary",
-				info.ssi_signo);
+			/* After a package upgrade this is all that systemctl reload sends. */
+			if (upgrade_is_due(k))
+				upgrade_begin(k, 0);
+			else
+				reload_config(k, 0);
 			break;
+		case SIGUSR2: upgrade_begin(k, 0); break;
 		default: break;
 		}
 	}
@@ -393,6 +416,8 @@ static int64_t next_deadline(const struct keeper *k, int64_t now)
 		at = k->sup_heard_ms + SUPERVISOR_SILENT_MS;
 	if (k->stop_by_ms && k->stop_by_ms < at)
 		at = k->stop_by_ms;
+	if (upgrade_deadline(k) < at)
+		at = upgrade_deadline(k);
 	if (at == INT64_MAX)
 		return -1;
 	return at > now ? at - now : 0;
@@ -406,6 +431,7 @@ static void check_deadlines(struct keeper *k)
 		start_supervisor(k);
 	if (k->sup_chan >= 0 && now >= k->sup_heard_ms + SUPERVISOR_SILENT_MS)
 		kill_supervisor(k, "silent for 5 s");
+	upgrade_tick(k, now);
 	if (k->stop_by_ms && now >= k->stop_by_ms) {
 		log_warn("k6fleetd", "the supervisor did not end in time");
 		k->quit = true;
@@ -466,6 +492,11 @@ int main(int argc, char **argv)
 	umask(022);
 	startup(&k, argc, argv);
 	set_up_signals(&k);
+	if (k.resumed) {
+		/* What died, or was changed in the file, while nobody looked. */
+		reload_config(&k, 0);
+		reap(&k);
+	}
 	/* Also overwrites the environment's original bytes, the secret's among them, before the
 	 * first fork of a worker. */
 	title_set("k6fleetd", "k6fleetd: keeper");
@@ -473,5 +504,5 @@ int main(int argc, char **argv)
 	loop(&k);
 	end_all(&k);
 	log_info("k6fleetd", "stopped");
-	return EXIT_OK;
+	return k.exit_status;
 }

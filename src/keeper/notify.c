@@ -12,7 +12,22 @@
 
 #include "common/mem.h"
 
-static int notify_fd = -1;
+static int socket_fd = -1;
+
+bool notify_is_open(void)
+{
+	return socket_fd >= 0;
+}
+
+int notify_fd(void)
+{
+	return socket_fd;
+}
+
+void notify_use(int fd)
+{
+	socket_fd = fd;
+}
 
 void notify_open(void)
 {
@@ -26,11 +41,11 @@ void notify_open(void)
 	memcpy(addr.sun_path, path, len);
 	if (path[0] == '@')
 		addr.sun_path[0] = '\0';
-	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (notify_fd >= 0 &&
-		connect(notify_fd, (struct sockaddr *)&addr,
+	socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (socket_fd >= 0 &&
+		connect(socket_fd, (struct sockaddr *)&addr,
 			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		close_fd(&notify_fd);
+		close_fd(&socket_fd);
 }
 
 void notify_send(const char *fmt, ...)
@@ -38,11 +53,11 @@ void notify_send(const char *fmt, ...)
 	char text[512];
 	va_list ap;
 
-	if (notify_fd < 0)
+	if (socket_fd < 0)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (send(notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (send(socket_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 }

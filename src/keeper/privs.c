@@ -58,6 +58,34 @@ int privs_limit(struct err *err)
 	return rc;
 }
 
+int privs_pass_on(struct err *err)
+{
+	cap_t now = cap_get_proc();
+	int rc = 0;
+
+	for (size_t i = 0; now && i < ARRAY_SIZE(kept); i++) {
+		cap_flag_value_t have = CAP_CLEAR;
+
+		cap_get_flag(now, kept[i], CAP_PERMITTED, &have);
+		if (have == CAP_SET)
+			cap_set_flag(now, CAP_INHERITABLE, 1, &kept[i], CAP_SET);
+	}
+	if (!now || cap_set_proc(now) < 0)
+		rc = err_sys(err, errno, "cannot make the capabilities inheritable");
+	/* Safe: what is raised is a subset of what this process has, for an image that it chose;
+	 * children of before have their own sets. */
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kept); i++) {
+		cap_flag_value_t have = CAP_CLEAR;
+
+		cap_get_flag(now, kept[i], CAP_PERMITTED, &have);
+		if (have == CAP_SET &&
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0) < 0)
+			rc = err_sys(err, errno, "cannot raise an ambient capability");
+	}
+	cap_free(now);
+	return rc;
+}
+
 int privs_raise_files(unsigned long need, struct err *err)
 {
 	struct rlimit lim;

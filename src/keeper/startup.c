@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <jansson.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fdio.h"
 #include "common/hb.h"
+#include "common/hostfs.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/msg.h"
@@ -29,12 +30,9 @@
 #include "keeper/notify.h"
 #include "keeper/privs.h"
 #include "keeper/probe.h"
+#include "keeper/upgrade.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/k6fleetd.conf"
-#define SECRET_MAX 512
-/* Per worker the keeper and the supervisor hold one descriptor each; the rest is slack. */
-#define FILES_SLACK 64
-
 static const char usage[] =
 	"usage: k6fleetd [-c FILE] [-t] [-n N] [-s SOCKET] [-v] [--log-format text|json]\n"
 	"\n"
@@ -49,15 +47,12 @@ static const char usage[] =
 	"      --version           print the version and exit\n"
 	"  -h, --help              print this and exit\n"
 	"\n"
-	"Signals: TERM and INT drain and stop (the second one at once).\n"
-	"Exit: 0 asked to stop, 1 failed at start, 2 usage, 3 another k6fleetd owns the socket.\n";
+	"Signals: TERM and INT drain and stop (the second one at once), HUP reads the configuration\n"
+	"again, USR2 lets the binary on disk take over with all workers.\n"
+	"Exit: 0 asked to stop, 1 failed at start, 2 usage, 3 another k6fleetd owns the socket,\n"
+	"75 drained in order to be started anew with a new binary.\n";
 
-struct options {
-	const char *config, *socket, *workers, *log_format;
-	bool test, verbose;
-};
-
-static struct options parse_options(int argc, char **argv)
+static struct files_options parse_options(int argc, char **argv, int *take_over)
 {
 	static const struct option longopts[] = {
 		{"config", required_argument, NULL, 'c'},
@@ -66,21 +61,33 @@ static struct options parse_options(int argc, char **argv)
 		{"socket", required_argument, NULL, 's'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"log-format", required_argument, NULL, 'F'},
+		{"check-handover", required_argument, NULL, 'H'},
+		{"take-over", required_argument, NULL, 'T'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {0};
+	struct files_options o = {0};
+	const char *config = NULL;
+	_cleanup_free_ char *cwd = NULL;
+	int64_t fd;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:tn:s:vh", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'c': o.config = optarg; break;
+		case 'c': config = optarg; break;
 		case 't': o.test = true; break;
 		case 'n': o.workers = optarg; break;
 		case 's': o.socket = optarg; break;
 		case 'v': o.verbose = true; break;
 		case 'F': o.log_format = optarg; break;
+		case 'H': exit(upgrade_check(optarg) == 0 ? EXIT_OK : EXIT_START);
+		case 'T':
+			if (units_parse_int(optarg, &fd, NULL) < 0 || fd < 3 || fd > INT_MAX)
+				fatal(EXIT_USAGE,
+					"--take-over is for k6fleetd itself, not for the command line");
+			*take_over = (int)fd;
+			break;
 		case 'V': printf("k6fleetd %s\n", PACKAGE_VERSION); exit(EXIT_OK);
 		case 'h': fputs(usage, stdout); exit(EXIT_OK);
 		default: fputs("Try 'k6fleetd --help'.\n", stderr); exit(EXIT_USAGE);
@@ -91,36 +98,13 @@ static struct options parse_options(int argc, char **argv)
 			argv[optind]);
 		exit(EXIT_USAGE);
 	}
+	o.config_named = config != NULL;
+	if (!config)
+		config = DEFAULT_CONFIG;
+	/* Absolute: it is read again when this directory is out of sight. */
+	cwd = config[0] == '/' ? NULL : getcwd(NULL, 0);
+	o.config = cwd ? x_asprintf("%s/%s", cwd, config) : x_strdup(config);
 	return o;
-}
-
-static struct conf *load_config(const struct options *o)
-{
-	const char *name = o->config ? o->config : DEFAULT_CONFIG;
-	_cleanup_file_ FILE *f = fopen(name, "re");
-	struct err err;
-	struct conf *conf;
-
-	if (!f && (o->config || errno != ENOENT))
-		fatal(EXIT_START, "cannot read the configuration %s: %s", name, strerror(errno));
-	conf = conf_load(f, name, &err);
-	if (!conf)
-		fatal(EXIT_START, "%s", err.msg);
-	if (o->workers && conf_set(conf, "workers", o->workers, &err) < 0)
-		fatal(EXIT_USAGE, "-n: %s", err.msg);
-	if (o->log_format && conf_set(conf, "log_format", o->log_format, &err) < 0)
-		fatal(EXIT_USAGE, "--log-format: %s", err.msg);
-	if (o->socket) {
-		_cleanup_free_ char *cwd = o->socket[0] == '/' ? NULL : getcwd(NULL, 0);
-		_cleanup_free_ char *path =
-			cwd ? x_asprintf("%s/%s", cwd, o->socket) : x_strdup(o->socket);
-
-		if (conf_set(conf, "control_socket", path, &err) < 0)
-			fatal(EXIT_USAGE, "-s: %s", err.msg);
-	}
-	if (o->verbose)
-		conf->log_level = LOG_LEVEL_DEBUG;
-	return conf;
 }
 
 /* mkdir -p; what is made belongs to `owner` where we are root. */
@@ -210,87 +194,53 @@ static void open_control_socket(struct keeper *k)
 	k->socket_dir_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The secret lies in a sealed memfd from here on: descriptors are closed in workers, memory
- * would be inherited by them. */
-static int keep_secret(char *secret)
-{
-	struct err err;
-	int fd = fdio_seal("k6fleet-secret", secret, strlen(secret), &err);
-
-	mem_wipe(secret, strlen(secret));
-	if (fd < 0)
-		fatal(EXIT_START, "%s", err.msg);
-	return fd;
-}
-
-/* Certificates and the client's key are read now: their paths are of the host. */
-static void keep_tls_files(struct keeper *k)
-{
-	const struct {
-		const char *key, *path;
-		int *fd;
-	} files[] = {
-		{"ca_file", k->conf->dashboard.ca_file, &k->handover.ca_fd},
-		{"client_cert", k->conf->dashboard.client_cert, &k->handover.cert_fd},
-		{"client_key", k->conf->dashboard.client_key, &k->handover.key_fd},
-	};
-	struct err err;
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		*files[i].fd = handover_keep_file(files[i].key, files[i].path, &err);
-		if (*files[i].fd < 0 && err.msg[0])
-			fatal(EXIT_START, "%s", err.msg);
-	}
-}
-
-static void take_secret(struct keeper *k)
-{
-	const char *creds_dir = getenv("CREDENTIALS_DIRECTORY");
-	const char *env = getenv("DASHBOARD_SECRET");
-	char *secret = NULL;
-	struct err err;
-
-	k->handover.secret_fd = -1;
-	if (k->conf->dashboard.url[0]) {
-		_cleanup_free_ char *path =
-			creds_dir ? x_asprintf("%s/dashboard-secret", creds_dir) : NULL;
-
-		if (env && *env)
-			secret = x_strdup(env);
-		else if (path && access(path, F_OK) == 0) {
-			if (creds_read_secret(path, SECRET_MAX, &secret, &err) < 0)
-				fatal(EXIT_START, "%s", err.msg);
-		} else if (k->conf->dashboard.secret_file[0]) {
-			if (creds_read_secret(
-				    k->conf->dashboard.secret_file, SECRET_MAX, &secret, &err) < 0)
-				fatal(EXIT_START, "%s", err.msg);
-		} else {
-			fatal(EXIT_START,
-				"dashboard.url is set but there is no secret: set dashboard.secret_file or "
-				"DASHBOARD_SECRET (k6fleet-dashboard --make-secrets DIR makes one)");
-		}
-		if (strlen(secret) > SECRET_MAX || strpbrk(secret, "\r\n"))
-			fatal(EXIT_START,
-				"the dashboard's secret has a line break or over %d bytes",
-				SECRET_MAX);
-		k->handover.secret_fd = keep_secret(secret);
-		free(secret);
-	}
-	title_forget_env("DASHBOARD_SECRET");
-	/* Not ours, but a stack started from one .env file has it in the environment too. */
-	title_forget_env("ADMIN_BASIC_AUTH");
-}
-
 /* Opened now, by root, and started by descriptor later: what lies at the path may change. */
-static int open_supervisor(void)
+static int open_supervisor(struct keeper *k)
 {
 	const char *dir = getenv("K6FLEET_LIBEXECDIR");
 	_cleanup_free_ char *path = x_asprintf("%s/k6fleet-supervisor", dir ? dir : LIBEXECDIR);
+	_cleanup_free_ char *real = realpath(dir ? dir : LIBEXECDIR, NULL);
 	int fd = open(path, O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
 		fatal(EXIT_START, "cannot find %s: %s; is k6fleet completely installed?", path,
 			strerror(errno));
+	k->sup_path = x_asprintf("%s/k6fleet-supervisor", real ? real : LIBEXECDIR);
+	return fd;
+}
+
+/* Where this program lies, for the day when another one does. */
+static char *own_path(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+	return x_strdup(path);
+}
+
+void keeper_note_binaries(struct keeper *k)
+{
+	_cleanup_fd_ int exe = hostfs_open(k->exe_path, O_PATH);
+	_cleanup_fd_ int sup = hostfs_open(k->sup_path, O_PATH);
+
+	if (exe >= 0)
+		fstat(exe, &k->exe_stat);
+	if (sup >= 0)
+		fstat(sup, &k->sup_stat);
+}
+
+/* A port that is taken costs the metrics, not the fleet. */
+static int open_metrics(const struct conf *conf)
+{
+	struct err err;
+	int fd;
+
+	if (!conf->metrics_listen[0])
+		return -1;
+	fd = sock_listen_tcp(conf->metrics_listen, &err);
+	if (fd < 0)
+		log_warn("metrics", "metrics_listen: %s; going on without the endpoint", err.msg);
 	return fd;
 }
 
@@ -310,22 +260,41 @@ static int open_k6(const struct conf *conf)
 	return fd;
 }
 
+/* What every image needs for its loop. */
+static void make_loop_parts(struct keeper *k)
+{
+	k->buf = mem_unshared(MSG_MAX_BYTES);
+	k->sup_pid = -1;
+	k->sup_chan = -1;
+	k->upgrade = (struct upgrade){.exe_fd = -1, .sup_fd = -1, .out_fd = -1};
+	chan_queue_init(&k->sup_out);
+}
+
 void startup(struct keeper *k, int argc, char **argv)
 {
-	struct options options = parse_options(argc, argv);
-	const struct options *o = &options;
+	const int no_lifeline[2] = {-1, -1};
 	struct cgroup cgroup;
 	struct err err;
-	int hb_fd, k6_fd;
+	int hb_fd, k6_fd, take_over = -1;
+	bool usage_error;
 
-	k->conf = load_config(o);
+	k->options = parse_options(argc, argv, &take_over);
+	if (take_over >= 0) {
+		upgrade_resume(k, take_over);
+		make_loop_parts(k);
+		return;
+	}
+	k->conf = files_load_config(&k->options, &usage_error, &err);
+	if (!k->conf)
+		fatal(usage_error ? EXIT_USAGE : EXIT_START, "%s", err.msg);
 	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
-	if (o->test) {
+	if (k->options.test) {
 		conf_print(k->conf, false, stdout);
 		exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_START);
 	}
+	k->exe_path = own_path();
 	k->handover.conf = k->conf;
-	k->handover.workers_option = o->workers;
+	k->handover.workers_option = k->options.workers;
 	k->handover.as_root = creds_may_change();
 	if (k->handover.as_root && creds_find(k->conf->user, &k->handover.user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);
@@ -335,11 +304,13 @@ void startup(struct keeper *k, int argc, char **argv)
 	open_state_dir(k);
 	open_control_socket(k);
 	k6_fd = open_k6(k->conf);
-	k->handover.exe_fd = open_supervisor();
+	k->handover.exe_fd = open_supervisor(k);
+	keeper_note_binaries(k);
+	k->handover.metrics_fd = open_metrics(k->conf);
 	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
 	json_object_seed(0);
-	take_secret(k);
-	keep_tls_files(k);
+	if (files_keep(k->conf, NULL, &k->handover.kept, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
 	/* Before the host's root is left, with /sys in it. */
 	if (k->conf->sandbox == CONF_SANDBOX_OFF)
@@ -357,14 +328,14 @@ void startup(struct keeper *k, int argc, char **argv)
 		fatal(EXIT_START, "%s", err.msg);
 	if (probe_k6(&k->sandbox, k->conf, k6_fd, k->k6_version, sizeof(k->k6_version), &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	hb_fd = hb_create((unsigned int)k->conf->max_workers, &err);
-	if (hb_fd < 0 || children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, &err) < 0)
+	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
+	if (hb_fd < 0 ||
+		children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, no_lifeline, &err) <
+			0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->children.cgroup = cgroup;
 	k->handover.hb_fd = hb_fd;
-	k->buf = mem_unshared(MSG_MAX_BYTES);
 	k->started_ms = units_now_mono_ms();
-	k->sup_pid = -1;
-	k->sup_chan = -1;
-	chan_queue_init(&k->sup_out);
+	k->clock_offset_ms = units_now_wall_ms() - k->started_ms;
+	make_loop_parts(k);
 }

@@ -428,6 +428,8 @@ void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
 {
 	struct agent *ag;
 
+	/* One that is above a lowered max_workers and still drains. */
+	agents_grow(a, w->slot < CONF_WORKERS_MAX ? w->slot + 1 : 0);
 	if (w->slot >= a->count || fd < 0) {
 		log_error("keeper", "handed over a worker of slot %u, which cannot be", w->slot);
 		if (fd >= 0)
@@ -716,32 +718,37 @@ static void inherit_runs(struct agents *a, json_t *running)
 	}
 }
 
-struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err)
+void agents_grow(struct agents *a, unsigned int count)
 {
-	struct agents *a = x_calloc(1, sizeof(*a));
-
-	a->sup = sup;
-	a->count = (unsigned int)sup->conf->max_workers;
-	a->pages = hb_map_all(hb_fd, a->count, err);
-	if (!a->pages) {
-		free(a);
-		return NULL;
-	}
-	a->slots = x_calloc(a->count, sizeof(*a->slots));
-	a->names = x_calloc(a->count, sizeof(*a->names));
-	a->buf = x_calloc(1, MSG_MAX_BYTES);
-	for (unsigned int i = 0; i < a->count; i++) {
-		struct agent *ag = &a->slots[i];
+	for (; a->count < count && a->count < CONF_WORKERS_MAX; a->count++) {
+		struct agent *ag = &a->slots[a->count];
 
 		ag->all = a;
-		ag->slot = i;
+		ag->slot = a->count;
 		ag->fd = -1;
 		chan_queue_init(&ag->out);
 		ev_init(&ag->io, on_io);
 		ev_init(&ag->retry, on_retry);
 		ag->io.data = ag->retry.data = ag;
-		conf_agent_name(sup->conf, i, a->names[i], sizeof(a->names[i]));
+		conf_agent_name(a->sup->conf, a->count, a->names[a->count], sizeof(a->names[0]));
 	}
+}
+
+struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err)
+{
+	struct agents *a = x_calloc(1, sizeof(*a));
+
+	a->sup = sup;
+	a->pages = hb_map_all(hb_fd, CONF_WORKERS_MAX, err);
+	if (!a->pages) {
+		free(a);
+		return NULL;
+	}
+	/* Not touched before they are needed, so they cost nothing yet. */
+	a->slots = x_calloc(CONF_WORKERS_MAX, sizeof(*a->slots));
+	a->names = x_calloc(CONF_WORKERS_MAX, sizeof(*a->names));
+	a->buf = x_calloc(1, MSG_MAX_BYTES);
+	agents_grow(a, (unsigned int)sup->conf->max_workers);
 	inherit_runs(a, running);
 	return a;
 }
@@ -754,7 +761,7 @@ void agents_free(struct agents *a)
 		clear_worker(&a->slots[i]);
 		json_decref(a->slots[i].run);
 	}
-	munmap((void *)(uintptr_t)a->pages, (size_t)a->count * HB_PAGE_BYTES);
+	munmap((void *)(uintptr_t)a->pages, (size_t)CONF_WORKERS_MAX * HB_PAGE_BYTES);
 	free(a->slots);
 	free(a->names);
 	free(a->buf);

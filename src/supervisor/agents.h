@@ -24,6 +24,8 @@ enum agents_restart {
 };
 
 struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err);
+/* More slots, after max_workers was raised. */
+void agents_grow(struct agents *a, unsigned int count);
 void agents_free(struct agents *a);
 
 /* From the keeper.  fd is taken over. */

@@ -36,7 +36,7 @@ struct agent {
 struct agents {
 	struct supervisor *sup;
 	struct agent *slots;
-	unsigned int count;
+	unsigned int count; /* initialised; grows with max_workers up to CONF_WORKERS_MAX */
 	const uint8_t *pages;
 	uint8_t *buf;
 	unsigned int told_extent; /* slots that the last heartbeat named */

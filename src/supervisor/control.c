@@ -307,6 +307,15 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 	write_client(cl);
 }
 
+void control_flush(struct control *c)
+{
+	for (struct control_client *cl = c->clients, *next; cl; cl = next) {
+		next = cl->next;
+		if (cl->out_len)
+			write_client(cl);
+	}
+}
+
 struct control *control_new(struct supervisor *sup, int listen_fd)
 {
 	struct control *c = x_calloc(1, sizeof(*c));

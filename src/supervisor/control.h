@@ -19,6 +19,8 @@ struct control_client;
 
 struct control *control_new(struct supervisor *sup, int listen_fd);
 void control_free(struct control *c);
+/* Sends what is ready, as far as each client takes it at once. */
+void control_flush(struct control *c);
 /* The fleet has changed: whoever waits for a count is told. */
 void control_fleet_changed(struct control *c);
 

@@ -28,6 +28,7 @@ struct fleet {
 	struct fleet_slot *slots;
 	unsigned int counts[FLEET_STATE_COUNT];
 	unsigned int desired, capacity;
+	unsigned int high;    /* no slot from here on is anything but stopped and free */
 	unsigned int held;    /* among the desired ones */
 	unsigned int waiting; /* to be renewed in their turn */
 	uint64_t next_generation;
@@ -218,6 +219,8 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 	f->counts[old]--;
 	f->counts[state]++;
 	s->state = state;
+	if (slot >= f->high)
+		f->high = slot + 1;
 	switch (state) {
 	case FLEET_STARTING:
 		s->generation = f->next_generation++;
@@ -264,7 +267,7 @@ static bool is_storm(struct fleet *f, const struct fleet_slot *s, unsigned int u
 /* Those that died before it was clear what this is have been given delays. */
 static void forgive_all(struct fleet *f, int64_t now)
 {
-	for (unsigned int i = 0; i < f->capacity; i++) {
+	for (unsigned int i = 0; i < f->high; i++) {
 		struct fleet_slot *s = &f->slots[i];
 
 		if (s->state == FLEET_BACKOFF && s->died_ms >= f->storm.since_ms && s->reported) {
@@ -393,8 +396,10 @@ static void count_held(struct fleet *f)
 void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms)
 {
 	f->desired = count > f->config.max_slots ? f->config.max_slots : count;
+	if (f->desired > f->high)
+		f->high = f->desired;
 	count_held(f);
-	for (unsigned int i = 0; i < f->capacity; i++)
+	for (unsigned int i = 0; i < f->high; i++)
 		settle(f, i, now_too, now_ms);
 }
 
@@ -461,13 +466,14 @@ void fleet_tick(struct fleet *f, int64_t now)
 {
 	int64_t earliest = INT64_MAX;
 
+	f->high = fleet_extent(f);
 	if (f->waiting)
 		take_turns(f, now);
 	if (now < f->deadline)
 		return;
 	/* Events may arm timers: those lower f->deadline again, so start from "none". */
 	f->deadline = INT64_MAX;
-	for (unsigned int i = 0; i < f->capacity; i++) {
+	for (unsigned int i = 0; i < f->high; i++) {
 		if (f->slots[i].timer_ms && f->slots[i].timer_ms <= now) {
 			f->slots[i].timer_ms = 0;
 			fleet_event(f, i, FLEET_EV_TIMER, now);
@@ -505,7 +511,7 @@ unsigned int fleet_running(const struct fleet *f)
 
 unsigned int fleet_extent(const struct fleet *f)
 {
-	unsigned int n = f->capacity;
+	unsigned int n = f->high;
 
 	while (n > f->desired && f->slots[n - 1].state == FLEET_STOPPED)
 		n--;

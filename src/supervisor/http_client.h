@@ -16,7 +16,7 @@ struct http_client;
 
 struct http_client_config {
 	const char *base_url;                           /* without a trailing slash */
-	char *bearer;                                   /* copied; the caller wipes its own */
+	const char *bearer;                             /* copied; the caller wipes its own */
 	const char *ca_file, *client_cert, *client_key; /* "" for none */
 	const char *user_agent;
 	int64_t timeout_ms;

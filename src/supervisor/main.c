@@ -28,6 +28,7 @@
 #include "keeper/handover.h"
 #include "supervisor/agents.h"
 #include "supervisor/control.h"
+#include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/sync.h"
 
@@ -36,7 +37,6 @@
 /* After the last worker has gone, what waits for the dashboard gets this long. */
 #define FAREWELL_MS 3000
 #define CANCEL_KILL_AFTER_MS 7000
-#define SECRET_MAX 512
 
 struct app {
 	struct supervisor sup;
@@ -45,7 +45,7 @@ struct app {
 	ev_prepare prepare;
 	struct chan_queue keeper_out;
 	uint8_t *buf;
-	bool ready_sent;
+	bool ready_sent, handing_over;
 	int64_t farewell_by_ms;
 	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
 	int64_t last_outbox;
@@ -212,17 +212,19 @@ void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_
 static void on_hello(struct msg_reader *in)
 {
 	_cleanup_free_ char *version = NULL;
-	uint32_t protocol = msg_get_u32(in), slots = msg_get_u32(in);
+	uint32_t protocol = msg_get_u32(in);
 
-	if (protocol != MSG_PROTOCOL || slots != app.sup.conf->max_workers)
+	if (protocol != MSG_PROTOCOL)
 		fatal(1,
-			"the keeper speaks protocol %u for %u slots; k6fleetd and k6fleet-supervisor must be "
-			"of one version",
-			protocol, slots);
+			"the keeper speaks protocol %u, not %u; k6fleetd and k6fleet-supervisor must be of "
+			"one version",
+			protocol, MSG_PROTOCOL);
+	msg_get_u32(in); /* max_workers, which the configuration says too */
 	app.sup.supervisor_restarts = msg_get_u32(in);
 	app.sup.sandbox_level = msg_get_u32(in);
 	app.sup.sandbox_layers = msg_get_u32(in);
 	app.sup.started_mono_ms = (int64_t)msg_get_u64(in);
+	targets_set_clock(app.sup.targets, (int64_t)msg_get_u64(in));
 	version = msg_get_str(in);
 	/* "k6 v2.2.0 (go1.26, linux/amd64)" or "k6 version ...": the first word that is a version. */
 	for (char *save = NULL, *word = strtok_r(version, " ", &save); word;
@@ -251,6 +253,18 @@ static void on_worker(struct msg_reader *in, int fd)
 	w.restarts = msg_get_u32(in);
 	w.stale = msg_get_u8(in) != 0;
 	agents_on_worker(app.sup.agents, &w, fd);
+}
+
+/* Another supervisor goes on.  What this one has accepted is committed; the rest is where the next
+ * one will find it. */
+static void hand_over(struct supervisor *sup)
+{
+	log_info("supervisor", "handing over running=%u busy=%u", supervisor_running(sup),
+		supervisor_busy(sup));
+	reload_handed_over(sup);
+	control_flush(sup->control);
+	app.handing_over = true;
+	ev_break(sup->loop, EVBREAK_ALL);
 }
 
 static void on_keeper_message(size_t len, int fd)
@@ -289,7 +303,11 @@ static void on_keeper_message(size_t len, int fd)
 		what = msg_get_u32(&in);
 		if (what == MSG_SIGNAL_DRAIN || what == MSG_SIGNAL_NOW)
 			supervisor_stop(sup, what == MSG_SIGNAL_NOW);
+		else if (what == MSG_SIGNAL_HAND_OVER)
+			hand_over(sup);
 		break;
+	case MSG_KEEPER_FILE: reload_take_file(&in, fd); return;
+	case MSG_KEEPER_RELOADED: reload_done(sup, &in); break;
 	default: fatal(1, "from the keeper: %s", err.msg);
 	}
 	if (fd >= 0)
@@ -425,44 +443,6 @@ static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* --- start -------------------------------------------------------------------------------- */
 
-static struct conf *load_config(void)
-{
-	_cleanup_file_ FILE *f = NULL;
-	struct conf *conf;
-	struct err err;
-	int fd = fcntl(HANDOVER_FD_CONFIG, F_DUPFD_CLOEXEC, 64);
-
-	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || !(f = fdopen(fd, "r")))
-		fatal(2, "k6fleet-supervisor is started by k6fleetd, not by hand");
-	conf = conf_load(f, "configuration", &err);
-	if (!conf)
-		fatal(1, "%s", err.msg);
-	return conf;
-}
-
-/* NULL without a dashboard. */
-static char *load_secret(void)
-{
-	char *secret;
-	struct stat st;
-
-	if (fstat(HANDOVER_FD_SECRET, &st) < 0)
-		return NULL;
-	secret = x_calloc(SECRET_MAX + 1, 1);
-	if (pread(HANDOVER_FD_SECRET, secret, SECRET_MAX, 0) <= 0)
-		fatal(1, "cannot read the dashboard's secret: %s", strerror(errno));
-	return secret;
-}
-
-/* The keeper has read the files; what they are called on the host means nothing here. */
-static void use_kept_file(char **path, int fd)
-{
-	if (fcntl(fd, F_GETFD) < 0)
-		return;
-	free(*path);
-	*path = x_asprintf("/proc/self/fd/%d", fd);
-}
-
 /* From here on no exec, no child process, no system call that is not on the list, for this thread
  * and those it will start; so it comes before the first of them.  Without seccomp in the kernel
  * the keeper has said so already, or refused to start. */
@@ -542,9 +522,9 @@ static void open_store(struct supervisor *sup)
 			sup->conf->state_dir, err.msg, sup->conf->user);
 }
 
-static void make_parts(struct supervisor *sup, const char *workers_option, char *secret)
+void supervisor_configure_fleet(struct supervisor *sup)
 {
-	struct fleet_config fleet = {
+	const struct fleet_config config = {
 		.max_slots = (unsigned int)sup->conf->max_workers,
 		.min_delay_ms = sup->conf->restart.min_delay_ms,
 		.max_delay_ms = sup->conf->restart.max_delay_ms,
@@ -552,6 +532,13 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 		.drain_timeout_ms = sup->conf->drain_timeout_ms,
 		.kill_after_ms = CANCEL_KILL_AFTER_MS,
 	};
+
+	fleet_configure(sup->fleet, &config);
+}
+
+static void make_parts(struct supervisor *sup, const char *workers_option, char *secret)
+{
+	struct fleet_config fleet = {.max_slots = CONF_WORKERS_MAX};
 	_cleanup_json_ json_t *running = NULL;
 	json_t *origins;
 	struct err err;
@@ -566,8 +553,9 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 	if (!origins)
 		fatal(1, "state_dir %s: %s", sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
+	supervisor_configure_fleet(sup);
 	sup->schedule =
-		schedule_new(fleet.max_slots, (enum schedule_phase)sup->conf->schedule.phase);
+		schedule_new(CONF_WORKERS_MAX, (enum schedule_phase)sup->conf->schedule.phase);
 	restore_paused(sup);
 	sup->held = load_held(sup->store);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
@@ -579,7 +567,7 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);
 	if (sup->conf->dashboard.url[0]) {
-		sup->sync = sync_new(sup, secret ? secret : x_strdup(""), &err);
+		sup->sync = sync_new(sup, secret ? secret : "", &err);
 		if (!sup->sync)
 			fatal(1, "%s", err.msg);
 	}
@@ -603,16 +591,31 @@ static void start_watchers(struct supervisor *sup)
 	ev_timer_start(sup->loop, &app.prune);
 }
 
+/* Whether a keeper that speaks this protocol can be served. */
+static int check_handover(const char *protocol)
+{
+	char own[16];
+
+	snprintf(own, sizeof(own), "%d", MSG_PROTOCOL);
+	if (!strcmp(protocol, own))
+		return 0;
+	fprintf(stderr, "k6fleet-supervisor %s speaks protocol %s, not \"%s\"\n", PACKAGE_VERSION,
+		own, protocol);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{"workers", required_argument, NULL, 'n'},
+		{"check-handover", required_argument, NULL, 'H'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	struct supervisor *sup = &app.sup;
 	const char *workers_option = NULL;
+	struct err err;
 	char *secret;
 	int c;
 
@@ -621,6 +624,7 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "n:h", longopts, NULL)) != -1) {
 		switch (c) {
 		case 'n': workers_option = optarg; break;
+		case 'H': return check_handover(optarg);
 		case 'V': printf("k6fleet-supervisor %s\n", PACKAGE_VERSION); return 0;
 		case 'h':
 			puts("usage: k6fleet-supervisor is started by k6fleetd, not by hand");
@@ -634,19 +638,17 @@ int main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	umask(0077);
-	sup->conf = load_config();
+	reload_reserve_numbers();
+	sup->conf = reload_read_config(&err);
+	if (!sup->conf)
+		fatal(1, "%s", err.msg);
 	give_up_powers();
 	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
 		sup->conf->log_format == 1);
 	title_set("k6fleet-superv", "k6fleetd: supervisor");
-	secret = load_secret();
-	use_kept_file(&sup->conf->dashboard.ca_file, HANDOVER_FD_CA_FILE);
-	use_kept_file(&sup->conf->dashboard.client_cert, HANDOVER_FD_CLIENT_CERT);
-	use_kept_file(&sup->conf->dashboard.client_key, HANDOVER_FD_CLIENT_KEY);
+	secret = reload_read_secret();
 	sup->started_mono_ms = units_now_mono_ms();
 	sup->keeper_pid = (int)getppid();
-	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	sup->loop = ev_default_loop(EVFLAG_NOSIGMASK);
 	if (!sup->loop)
 		fatal(1, "cannot make an event loop");
@@ -662,7 +664,8 @@ int main(int argc, char **argv)
 	agents_free(sup->agents);
 	targets_free(sup->targets);
 	store_close(sup->store);
-	tell_keeper_simple(MSG_KEEP_QUIT);
+	if (!app.handing_over)
+		tell_keeper_simple(MSG_KEEP_QUIT);
 	schedule_free(sup->schedule);
 	fleet_free(sup->fleet);
 	conf_free(sup->conf);

@@ -84,7 +84,8 @@ struct job {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *st[STATEMENTS];
-	bool without_outbox, started;
+	_Atomic bool without_outbox;
+	bool started;
 	struct ev_loop *loop;
 	ev_async wake;
 	pthread_t thread;
@@ -507,6 +508,11 @@ json_t *store_origins(struct store *s, struct err *err)
 failed:
 	json_decref(map);
 	return NULL;
+}
+
+void store_use_outbox(struct store *s)
+{
+	atomic_store(&s->without_outbox, false);
 }
 
 void store_meta_set(struct store *s, const char *key, const char *value)

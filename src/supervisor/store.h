@@ -25,6 +25,8 @@ typedef void store_result(void *arg, json_t *result, const struct err *err);
  * record counts as acknowledged. */
 struct store *store_open(
 	struct ev_loop *loop, const char *dir, bool without_outbox, struct err *err);
+/* A dashboard has been configured: from now on records wait for its acknowledgement. */
+void store_use_outbox(struct store *s);
 /* Ends the thread after what is queued is committed. */
 void store_close(struct store *s);
 

@@ -17,6 +17,7 @@ struct ev_loop;
 struct agents;
 struct sync;
 struct control;
+struct reload;
 
 struct supervisor {
 	struct conf *conf;
@@ -28,6 +29,7 @@ struct supervisor {
 	struct agents *agents;
 	struct sync *sync; /* NULL: no dashboard configured */
 	struct control *control;
+	struct reload *reload; /* who waits for one */
 	int64_t started_mono_ms;
 	int keeper_pid;
 	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;
@@ -47,6 +49,8 @@ void supervisor_set_desired(
 /* No new runs until it is taken back, also across restarts; with now those that go on are
  * cancelled. */
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
+/* After a change of the configuration: its ceilings and delays. */
+void supervisor_configure_fleet(struct supervisor *sup);
 /* Drains one agent and leaves it stopped until restart or scale; kept across restarts. */
 void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who);
 /* New workers for these slots: at once, or in turns with their runs finished first. */

@@ -36,7 +36,8 @@ struct talk {
 	enum conversation what;
 	ev_timer timer;
 	bool under_way;
-	bool again; /* asked for while one was under way */
+	bool in_store; /* ... in the local store, not at the dashboard */
+	bool again;    /* asked for while one was under way */
 	unsigned int failures;
 };
 
@@ -249,6 +250,7 @@ static void on_acked(void *arg, const struct err *err)
 {
 	struct talk *t = arg;
 
+	t->in_store = false;
 	(void)err; /* not acknowledged on our side: it will be sent again, and counted once */
 	t->under_way = false;
 	if (t->again || store_outbox_count(t->sync->sup->store) > 0) {
@@ -278,7 +280,7 @@ static void on_runs(struct talk *t, const struct http_reply *reply, const json_t
 	s->posting = NULL;
 	if (s->batch < OUTBOX_BATCH_MAX)
 		s->batch = s->batch * 2 > OUTBOX_BATCH_MAX ? OUTBOX_BATCH_MAX : s->batch * 2;
-	t->under_way = true;
+	t->under_way = t->in_store = true;
 	store_ack(s->sup->store, acks, on_acked, t);
 }
 
@@ -319,6 +321,7 @@ static void post_runs(void *arg, json_t *rows, const struct err *err)
 	json_t *row, *runs;
 	size_t i;
 
+	t->in_store = false;
 	if (err || !json_array_size(rows)) {
 		t->under_way = false;
 		if (t->again) {
@@ -412,7 +415,10 @@ static void start_talk(struct talk *t)
 		text = json_compact(body);
 		http_client_send(s->http, "/api/k6/agents/heartbeat", text, NULL, on_reply, t);
 		break;
-	case OUTBOX: store_fetch_outbox(s->sup->store, s->batch, post_runs, t); break;
+	case OUTBOX:
+		t->in_store = true;
+		store_fetch_outbox(s->sup->store, s->batch, post_runs, t);
+		break;
 	case CONVERSATIONS: break;
 	}
 }
@@ -424,10 +430,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	start_talk(timer->data);
 }
 
-struct sync *sync_new(struct supervisor *sup, char *secret, struct err *err)
+static struct http_client *make_client(
+	const struct supervisor *sup, const char *secret, struct err *err)
 {
 	const struct conf *conf = sup->conf;
-	struct http_client_config config = {
+	const struct http_client_config config = {
 		.base_url = conf->dashboard.url,
 		.bearer = secret,
 		.ca_file = conf->dashboard.ca_file ? conf->dashboard.ca_file : "",
@@ -436,13 +443,19 @@ struct sync *sync_new(struct supervisor *sup, char *secret, struct err *err)
 		.user_agent = "k6fleet-supervisor/" PACKAGE_VERSION,
 		.timeout_ms = conf->dashboard.timeout_ms,
 	};
+
+	return http_client_new(sup->loop, &config, err);
+}
+
+struct sync *sync_new(struct supervisor *sup, const char *secret, struct err *err)
+{
 	struct sync *s = x_calloc(1, sizeof(*s));
 
 	s->sup = sup;
 	s->state = SYNC_CONNECTING;
 	s->batch = OUTBOX_BATCH_MAX;
 	s->last_contact_ms = -1;
-	s->http = http_client_new(sup->loop, &config, err);
+	s->http = make_client(sup, secret, err);
 	if (!s->http) {
 		free(s);
 		return NULL;
@@ -456,6 +469,33 @@ struct sync *sync_new(struct supervisor *sup, char *secret, struct err *err)
 		t->timer.data = t;
 	}
 	return s;
+}
+
+void sync_reconfigure(struct sync *s, const char *secret)
+{
+	struct err err;
+	struct http_client *http = make_client(s->sup, secret, &err);
+
+	if (!http) {
+		log_error("dashboard", "kept as it was: %s", err.msg);
+		return;
+	}
+	/* What is under way there is forgotten: records stay in the outbox, the rest is said anew. */
+	http_client_free(s->http);
+	s->http = http;
+	json_decref(s->posting);
+	s->posting = NULL;
+	free(s->etag);
+	s->etag = NULL;
+	s->registered = false;
+	for (int i = 0; i < CONVERSATIONS; i++) {
+		struct talk *t = &s->talks[i];
+
+		ev_timer_stop(s->sup->loop, &t->timer);
+		t->under_way = t->under_way && t->in_store;
+		t->failures = 0;
+	}
+	hurry(&s->talks[REGISTER], 0);
 }
 
 void sync_free(struct sync *s)

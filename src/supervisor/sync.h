@@ -15,7 +15,9 @@
 enum sync_state { SYNC_NONE, SYNC_CONNECTED, SYNC_UNREACHABLE, SYNC_CONNECTING, SYNC_REFUSED };
 
 /* The secret is copied. */
-struct sync *sync_new(struct supervisor *sup, char *secret, struct err *err);
+struct sync *sync_new(struct supervisor *sup, const char *secret, struct err *err);
+/* The configuration has changed: address, credentials, intervals.  Registers anew. */
+void sync_reconfigure(struct sync *s, const char *secret);
 void sync_free(struct sync *s);
 void sync_start(struct sync *s);
 /* A record has been written: posts it soon. */

@@ -25,12 +25,13 @@ struct targets {
 	struct store *store;
 	json_t *origins;
 	struct known *list;
+	int64_t clock_offset_ms; /* wall less monotonic clock, fixed while the keeper lives */
 };
 
 /* The moment this host first saw it enabled, in monotonic time. */
 static int64_t find_origin(struct targets *t, const char *id, bool *fresh)
 {
-	int64_t now_wall = units_now_wall_ms(), now_mono = units_now_mono_ms();
+	int64_t now_mono = units_now_mono_ms(), now_wall = now_mono + t->clock_offset_ms;
 	int64_t wall = json_get_int(t->origins, id, 0);
 
 	*fresh = !wall || wall > now_wall;
@@ -87,6 +88,29 @@ static struct target *copy_target(const struct target *from)
 	return t;
 }
 
+static void free_known(struct known *k)
+{
+	target_free(k->target);
+	free(k);
+}
+
+static void drop_unseen(struct targets *t)
+{
+	struct known **p = &t->list;
+
+	while (*p) {
+		struct known *k = *p;
+
+		if (k->seen) {
+			p = &k->next;
+			continue;
+		}
+		schedule_remove(t->schedule, k->target->id);
+		*p = k->next;
+		free_known(k);
+	}
+}
+
 struct targets *targets_new(
 	const struct conf *conf, struct schedule *schedule, struct store *store, json_t *origins)
 {
@@ -98,6 +122,7 @@ struct targets *targets_new(
 	t->schedule = schedule;
 	t->store = store;
 	t->origins = origins;
+	t->clock_offset_ms = units_now_wall_ms() - units_now_mono_ms();
 	for (size_t i = 0; i < conf->target_count; i++)
 		plan(t, add(t, copy_target(conf->targets[i]->target), true));
 	/* With no dashboard in reach the fleet goes on with what it knew. */
@@ -106,10 +131,42 @@ struct targets *targets_new(
 	return t;
 }
 
-static void free_known(struct known *k)
+void targets_set_clock(struct targets *t, int64_t offset_ms)
 {
-	target_free(k->target);
-	free(k);
+	int64_t moved = t->clock_offset_ms - offset_ms;
+
+	t->clock_offset_ms = offset_ms;
+	if (!moved)
+		return;
+	/* This process was started after the wall clock had been set: as before, then. */
+	for (struct known *k = t->list; k; k = k->next) {
+		if (k->origin_mono_ms && !k->fresh) {
+			k->origin_mono_ms += moved;
+			plan(t, k);
+		}
+	}
+}
+
+/* Targets of the file as they are now; those of the dashboard stay. */
+void targets_reconfigure(struct targets *t, const struct conf *conf)
+{
+	t->conf = conf;
+	for (struct known *k = t->list; k; k = k->next)
+		k->seen = !k->from_file;
+	for (size_t i = 0; i < conf->target_count; i++) {
+		struct target *target = copy_target(conf->targets[i]->target);
+		struct known *k = find(t, target->id);
+
+		if (k) {
+			target_free(k->target);
+			k->target = target;
+		} else {
+			k = add(t, target, true);
+		}
+		k->seen = true;
+		plan(t, k);
+	}
+	drop_unseen(t);
 }
 
 void targets_free(struct targets *t)
@@ -160,7 +217,6 @@ static void apply_one(struct targets *t, const json_t *item)
 int targets_apply(struct targets *t, const json_t *list, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	struct known **p = &t->list;
 	json_t *item;
 	size_t i;
 
@@ -170,17 +226,7 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err)
 		k->seen = k->from_file;
 	json_array_foreach (list, i, item)
 		apply_one(t, item);
-	while (*p) {
-		struct known *k = *p;
-
-		if (k->seen) {
-			p = &k->next;
-			continue;
-		}
-		schedule_remove(t->schedule, k->target->id);
-		*p = k->next;
-		free_known(k);
-	}
+	drop_unseen(t);
 	text = json_compact(list);
 	store_meta_set(t->store, CACHE_KEY, text);
 	return 0;

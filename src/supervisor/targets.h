@@ -18,6 +18,11 @@ struct targets;
 struct targets *targets_new(
 	const struct conf *conf, struct schedule *schedule, struct store *store, json_t *origins);
 void targets_free(struct targets *t);
+/* Wall less monotonic clock as the keeper took it at its start: origins are converted by it, so that
+ * a supervisor that starts after a jump of the wall clock goes on in the same phase. */
+void targets_set_clock(struct targets *t, int64_t offset_ms);
+/* After a reload: conf replaces the one that was given before. */
+void targets_reconfigure(struct targets *t, const struct conf *conf);
 /* Replaces the dashboard's targets by the array of the API.  A bad one is left out and said; a
  * list that is none at all changes nothing and is an error.  What was cached counts too. */
 int targets_apply(struct targets *t, const json_t *list, struct err *err);

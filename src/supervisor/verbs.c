@@ -14,6 +14,7 @@
 #include "common/units.h"
 #include "common/uuid.h"
 #include "supervisor/agents.h"
+#include "supervisor/reload.h"
 #include "supervisor/sync.h"
 
 #define RUNS_DEFAULT 20
@@ -84,7 +85,7 @@ static void verb_scale(struct supervisor *sup, struct control_ticket ticket, con
 	if (n > sup->conf->max_workers) {
 		control_refuse(ticket, "refused",
 			"cannot scale to %lld: max_workers is %lld; raise it in the "
-			"configuration and restart k6fleetd",
+			"configuration and reload",
 			(long long)n, (long long)sup->conf->max_workers);
 		return;
 	}
@@ -267,6 +268,11 @@ static void verb_drain(struct supervisor *sup, struct control_ticket ticket, con
 			fleet_state_names[fleet_slot(sup->fleet, slots[0])->state]));
 }
 
+static void verb_reload(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	reload_ask(sup, ticket, json_is_true(json_object_get(request, "binary")));
+}
+
 static void verb_stop(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	bool now = json_is_true(json_object_get(request, "now"));
@@ -287,6 +293,7 @@ static const struct verb {
 	{"show", verb_show},
 	{"restart", verb_restart},
 	{"drain", verb_drain},
+	{"reload", verb_reload},
 	{"pause", verb_pause},
 	{"resume", verb_resume},
 	{"ping", verb_ping},

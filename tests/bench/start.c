@@ -93,18 +93,19 @@ static double run_floor(int children)
 static double run_workers(
 	const struct conf *conf, const struct sandbox *sb, int k6_fd, int children)
 {
+	const int no_lifeline[2] = {-1, -1};
 	struct children c;
 	struct err err;
 	int hb_fd = hb_create((unsigned)children, &err);
 	const uint8_t *pages;
 	double start, end;
 
-	if (hb_fd < 0 || children_init(&c, conf, sb, hb_fd, k6_fd, &err) < 0)
+	if (hb_fd < 0 || children_init(&c, conf, sb, hb_fd, k6_fd, no_lifeline, &err) < 0)
 		fatal(1, "%s", err.msg);
 	pages = hb_map_all(hb_fd, (unsigned)children, &err);
 	start = now_us();
 	for (int i = 0; i < children; i++) {
-		if (children_spawn(&c, (unsigned)i, 1, &err) < 0)
+		if (children_spawn(&c, (unsigned)i, 1, 0, &err) < 0)
 			fatal(1, "%s", err.msg);
 	}
 	for (int i = 0; i < children; i++) {

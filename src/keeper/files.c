@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything here is root's own word.  Secrets lie in sealed memfds from here on: descriptors are
+ * closed in workers, memory would be inherited by them. */
+#include "config.h"
+
+#include "keeper/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/creds.h"
+#include "common/fdio.h"
+#include "common/hostfs.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/title.h"
+#include "keeper/handover.h"
+
+#define SECRET_MAX 512
+
+static FILE *open_config(const struct files_options *o, struct err *err)
+{
+	int fd = hostfs_open(o->config, O_RDONLY | O_NOCTTY);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	err->msg[0] = '\0';
+	if (!f && (o->config_named || errno != ENOENT))
+		err_sys(err, errno, "cannot read the configuration %s", o->config);
+	return f;
+}
+
+struct conf *files_load_config(const struct files_options *o, bool *usage, struct err *err)
+{
+	_cleanup_file_ FILE *f = open_config(o, err);
+	_cleanup_free_ char *cwd = NULL, *socket = NULL;
+	struct conf *conf;
+
+	*usage = false;
+	if (!f && err->msg[0])
+		return NULL;
+	conf = conf_load(f, o->config, err);
+	if (!conf)
+		return NULL;
+	*usage = true;
+	if (o->socket) {
+		cwd = o->socket[0] == '/' ? NULL : getcwd(NULL, 0);
+		socket = cwd ? x_asprintf("%s/%s", cwd, o->socket) : x_strdup(o->socket);
+	}
+	if ((o->workers && conf_set(conf, "workers", o->workers, err) < 0 &&
+		    err_prefix(err, "-n")) ||
+		(o->log_format && conf_set(conf, "log_format", o->log_format, err) < 0 &&
+			err_prefix(err, "--log-format")) ||
+		(socket && conf_set(conf, "control_socket", socket, err) < 0 &&
+			err_prefix(err, "-s"))) {
+		conf_free(conf);
+		return NULL;
+	}
+	if (o->verbose)
+		conf->log_level = LOG_LEVEL_DEBUG;
+	return conf;
+}
+
+static int seal_secret(char *secret, struct err *err)
+{
+	size_t len = strlen(secret);
+	int fd = -1;
+
+	if (len > SECRET_MAX || strpbrk(secret, "\r\n"))
+		err_set(err, "the dashboard's secret has a line break or over %d bytes",
+			SECRET_MAX);
+	else
+		fd = fdio_seal("k6fleet-secret", secret, len, err);
+	mem_wipe(secret, len);
+	free(secret);
+	return fd;
+}
+
+/* -1 with an empty err: no dashboard, no secret. */
+static int keep_secret(const struct conf *conf, const struct files_kept *running, struct err *err)
+{
+	const char *creds_dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *env = getenv("DASHBOARD_SECRET");
+	_cleanup_free_ char *path = creds_dir ? x_asprintf("%s/dashboard-secret", creds_dir) : NULL;
+	_cleanup_fd_ int there = -1;
+	const char *file = conf->dashboard.secret_file;
+	char *secret = NULL;
+
+	err->msg[0] = '\0';
+	if (!conf->dashboard.url[0])
+		return -1;
+	if (env && *env)
+		return seal_secret(x_strdup(env), err);
+	there = path ? hostfs_open(path, O_PATH) : -1;
+	if (there >= 0)
+		file = path;
+	else if (!file[0] && running && running->secret_fd >= 0)
+		return fcntl(running->secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
+	if (!file[0])
+		return err_set(err,
+			"dashboard.url is set but there is no secret: set dashboard.secret_file or "
+			"DASHBOARD_SECRET (k6fleet-dashboard --make-secrets DIR makes one)");
+	if (creds_read_secret(file, SECRET_MAX, &secret, err) < 0)
+		return -1;
+	return seal_secret(secret, err);
+}
+
+int files_keep(const struct conf *conf, const struct files_kept *running, struct files_kept *out,
+	struct err *err)
+{
+	const struct {
+		const char *key, *path;
+		int *fd;
+	} files[] = {
+		{"ca_file", conf->dashboard.ca_file, &out->ca_fd},
+		{"client_cert", conf->dashboard.client_cert, &out->cert_fd},
+		{"client_key", conf->dashboard.client_key, &out->key_fd},
+	};
+
+	*out = (struct files_kept){-1, -1, -1, -1};
+	out->secret_fd = keep_secret(conf, running, err);
+	title_forget_env("DASHBOARD_SECRET");
+	/* Not ours, but a stack started from one .env file has it in the environment too. */
+	title_forget_env("ADMIN_BASIC_AUTH");
+	/* Certificates and the client's key are read now: their paths are of the host. */
+	for (size_t i = 0; i < ARRAY_SIZE(files) && (out->secret_fd >= 0 || !err->msg[0]); i++) {
+		*files[i].fd = handover_keep_file(files[i].key, files[i].path, err);
+		if (*files[i].fd < 0 && err->msg[0])
+			break;
+	}
+	if (!err->msg[0])
+		return 0;
+	files_close(out);
+	return -1;
+}
+
+void files_close(struct files_kept *kept)
+{
+	close_fd(&kept->secret_fd);
+	close_fd(&kept->ca_fd);
+	close_fd(&kept->cert_fd);
+	close_fd(&kept->key_fd);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* HUP and the verb reload: everything is read and checked first, then changed at once; what is bad
+ * changes nothing.  The supervisor gets the new descriptors and applies the difference. */
+#include "keeper/reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/msg.h"
+#include "common/units.h"
+#include "keeper/notify.h"
+#include "keeper/privs.h"
+
+struct fresh {
+	struct conf *conf;
+	struct files_kept kept;
+	int config_fd;
+	char *fixed; /* keys that keep their values until the next start */
+};
+
+static int prepare(struct keeper *k, struct fresh *f, struct err *err)
+{
+	bool usage;
+	size_t size;
+	FILE *fixed;
+
+	*f = (struct fresh){.kept = {-1, -1, -1, -1}, .config_fd = -1};
+	f->conf = files_load_config(&k->options, &usage, err);
+	if (!f->conf)
+		return -1;
+	fixed = open_memstream(&f->fixed, &size);
+	if (!fixed)
+		return err_set(err, "out of memory");
+	conf_inherit(f->conf, k->conf, fixed);
+	fclose(fixed);
+	if (privs_raise_files((unsigned long)f->conf->max_workers + FILES_SLACK, err) < 0 ||
+		files_keep(f->conf, &k->handover.kept, &f->kept, err) < 0)
+		return -1;
+	f->config_fd = handover_make_config(f->conf, err);
+	return f->config_fd < 0 ? -1 : 0;
+}
+
+static void discard(struct fresh *f)
+{
+	conf_free(f->conf);
+	files_close(&f->kept);
+	close_fd(&f->config_fd);
+	free(f->fixed);
+}
+
+/* From here on nothing can fail. */
+static void swap(struct keeper *k, struct fresh *f)
+{
+	if (conf_workers_differ(k->conf, f->conf))
+		k->children.epoch++;
+	conf_free(k->conf);
+	files_close(&k->handover.kept);
+	close_fd(&k->handover.config_fd);
+	k->conf = f->conf;
+	k->children.conf = k->handover.conf = f->conf;
+	k->handover.kept = f->kept;
+	k->handover.config_fd = f->config_fd;
+	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
+	free(f->fixed);
+}
+
+static void pass_on(struct keeper *k, enum handover_fd which, int fd)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_KEEPER_FILE);
+	msg_put_u32(&m, which);
+	msg_put_u8(&m, fd >= 0);
+	keeper_tell(k, &m, fd >= 0 ? fd : k->signal_fd);
+}
+
+static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_KEEPER_RELOADED);
+	msg_put_u64(&m, asker);
+	msg_put_u8(&m, ok);
+	msg_put_str(&m, text);
+	keeper_tell(k, &m, -1);
+}
+
+void reload_refuse(struct keeper *k, uint64_t asker, const char *why)
+{
+	answer(k, asker, false, why);
+}
+
+int reload_config(struct keeper *k, uint64_t asker)
+{
+	struct timespec now;
+	struct fresh f;
+	struct err err;
+	char text[MSG_TEXT_MAX];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	if (prepare(k, &f, &err) < 0) {
+		discard(&f);
+		log_error("reload", "refused, nothing has changed: %s", err.msg);
+		answer(k, asker, false, err.msg);
+		notify_send("READY=1");
+		return -1;
+	}
+	if (f.fixed[0])
+		log_warn("reload", "needs a new start of k6fleetd, kept as it was: %s", f.fixed);
+	snprintf(text, sizeof(text), "%s", f.fixed);
+	swap(k, &f);
+	pass_on(k, HANDOVER_FD_CONFIG, k->handover.config_fd);
+	pass_on(k, HANDOVER_FD_SECRET, k->handover.kept.secret_fd);
+	pass_on(k, HANDOVER_FD_CA_FILE, k->handover.kept.ca_fd);
+	pass_on(k, HANDOVER_FD_CLIENT_CERT, k->handover.kept.cert_fd);
+	pass_on(k, HANDOVER_FD_CLIENT_KEY, k->handover.kept.key_fd);
+	answer(k, asker, true, text);
+	log_info("reload", "read %s", k->options.config);
+	notify_send("READY=1");
+	return 0;
+}

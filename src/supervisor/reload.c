@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything is read into a new configuration first; then each part takes from it what it needs.
+ * Workers are touched only where theirs has changed, and then only as they fall idle. */
+#include "supervisor/reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "keeper/handover.h"
+#include "supervisor/agents.h"
+#include "supervisor/sync.h"
+
+#define SECRET_MAX 512
+#define WAITING_MAX 64
+
+struct reload {
+	struct control_ticket waiting[WAITING_MAX];
+	size_t count;
+};
+
+/* Which of the numbers hold what they are for; the others hold /dev/null. */
+static bool present[HANDOVER_FD_END];
+
+void reload_reserve_numbers(void)
+{
+	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++) {
+		present[fd] = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+		/* In ascending order each gets the lowest free number, which is this one. */
+		if (!present[fd] && open("/dev/null", O_RDONLY | O_CLOEXEC) != fd)
+			fatal(2, "k6fleet-supervisor is started by k6fleetd, not by hand");
+	}
+}
+
+bool reload_has_file(int fd)
+{
+	return present[fd];
+}
+
+/* The keeper has read the file; what it is called on the host means nothing here. */
+static void use_kept_file(char **path, int fd)
+{
+	if (!present[fd])
+		return;
+	free(*path);
+	*path = x_asprintf("/proc/self/fd/%d", fd);
+}
+
+struct conf *reload_read_config(struct err *err)
+{
+	_cleanup_file_ FILE *f = NULL;
+	struct conf *conf;
+	int fd = fcntl(HANDOVER_FD_CONFIG, F_DUPFD_CLOEXEC, 64);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || !(f = fdopen(fd, "r"))) {
+		err_set(err, "k6fleet-supervisor is started by k6fleetd, not by hand");
+		return NULL;
+	}
+	conf = conf_load_effective(f, err);
+	if (!conf)
+		return NULL;
+	use_kept_file(&conf->dashboard.ca_file, HANDOVER_FD_CA_FILE);
+	use_kept_file(&conf->dashboard.client_cert, HANDOVER_FD_CLIENT_CERT);
+	use_kept_file(&conf->dashboard.client_key, HANDOVER_FD_CLIENT_KEY);
+	return conf;
+}
+
+char *reload_read_secret(void)
+{
+	char *secret;
+
+	if (!present[HANDOVER_FD_SECRET])
+		return NULL;
+	secret = x_calloc(SECRET_MAX + 1, 1);
+	if (pread(HANDOVER_FD_SECRET, secret, SECRET_MAX, 0) <= 0)
+		fatal(1, "cannot read the dashboard's secret: %s", strerror(errno));
+	return secret;
+}
+
+void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binary)
+{
+	struct msg_writer m = {0};
+
+	if (!sup->reload)
+		sup->reload = x_calloc(1, sizeof(*sup->reload));
+	if (sup->reload->count == WAITING_MAX) {
+		control_refuse(ticket, "refused", "too many reloads are under way; try again");
+		return;
+	}
+	sup->reload->waiting[sup->reload->count++] = ticket;
+	msg_start(&m, MSG_KEEP_RELOAD);
+	msg_put_u64(&m, ticket.client);
+	msg_put_u8(&m, binary);
+	supervisor_tell_keeper(sup, &m);
+}
+
+void reload_take_file(struct msg_reader *in, int fd)
+{
+	uint32_t which = msg_get_u32(in);
+	bool there = msg_get_u8(in) != 0;
+
+	if (which <= HANDOVER_FD_KEEPER || which >= HANDOVER_FD_END || fd < 0)
+		fatal(1, "the keeper handed over a file %u, which cannot be", which);
+	/* Without one what came along stands for nothing; it keeps the number as well as any. */
+	if (dup3(fd, (int)which, O_CLOEXEC) < 0)
+		fatal(1, "cannot keep a file of the keeper's: %s", strerror(errno));
+	present[which] = there;
+	close(fd);
+}
+
+static void note_change(
+	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect)
+{
+	json_t *list = arg;
+
+	/* The keeper's name for a sealed copy is nobody's business. */
+	if (!strncmp(to, "'/proc/self/fd/", 15) && !strncmp(from, "'/proc/self/fd/", 15))
+		return;
+	log_info("reload", "changed %s from=%s to=%s%s", key, from, to,
+		effect == CONF_EFFECT_WORKERS ? " (new workers as they fall idle)" : "");
+	json_array_append_new(list,
+		json_pack("{s:o, s:o, s:o, s:s}", "key", json_text(key), "from", json_text(from),
+			"to", json_text(to), "effect",
+			effect == CONF_EFFECT_WORKERS ? "new workers" : "now"));
+}
+
+/* A count that was changed in the file replaces the saved one; a lower ceiling lowers it. */
+static void apply_count(struct supervisor *sup, const struct conf *old)
+{
+	int64_t count = sup->desired;
+	char text[32];
+
+	if (sup->conf->workers != old->workers) {
+		count = sup->conf->workers;
+		snprintf(text, sizeof(text), "%lld", (long long)count);
+		store_meta_set(sup->store, "workers_in_file", text);
+	}
+	if (count > sup->conf->max_workers)
+		count = sup->conf->max_workers;
+	if (count == sup->desired)
+		return;
+	supervisor_set_desired(
+		sup, (unsigned int)count, sup->revision + 1, false, "configuration file");
+	if (sup->sync)
+		sync_scaled(sup->sync);
+}
+
+static void apply_dashboard(struct supervisor *sup)
+{
+	char *secret = reload_read_secret();
+	struct err err;
+
+	if (sup->sync) {
+		sync_reconfigure(sup->sync, secret ? secret : "");
+	} else if (sup->conf->dashboard.url[0]) {
+		store_use_outbox(sup->store);
+		sup->sync = sync_new(sup, secret ? secret : "", &err);
+		if (sup->sync)
+			sync_start(sup->sync);
+		else
+			log_error("dashboard", "%s", err.msg);
+	}
+	if (secret) {
+		mem_wipe(secret, strlen(secret));
+		free(secret);
+	}
+}
+
+static json_t *apply(struct supervisor *sup, struct err *err)
+{
+	struct conf *conf = reload_read_config(err), *old = sup->conf;
+	json_t *changes;
+
+	if (!conf)
+		return NULL;
+	changes = json_array();
+	conf_diff(old, conf, note_change, changes);
+	sup->conf = conf;
+	log_init("k6fleet-supervisor", (enum log_level)conf->log_level, conf->log_format == 1);
+	supervisor_configure_fleet(sup);
+	agents_grow(sup->agents, (unsigned int)conf->max_workers);
+	targets_reconfigure(sup->targets, conf);
+	apply_dashboard(sup);
+	apply_count(sup, old);
+	if (conf_workers_differ(old, conf))
+		agents_renew_all(sup->agents);
+	conf_free(old);
+	return changes;
+}
+
+/* The ticket that waits under this name; false: a signal, or a client that has gone. */
+static bool take_waiting(struct supervisor *sup, uint64_t client, struct control_ticket *out)
+{
+	struct reload *r = sup->reload;
+
+	for (size_t i = 0; r && i < r->count; i++) {
+		if (r->waiting[i].client != client)
+			continue;
+		*out = r->waiting[i];
+		r->waiting[i] = r->waiting[--r->count];
+		return true;
+	}
+	return false;
+}
+
+static json_t *split_keys(char *text)
+{
+	json_t *list = json_array();
+
+	for (char *save = NULL, *key = strtok_r(text, ", ", &save); key;
+		key = strtok_r(NULL, ", ", &save))
+		json_array_append_new(list, json_text(key));
+	return list;
+}
+
+void reload_done(struct supervisor *sup, struct msg_reader *in)
+{
+	uint64_t client = msg_get_u64(in);
+	bool ok = msg_get_u8(in) != 0;
+	_cleanup_free_ char *text = msg_get_str(in);
+	struct control_ticket ticket;
+	bool waits = take_waiting(sup, client, &ticket);
+	json_t *changes = NULL;
+	struct err err;
+
+	if (ok)
+		changes = apply(sup, &err);
+	else
+		err_set(&err, "%s", text);
+	if (!waits) {
+		json_decref(changes);
+		return;
+	}
+	if (changes)
+		control_answer(ticket,
+			json_pack(
+				"{s:o, s:o}", "changed", changes, "needRestart", split_keys(text)));
+	else
+		control_refuse(ticket, "refused", "%s", err.msg);
+}
+
+void reload_handed_over(struct supervisor *sup)
+{
+	for (size_t i = 0; sup->reload && i < sup->reload->count; i++)
+		control_answer(
+			sup->reload->waiting[i], json_pack("{s:s}", "state", "handing over"));
+	reload_free(sup);
+}
+
+void reload_free(struct supervisor *sup)
+{
+	free(sup->reload);
+	sup->reload = NULL;
+}
