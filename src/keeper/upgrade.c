@@ -77,7 +77,7 @@ _Noreturn static void ask(
 
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0 || dup2(exe, 3) < 0)
 		_exit(127);
-	fcntl(3, F_SETFD, FD_CLOEXEC);
+	/* Not close-on-exec: a script's interpreter has to find it, execveat(2). */
 	close_range(4, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
