@@ -169,6 +169,7 @@ static void status_layers(const json_t *st)
 
 static void status_headline(const json_t *st)
 {
+	const json_t *storage = json_object_get(st, "storage");
 	const json_t *d = json_object_get(st, "dashboard");
 	const char *state = json_get_text(d, "state", "none"),
 		   *error = json_get_text(d, "error", NULL);
@@ -181,6 +182,9 @@ static void status_headline(const json_t *st)
 		(long long)json_get_int(st, "desired", 0), (long long)json_get_int(st, "busy", 0),
 		span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
 		json_get_text(st, "sandbox", "?"), json_get_text(st, "k6Version", "?"));
+	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
+		printf("%s: no new runs are started (%s); free some space in state_dir\n",
+			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
 	if (!strcmp(state, "none"))
 		printf("dashboard: none configured\n");
 	else

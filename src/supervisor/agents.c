@@ -555,6 +555,7 @@ static void on_run_stored(void *arg, const struct err *err)
 	ag->committing = false;
 	if (err) {
 		/* Not on disk, so it never was: nothing to take back. */
+		schedule_count_missed(sup->schedule, json_get_text(ag->run, "targetId", ""));
 		drop_run(ag);
 		ag->last_result[0] = '\0';
 		tell_fleet(ag, FLEET_EV_FREE);

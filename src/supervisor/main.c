@@ -33,7 +33,7 @@
 #include "supervisor/sync.h"
 
 #define TICK_S 1.0
-#define PRUNE_S 3600.0
+#define PRUNE_S 60.0
 /* After the last worker has gone, what waits for the dashboard gets this long. */
 #define FAREWELL_MS 3000
 #define CANCEL_KILL_AFTER_MS 7000
@@ -46,6 +46,7 @@ struct app {
 	struct chan_queue keeper_out;
 	uint8_t *buf;
 	bool ready_sent, handing_over;
+	enum store_state storage;
 	int64_t farewell_by_ms;
 	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
 	int64_t last_outbox;
@@ -116,7 +117,7 @@ void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char 
 	if (paused != sup->paused)
 		log_info("fleet", "%s by=%s", paused ? "paused" : "resumed", who);
 	sup->paused = paused;
-	schedule_set_paused(sup->schedule, paused);
+	schedule_set_paused(sup->schedule, paused || app.storage != STORE_OK);
 	store_meta_set(sup->store, "paused", paused ? "1" : "0");
 	if (paused && now)
 		agents_cancel_all(sup->agents);
@@ -389,6 +390,17 @@ static void report_changes(void)
 	supervisor_tell_keeper(sup, &m);
 }
 
+/* Without a place for their records no runs are started: what comes due counts as missed. */
+static void follow_storage(struct supervisor *sup)
+{
+	enum store_state now = store_state(sup->store);
+
+	if (now == app.storage)
+		return;
+	app.storage = now;
+	schedule_set_paused(sup->schedule, sup->paused || now != STORE_OK);
+}
+
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	struct supervisor *sup = &app.sup;
@@ -398,6 +410,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)revents;
 	if (!sup->handed_over)
 		return;
+	follow_storage(sup);
 	agents_pump(sup->agents, now);
 	report_changes();
 	control_fleet_changed(sup->control);
@@ -430,6 +443,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	tell_keeper_simple(MSG_KEEP_PING);
 	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
+	if (store_state(app.sup.store) != STORE_OK)
+		store_probe(app.sup.store);
 }
 
 static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
@@ -587,7 +602,7 @@ static void start_watchers(struct supervisor *sup)
 	ev_init(&app.wake, on_wake);
 	ev_timer_init(&app.tick, on_tick, 0., TICK_S);
 	ev_timer_start(sup->loop, &app.tick);
-	ev_timer_init(&app.prune, on_prune, 60., PRUNE_S);
+	ev_timer_init(&app.prune, on_prune, 5., PRUNE_S);
 	ev_timer_start(sup->loop, &app.prune);
 }
 

@@ -126,6 +126,9 @@ void runs_abandon(json_t *run, enum result_reason reason, const char *message, i
 {
 	struct run_result r;
 
+	/* Set back while it ran, the wall clock must not make it end before it began. */
+	if (now_ms < json_get_int(run, "scheduledAtMs", 0))
+		now_ms = json_get_int(run, "scheduledAtMs", 0) + json_get_int(run, "lagMs", 0);
 	result_init(&r);
 	free(r.message);
 	r.message = x_strdup(message);

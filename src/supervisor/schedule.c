@@ -412,6 +412,14 @@ int64_t schedule_next_due(const struct schedule *s, const char *id)
 	return best;
 }
 
+void schedule_count_missed(struct schedule *s, const char *id)
+{
+	struct starget *t = find(s, id);
+
+	if (t)
+		t->missed++;
+}
+
 uint64_t schedule_missed(const struct schedule *s, const char *id)
 {
 	const struct starget *t = find(s, id);

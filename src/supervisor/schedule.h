@@ -38,6 +38,8 @@ void schedule_remove(struct schedule *s, const char *id);
 void schedule_set_idle(struct schedule *s, unsigned int slot, bool idle);
 /* Nothing is handed out while paused; what comes due meanwhile counts as missed. */
 void schedule_set_paused(struct schedule *s, bool paused);
+/* A run that was handed out could not be started. */
+void schedule_count_missed(struct schedule *s, const char *id);
 /* The next run to start at now; the agent counts as busy afterwards.  False: none. */
 bool schedule_next(struct schedule *s, int64_t now_ms, struct schedule_due *out);
 /* When schedule_next() may have something, should nothing else happen; INT64_MAX: never. */

@@ -18,6 +18,8 @@
 /* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
 #define QUEUE_MAX 65536
 #define BATCH_MAX 512
+/* As much as some dozen records of failed runs with their logs need. */
+#define PROBE_BYTES (512 * 1024)
 /* The dashboard takes bodies of 4 MiB; escaping may make a log longer than it is here. */
 #define OUTBOX_MAX_BYTES (2 * 1024 * 1024)
 
@@ -42,6 +44,7 @@ enum statement {
 	ST_LIST,
 	ST_GET,
 	ST_COUNT_OUTBOX,
+	ST_PROBE,
 	ST_PRUNE_AGE,
 	ST_PRUNE_OLDEST,
 	STATEMENTS
@@ -62,9 +65,11 @@ static const char *const sql[STATEMENTS] = {
 		     " ORDER BY seq DESC LIMIT ?1"),
 	[ST_GET] = "SELECT json, log FROM runs WHERE id = ?1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
-	[ST_PRUNE_AGE] = "DELETE FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND status <> 'running'",
+	[ST_PROBE] = "INSERT INTO meta VALUES ('probe', zeroblob(?1)) ON CONFLICT (key) DO UPDATE SET value = zeroblob(?1)",
+	[ST_PRUNE_AGE] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND"
+			  " status <> 'running' ORDER BY at_ms LIMIT 500)"),
 	[ST_PRUNE_OLDEST] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE acked_rev >= rev AND"
-			     " status <> 'running' ORDER BY seq LIMIT 1000)"),
+			     " status <> 'running' ORDER BY seq LIMIT 500)"),
 };
 /* clang-format on */
 
@@ -76,6 +81,8 @@ struct job {
 	void *arg;
 	char *text[7];
 	int64_t number[3];
+	bool is_write;
+	bool is_full; /* why it failed */
 	json_t *result;
 	struct err err;
 	bool failed;
@@ -95,6 +102,9 @@ struct store {
 	struct job *finished, **finished_tail;
 	size_t queued;
 	bool closing;
+	enum store_state state;
+	struct err error;
+	bool probing;
 	_Atomic int64_t outbox_count;
 	struct log_limit limit;
 };
@@ -251,9 +261,21 @@ static int work_prune(struct store *s, struct job *job, struct err *err)
 	sqlite3_bind_int64(s->st[ST_PRUNE_AGE], 1, job->number[0]);
 	if (db_run(s->st[ST_PRUNE_AGE], err) < 0)
 		return -1;
+	job->number[2] = sqlite3_changes(s->db);
 	used = (pragma(s, "PRAGMA page_count") - pragma(s, "PRAGMA freelist_count")) *
 		pragma(s, "PRAGMA page_size");
-	return used > job->number[1] ? db_run(s->st[ST_PRUNE_OLDEST], err) : 0;
+	if (used <= job->number[1])
+		return 0;
+	if (db_run(s->st[ST_PRUNE_OLDEST], err) < 0)
+		return -1;
+	job->number[2] += sqlite3_changes(s->db);
+	return 0;
+}
+
+static int work_probe(struct store *s, struct job *job, struct err *err)
+{
+	sqlite3_bind_int64(s->st[ST_PROBE], 1, job->number[0]);
+	return db_run(s->st[ST_PROBE], err);
 }
 
 static void count_outbox(struct store *s)
@@ -263,22 +285,42 @@ static void count_outbox(struct store *s)
 	sqlite3_reset(s->st[ST_COUNT_OUTBOX]);
 }
 
-/* One transaction for the whole list; on any error none of it has happened. */
-static void do_batch(struct store *s, struct job *batch)
+/* One transaction for the jobs up to, not including, end; on any error none of it has happened. */
+static bool do_together(struct store *s, struct job *first, const struct job *end)
 {
 	struct err err = {0};
 	bool ok = db_exec(s->db, "BEGIN IMMEDIATE", &err) == 0;
+	int code;
 
-	for (struct job *job = batch; ok && job; job = job->next)
+	for (struct job *job = first; ok && job != end; job = job->next)
 		ok = job->work(s, job, &err) == 0;
 	if (ok)
 		ok = db_exec(s->db, "COMMIT", &err) == 0;
-	if (!ok) {
-		if (!sqlite3_get_autocommit(s->db))
-			db_exec(s->db, "ROLLBACK", NULL);
+	if (ok)
+		return true;
+	code = sqlite3_errcode(s->db) & 0xff;
+	if (!sqlite3_get_autocommit(s->db))
+		db_exec(s->db, "ROLLBACK", NULL);
+	for (struct job *job = first; job != end; job = job->next) {
+		job->failed = true;
+		job->is_full = code == SQLITE_FULL;
+		job->err = err;
+	}
+	return false;
+}
+
+/* What cannot be done together is tried one by one: reading goes on with a full disk. */
+static void do_batch(struct store *s, struct job *batch)
+{
+	if (!do_together(s, batch, NULL) && batch->next) {
 		for (struct job *job = batch; job; job = job->next) {
-			job->failed = true;
-			job->err = err;
+			if (!job->is_write) {
+				/* What the first try has read; a write's is its input. */
+				json_decref(job->result);
+				job->result = NULL;
+			}
+			job->failed = job->is_full = false;
+			do_together(s, job, job->next);
 		}
 	}
 	count_outbox(s);
@@ -318,6 +360,26 @@ static void *store_thread(void *arg)
 
 /* --- the loop's side --------------------------------------------------------- */
 
+static void note_state(struct store *s, const struct job *job, const struct err *err)
+{
+	enum store_state now = !err ? STORE_OK : job->is_full ? STORE_FULL : STORE_FAILING;
+
+	if (job->work == work_probe)
+		s->probing = false;
+	/* A small record may still fit where the next would not: only the probe says that all is well. */
+	if (now == STORE_OK && s->state != STORE_OK && (job->work != work_probe || !job->number[0]))
+		return;
+	if (now != s->state && now == STORE_OK)
+		log_info("store", "can be written again: runs are started as before");
+	else if (now != s->state)
+		log_error("store",
+			"%s: %s; no new runs are started until it can be written again, those that run "
+			"go on and keep their results. Free some space in state_dir",
+			store_state_name(now), err->msg);
+	s->state = now;
+	s->error = err ? *err : (struct err){0};
+}
+
 static void finish_jobs(struct store *s)
 {
 	struct job *list;
@@ -333,9 +395,10 @@ static void finish_jobs(struct store *s)
 
 		list = job->next;
 		s->queued--;
-		if (err && log_limit_allows(&s->limit, 3))
-			log_error("store", "cannot write: %s; free some space in state_dir",
-				err->msg);
+		if (job->is_write)
+			note_state(s, job, err);
+		else if (err && log_limit_allows(&s->limit, 3))
+			log_error("store", "cannot read: %s", err->msg);
 		if (job->done)
 			job->done(job->arg, err);
 		if (job->result_done)
@@ -377,6 +440,7 @@ static struct job *new_job(int (*work)(struct store *, struct job *, struct err 
 	struct job *job = x_calloc(1, sizeof(*job));
 
 	job->work = work;
+	job->is_write = work != work_fetch_outbox && work != work_list && work != work_get;
 	return job;
 }
 
@@ -597,13 +661,63 @@ void store_get_run(struct store *s, const char *id, store_result *done, void *ar
 	queue(s, job);
 }
 
+struct prune {
+	struct store *store;
+	struct job *job;
+	int64_t before_wall_ms, max_bytes;
+};
+
+/* On until nothing is left, each time behind whatever was queued in the meantime. */
+static void on_pruned(void *arg, const struct err *err)
+{
+	_cleanup_free_ struct prune *p = arg;
+
+	if (!err && p->job->number[2] > 0)
+		store_prune(p->store, p->before_wall_ms, p->max_bytes);
+}
+
 void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes)
 {
 	struct job *job = new_job(work_prune);
+	struct prune *p = x_calloc(1, sizeof(*p));
 
+	*p = (struct prune){s, job, before_wall_ms, max_bytes};
 	job->number[0] = before_wall_ms;
 	job->number[1] = max_bytes;
+	job->done = on_pruned;
+	job->arg = p;
 	queue(s, job);
+}
+
+enum store_state store_state(const struct store *s)
+{
+	return s->state;
+}
+
+const char *store_state_name(enum store_state state)
+{
+	static const char *const names[] = {"ok", "storage full", "storage failing"};
+
+	return names[state];
+}
+
+const char *store_error(const struct store *s)
+{
+	return s->error.msg;
+}
+
+void store_probe(struct store *s)
+{
+	struct job *job;
+
+	if (s->probing)
+		return;
+	s->probing = true;
+	job = new_job(work_probe);
+	job->number[0] = PROBE_BYTES;
+	queue(s, job);
+	/* Its pages stay in the file as a reserve for the records of runs that go on. */
+	queue(s, new_job(work_probe));
 }
 
 int64_t store_outbox_count(const struct store *s)

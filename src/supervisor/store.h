@@ -54,9 +54,19 @@ void store_list_runs(struct store *s, int limit, const char *target, const char 
 	bool failed_only, store_result *done, void *arg);
 /* One run with its log, or JSON null. */
 void store_get_run(struct store *s, const char *id, store_result *done, void *arg);
-/* Deletes acknowledged runs that are older than before_wall_ms, then the oldest while the file
- * is larger than max_bytes. */
+/* Deletes acknowledged runs that are older than before_wall_ms, then the oldest while what is stored
+ * is more than max_bytes; a few hundred at a time, so that no record waits for it.  done: when there
+ * is nothing left to delete. */
 void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes);
+
+/* Whether records can be written.  While they cannot, no run may be started: its record would be
+ * lost.  store_probe() tries again, with more than one record needs. */
+enum store_state { STORE_OK, STORE_FULL, STORE_FAILING };
+enum store_state store_state(const struct store *s);
+const char *store_state_name(enum store_state state);
+/* What went wrong, "" while nothing does. */
+const char *store_error(const struct store *s);
+void store_probe(struct store *s);
 
 /* Records not yet acknowledged, as of the last commit. */
 int64_t store_outbox_count(const struct store *s);

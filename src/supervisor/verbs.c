@@ -59,7 +59,8 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 {
 	(void)request;
 	control_answer(ticket,
-		json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o}",
+		json_pack(
+			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
@@ -69,6 +70,11 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			"dashboard", dashboard_status(sup), "sandboxLayers",
 			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
 			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version,
+			"storage",
+			json_pack("{s:s, s:o}", "state", store_state_name(store_state(sup->store)),
+				"error",
+				store_error(sup->store)[0] ? json_text(store_error(sup->store))
+							   : json_null()),
 			"agents", agents_status(sup->agents)));
 }
 

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The local store: a disk that is full, a history that is bounded, a clock that jumps.
+
+load helpers
+
+setup() { setup_dir; }
+teardown() {
+	# Lazily: the daemons end in teardown_dir.
+	if mountpoint -q "$T/state"; then umount -l "$T/state"; fi
+	teardown_dir
+}
+
+storage_is() {
+	[ "$(ctl status --json | jq -r .storage.state)" = "$1" ]
+}
+
+small_disk() {
+	mkdir "$T/state"
+	mount -t tmpfs -o "size=$1" tmpfs "$T/state" 2>/dev/null || skip "may not mount a tmpfs"
+	chown k6fleet: "$T/state"
+}
+
+fill_disk() {
+	dd if=/dev/zero of="$T/state/ballast" bs=4k 2>/dev/null || true
+}
+
+succeeded() {
+	[ "$(runs | jq --arg t "$1" '[.[] | select(.targetLabel == $t and .status == "success")] | length')" -ge "${2:-1}" ]
+}
+
+@test "full disk: what runs goes on, nothing new is started, nothing is lost, and it says so" {
+	small_disk 4m
+	start_server
+	write_conf <<CONF
+workers = 2
+target 'Often' { url = '$SERVER/often' duration = 1s interval = 2s max_agents = 1 }
+target 'Long' { url = '$SERVER/long' duration = 6s interval = 1h max_agents = 1 }
+CONF
+	start_fleet
+	retry 20 succeeded Often
+	retry 20 is_requested /long
+	fill_disk
+	retry 20 storage_is 'storage full'
+	ctl status | grep -q '^storage full: no new runs are started'
+	[ "$(grep -c 'store: storage full: .*no new runs' "$T/k6fleetd.log")" = 1 ]
+	# One may just have been given out; then it is quiet.
+	sleep 2
+	n=$(count_of /often)
+	sleep 4.5
+	[ "$(count_of /often)" = "$n" ]
+	runs | jq -e 'length >= 2'
+	[ "$(ctl targets --json | jq '[.[] | select(.label == "Often")][0].missed')" -ge 2 ]
+	# Also for a supervisor that finds it so.
+	kill -KILL "$(supervisor)"
+	[ "$(ctl ping)" = pong ]
+	retry 20 storage_is 'storage full'
+	[ "$(count_of /often)" = "$n" ]
+	rm "$T/state/ballast"
+	retry 20 storage_is ok
+	expect_run Long success -
+	[ "$(runs | jq '[.[] | select(.targetLabel == "Long")] | length')" = 1 ]
+	more() { [ "$(count_of /often)" -gt "$n" ]; }
+	retry 20 more
+	no_run_is_open() { [ "$(runs | jq '[.[] | select(.status == "running")] | length')" -le 1 ]; }
+	retry 20 no_run_is_open
+	[ "$(runs | jq '[.[] | select(.reason == "lost")] | length')" = 0 ]
+}
+
+@test "history: what is older, or more than history_size, goes in small steps; the newest stays" {
+	write_conf <<CONF
+workers = 0
+history = 1h
+history_size = 1M
+CONF
+	start_fleet
+	ctl stop
+	retry 20 is_gone "$FLEET"
+	# Runs of two hours ago, and 3 MiB of new ones.
+	python3 - "$T/state/supervisor.db" <<'PY'
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1])
+now = int(time.time() * 1000)
+for i in range(5000):
+    at = now - 7200000 if i < 1500 else now - 60000 + i
+    db.execute("INSERT INTO runs (id, rev, acked_rev, status, agent, target_id, target_label, at_ms, json, log)"
+               " VALUES (?, 1, 1, 'success', 'a', 't', 't', ?, ?, NULL)",
+               ("%08d" % i, at, '{"id":"%08d","pad":"%s"}' % (i, "x" * 800)))
+db.commit()
+PY
+	write_conf <<CONF
+workers = 0
+history = 1h
+history_size = 1M
+CONF
+	start_fleet
+	bounded() {
+		[ "$(ctl runs -n 10000 --json | jq 'length < 1500 and length > 300')" = true ]
+	}
+	retry 30 bounded
+	[ "$(ctl runs -n 1 --json | jq -r '.[0].id')" = 00004999 ]
+}
