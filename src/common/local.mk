@@ -1,7 +1,7 @@
 # libcommon: what every program may use.  libjson adds jansson, libconf libconfuse, libdb SQLite,
-# libfilter libseccomp.
+# libfilter libseccomp, libhttpd libmicrohttpd on libev.
 noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a \
-	src/common/libfilter.a
+	src/common/libfilter.a src/common/libhttpd.a
 src_common_libcommon_a_SOURCES = \
 	src/common/err.c src/common/err.h src/common/fdio.c src/common/fdio.h src/common/log.c src/common/log.h \
 	src/common/hostfs.c src/common/hostfs.h \
@@ -20,5 +20,7 @@ src_common_libdb_a_SOURCES = src/common/db.c src/common/db.h
 src_common_libdb_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 src_common_libfilter_a_SOURCES = src/common/filter.c src/common/filter.h
 src_common_libfilter_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
+src_common_libhttpd_a_SOURCES = src/common/httpd.c src/common/httpd.h
+src_common_libhttpd_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS) -Wno-strict-aliasing
 
 COMMON_LIBS = src/common/libconf.a src/common/libjson.a src/common/libcommon.a

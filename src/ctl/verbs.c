@@ -35,7 +35,8 @@ enum {
 	OPT_AGENT,
 	OPT_FAILED,
 	OPT_ROLLING,
-	OPT_BINARY
+	OPT_BINARY,
+	OPT_CHECK
 };
 
 #define COMMON_OPTIONS \
@@ -79,13 +80,58 @@ static json_t *request(const char *verb)
 	return json_pack("{s:s}", "verb", verb);
 }
 
+/* For probes: one line, and whether all is as it shall be. */
+static int check_status(const struct ctl *ctl, const json_t *st)
+{
+	const json_t *dashboard = json_object_get(st, "dashboard");
+	int64_t desired = json_get_int(st, "desired", 0), running = json_get_int(st, "running", 0);
+	int64_t contact = json_get_int(dashboard, "lastContactMs", -1);
+	int64_t patience = 3 * json_get_int(dashboard, "heartbeatIntervalMs", 0);
+	bool agents = running >= desired;
+	bool reached = !strcmp(json_get_text(dashboard, "state", ""), "none") ||
+		(contact >= 0 && contact <= patience);
+	char text[512];
+
+	if (!agents)
+		snprintf(text, sizeof(text), "%lld of %lld agents run", (long long)running,
+			(long long)desired);
+	else if (!reached)
+		snprintf(text, sizeof(text),
+			"the dashboard was not reached for three heartbeats: %s",
+			json_get_text(dashboard, "error", "no answer yet"));
+	else
+		snprintf(text, sizeof(text), "%lld agents run", (long long)running);
+	if (ctl->json) {
+		_cleanup_json_ json_t *answer = json_pack(
+			"{s:b, s:o}", "ok", agents && reached, "message", json_text(text));
+
+		render_json(answer);
+	} else {
+		printf("%s: %s\n", agents && reached ? "ok" : "not ok", text);
+	}
+	return agents && reached ? CTL_OK : CTL_FAILED;
+}
+
 static int verb_status(struct ctl *ctl, int argc, char **argv)
 {
+	static const struct option longopts[] = {
+		{"check", no_argument, NULL, OPT_CHECK}, COMMON_OPTIONS};
 	_cleanup_json_ json_t *data = NULL;
+	bool check = false;
+	int c;
 
-	if (!no_options(ctl, argc, argv, 0))
-		return CTL_USAGE;
+	optind = 0; /* start anew: main() has used getopt before */
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (c == OPT_CHECK)
+			check = true;
+		else if (!take_common(ctl, c))
+			return CTL_USAGE;
+	}
+	if (optind < argc)
+		return bad_usage("status", "unexpected argument: ", argv[optind]);
 	data = ctl_call(ctl, request("status"), NULL);
+	if (check)
+		return check_status(ctl, data);
 	if (ctl->json)
 		render_json(data);
 	else
@@ -318,6 +364,20 @@ static int verb_show(struct ctl *ctl, int argc, char **argv)
 	return CTL_OK;
 }
 
+static int verb_metrics(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_json_ json_t *data = NULL;
+
+	if (!no_options(ctl, argc, argv, 0))
+		return CTL_USAGE;
+	data = ctl_call(ctl, request("metrics"), NULL);
+	if (ctl->json)
+		render_json(data);
+	else
+		fputs(json_get_text(data, "text", ""), stdout);
+	return CTL_OK;
+}
+
 static int verb_ping(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
@@ -416,7 +476,11 @@ static int verb_stop(struct ctl *ctl, int argc, char **argv)
 }
 
 static const struct verb verbs[] = {
-	{"status", "status", "the fleet in one line, then one line an agent", verb_status},
+	{"status", "status [--check]",
+		"the fleet in one line, then one line an agent; --check for probes:\n"
+		"                                      one line, exit 1 unless all agents run and the dashboard\n"
+		"                                      was reached within three heartbeats",
+		verb_status},
 	{"scale", "scale N [--now] [--wait]",
 		"keep N agents; --now stops the runs of those that go,\n"
 		"                                      --wait returns when they are up",
@@ -438,6 +502,7 @@ static const struct verb verbs[] = {
 	{"pause", "pause [--now]",
 		"start no new runs, also after a restart; --now stops those that run", verb_pause},
 	{"resume", "resume", "start runs again", verb_resume},
+	{"metrics", "metrics", "the counters as text for Prometheus", verb_metrics},
 	{"ping", "ping", "whether k6fleetd answers", verb_ping},
 	{"version", "version", "versions of k6fleetctl, k6fleetd and k6", verb_version},
 	{"stop", "stop [--now]", "drain all agents and end k6fleetd", verb_stop},

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* MHD_USE_EPOLL with its descriptor on libev, MHD_get_timeout() before each wait. */
+/* The dashboard's use of libmicrohttpd: requests with their bodies in, answers of the API out. */
 #include "dashboard/http.h"
 
-#include <ev.h>
 #include <microhttpd.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -16,12 +16,9 @@
 #define IDLE_S 20
 
 struct http {
-	struct ev_loop *loop;
 	struct MHD_Daemon *daemon;
+	struct httpd *httpd;
 	struct api *api;
-	ev_io io;
-	ev_prepare prepare;
-	ev_timer timer;
 };
 
 /* What is kept of one request between the library's calls. */
@@ -156,75 +153,24 @@ static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
 	return s[0] == '/' ? strlen(s) : MHD_http_unescape(s);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct http *h = io->data;
-
-	(void)loop;
-	(void)revents;
-	MHD_run(h->daemon);
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	struct http *h = timer->data;
-
-	(void)loop;
-	(void)revents;
-	MHD_run(h->daemon);
-}
-
-static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
-{
-	struct http *h = w->data;
-	MHD_UNSIGNED_LONG_LONG ms;
-
-	(void)revents;
-	ev_timer_stop(loop, &h->timer);
-	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES) {
-		ev_timer_set(&h->timer, (double)ms / 1000, 0.);
-		ev_timer_start(loop, &h->timer);
-	}
-}
-
-__attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *fmt, va_list ap)
-{
-	static struct log_limit limit;
-	char text[512];
-
-	(void)arg;
-	vsnprintf(text, sizeof(text), fmt, ap);
-	if (log_limit_allows(&limit, 5))
-		log_debug("http", "%s", text);
-}
-
 struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, struct err *err)
 {
 	struct http *h = x_calloc(1, sizeof(*h));
-	const union MHD_DaemonInfo *info;
 
-	h->loop = loop;
 	h->api = api;
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-		h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+		h, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
-	info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (!info) {
-		err_set(err, "cannot start the HTTP server");
+	h->httpd = httpd_attach(loop, h->daemon, err);
+	if (!h->httpd) {
+		if (h->daemon)
+			MHD_stop_daemon(h->daemon);
 		free(h);
 		return NULL;
 	}
-	ev_io_init(&h->io, on_io, info->epoll_fd, EV_READ);
-	h->io.data = h;
-	ev_io_start(loop, &h->io);
-	ev_init(&h->timer, on_timer);
-	h->timer.data = h;
-	ev_prepare_init(&h->prepare, on_prepare);
-	h->prepare.data = h;
-	ev_prepare_start(loop, &h->prepare);
 	return h;
 }
 
@@ -232,9 +178,7 @@ void http_stop(struct http *h)
 {
 	if (!h)
 		return;
-	ev_io_stop(h->loop, &h->io);
-	ev_timer_stop(h->loop, &h->timer);
-	ev_prepare_stop(h->loop, &h->prepare);
+	httpd_detach(h->httpd);
 	MHD_stop_daemon(h->daemon);
 	free(h);
 }

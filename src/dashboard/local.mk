@@ -9,7 +9,7 @@ src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CF
 sbin_PROGRAMS += k6fleet-dashboard
 k6fleet_dashboard_SOURCES = src/dashboard/main.c
 k6fleet_dashboard_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
-k6fleet_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
+k6fleet_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a src/common/libhttpd.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(MHD_LIBS) $(CAP_LIBS) $(EV_LIBS) -lm
 
 wwwdir = $(pkgdatadir)/www

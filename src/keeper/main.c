@@ -32,6 +32,9 @@
 /* A supervisor that is silent for so long is as bad as a dead one. */
 #define SUPERVISOR_SILENT_MS 5000
 #define SUPERVISOR_STABLE_MS 10000
+/* KILL comes from outside, from the OOM killer or an operator: no crash of its own, unless it comes
+ * again before the next one has done anything. */
+#define SUPERVISOR_KILLED_MS 200
 #define SUPERVISOR_DELAY_MAX_MS 10000
 /* After the second TERM the supervisor has this long to end everything in order. */
 #define STOP_NOW_MS 8000
@@ -188,7 +191,9 @@ static void supervisor_died(struct keeper *k, int status)
 	/* Its own message has been printed: a daemon that cannot start must say so by its exit. */
 	if (!k->ever_seen && WIFEXITED(status))
 		exit(EXIT_START);
-	if (lived >= SUPERVISOR_STABLE_MS)
+	if (lived >= SUPERVISOR_STABLE_MS ||
+		(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+			lived >= SUPERVISOR_KILLED_MS))
 		k->sup_delay_ms = 0;
 	k->sup_restarts++;
 	k->sup_restart_at_ms = now + k->sup_delay_ms;

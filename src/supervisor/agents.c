@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "supervisor/metrics.h"
 #include "supervisor/runs.h"
 
 /* For scripts nobody knows how long they take; timeout says it, else this is the bound. */
@@ -145,11 +146,16 @@ static void drop_run(struct agent *ag)
 	ag->run_sent = false;
 }
 
-static void log_result(const struct agent *ag)
+/* Each record comes by here once, when it is final. */
+static void conclude(const struct agent *ag)
 {
 	const char *reason = json_get_text(ag->run, "reason", NULL);
 	const char *message = json_get_text(ag->run, "errorMessage", "");
 
+	metrics_count_run(&ag->all->sup->metrics, json_get_text(ag->run, "status", ""),
+		json_is_null(json_object_get(ag->run, "resources"))
+			? -1
+			: json_get_int(ag->run, "lagMs", -1));
 	log_info(name_of(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
 		agent_run_id(ag), json_get_text(ag->run, "targetLabel", ""),
 		json_get_text(ag->run, "status", ""), reason ? " reason=" : "",
@@ -172,7 +178,7 @@ static void on_terminal_stored(void *arg, const struct err *err)
 		return;
 	}
 	ag->committing = false;
-	log_result(ag);
+	conclude(ag);
 	drop_run(ag);
 	if (!ag->eof) {
 		/* Now, and only now, it is taken off the socket. */
@@ -268,6 +274,8 @@ static void bury(struct agent *ag)
 			fs->failures);
 	storm = fleet_take_storm(ag->all->sup->fleet);
 	if (storm)
+		ag->all->sup->metrics.storms++;
+	if (storm)
 		log_warn("fleet",
 			"%u workers have died within a second, most of those that were up: not a crash "
 			"loop, all are started again at once; look for the OOM killer (dmesg)",
@@ -308,7 +316,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		/* Committed, but the last supervisor died before the worker heard of it. */
 		runs_abandon(ag->run, RESULT_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
-		log_result(ag);
+		conclude(ag);
 		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 		drop_run(ag);
 		tell_fleet(ag, FLEET_EV_HELLO);
@@ -513,7 +521,7 @@ void agents_on_handed_over(struct agents *a)
 			continue;
 		runs_abandon(ag->run, RESULT_REASON_LOST,
 			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
-		log_result(ag);
+		conclude(ag);
 		store_put_run(a->sup->store, ag->run, NULL, NULL);
 		drop_run(ag);
 	}
@@ -535,7 +543,7 @@ static int make_job(const struct target *t, struct err *err)
 static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)
 {
 	runs_abandon(ag->run, reason, message, units_now_wall_ms());
-	log_result(ag);
+	conclude(ag);
 	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 	drop_run(ag);
 	tell_fleet(ag, FLEET_EV_FREE);

@@ -509,6 +509,11 @@ unsigned int fleet_running(const struct fleet *f)
 	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] + f->counts[FLEET_DRAINING];
 }
 
+unsigned int fleet_busy_slots(const struct fleet *f)
+{
+	return f->capacity - f->counts[FLEET_STOPPED];
+}
+
 unsigned int fleet_extent(const struct fleet *f)
 {
 	unsigned int n = f->high;

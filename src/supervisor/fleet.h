@@ -130,6 +130,8 @@ const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot);
 unsigned int fleet_count(const struct fleet *f, enum fleet_state state);
 /* Up and reported: idle, running or draining. */
 unsigned int fleet_running(const struct fleet *f);
+/* Slots that are anything but stopped. */
+unsigned int fleet_busy_slots(const struct fleet *f);
 /* One past the highest slot that is not stopped or is wanted. */
 unsigned int fleet_extent(const struct fleet *f);
 /* No slot has a worker or will get one. */

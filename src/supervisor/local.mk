@@ -6,13 +6,14 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/agents_priv.h \
 	src/supervisor/agents_report.c src/supervisor/control.c src/supervisor/control.h \
 	src/supervisor/reload.c src/supervisor/reload.h \
+	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \
 	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/supervisor.h
-src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(CURL_CFLAGS) \
+src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 
 libexec_PROGRAMS += k6fleet-supervisor
 k6fleet_supervisor_SOURCES = src/supervisor/main.c
 k6fleet_supervisor_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
-k6fleet_supervisor_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a src/common/libfilter.a \
+k6fleet_supervisor_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a src/common/libfilter.a src/common/libhttpd.a \
 	$(COMMON_LIBS) $(SECCOMP_LIBS) $(CONFUSE_LIBS) \
-	$(JANSSON_LIBS) $(SQLITE_LIBS) $(CURL_LIBS) $(CAP_LIBS) $(EV_LIBS) -lpthread -lm
+	$(JANSSON_LIBS) $(SQLITE_LIBS) $(CURL_LIBS) $(MHD_LIBS) $(CAP_LIBS) $(EV_LIBS) -lpthread -lm

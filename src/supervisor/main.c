@@ -28,6 +28,7 @@
 #include "keeper/handover.h"
 #include "supervisor/agents.h"
 #include "supervisor/control.h"
+#include "supervisor/metrics_http.h"
 #include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/sync.h"
@@ -591,6 +592,8 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 		free(secret);
 	}
 	sup->control = control_new(sup, HANDOVER_FD_LISTEN);
+	if (reload_has_file(HANDOVER_FD_METRICS))
+		metrics_http_start(sup, HANDOVER_FD_METRICS);
 }
 
 static void start_watchers(struct supervisor *sup)

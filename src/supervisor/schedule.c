@@ -33,6 +33,7 @@ struct starget {
 };
 
 struct schedule {
+	uint64_t missed_before; /* by targets that have gone */
 	unsigned int max_slots, agents;
 	enum schedule_phase phase;
 	bool paused;
@@ -301,6 +302,7 @@ void schedule_remove(struct schedule *s, const char *id)
 		if (strcmp(t->id, id) != 0)
 			continue;
 		*p = t->next;
+		s->missed_before += t->missed;
 		free_target(s, t);
 		return;
 	}
@@ -418,6 +420,15 @@ void schedule_count_missed(struct schedule *s, const char *id)
 
 	if (t)
 		t->missed++;
+}
+
+uint64_t schedule_missed_total(const struct schedule *s)
+{
+	uint64_t n = s->missed_before;
+
+	for (const struct starget *t = s->targets; t; t = t->next)
+		n += t->missed;
+	return n;
 }
 
 uint64_t schedule_missed(const struct schedule *s, const char *id)

@@ -47,6 +47,8 @@ int64_t schedule_deadline(const struct schedule *s);
 /* Earliest coming instant of a target over all agents (INT64_MAX: none) and how often it was
  * missed so far. */
 int64_t schedule_next_due(const struct schedule *s, const char *id);
+/* Of all targets, those that have gone too. */
+uint64_t schedule_missed_total(const struct schedule *s);
 uint64_t schedule_missed(const struct schedule *s, const char *id);
 /* The first instant of a rank at or after now.  Exposed for tests. */
 int64_t schedule_instant(enum schedule_phase phase, const char *id, unsigned int rank,

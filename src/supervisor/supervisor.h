@@ -19,6 +19,16 @@ struct sync;
 struct control;
 struct reload;
 
+#define METRICS_LAG_BUCKETS 9
+
+/* Counted where it happens, by these functions only. */
+struct metrics {
+	uint64_t runs[4]; /* by enum result_status */
+	uint64_t storms;
+	uint64_t requests[600]; /* to the dashboard, by status; 0: no answer */
+	uint64_t lag_buckets[METRICS_LAG_BUCKETS], lag_count, lag_sum_ms;
+};
+
 struct supervisor {
 	struct conf *conf;
 	struct ev_loop *loop;
@@ -30,6 +40,7 @@ struct supervisor {
 	struct sync *sync; /* NULL: no dashboard configured */
 	struct control *control;
 	struct reload *reload; /* who waits for one */
+	struct metrics metrics;
 	int64_t started_mono_ms;
 	int keeper_pid;
 	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;

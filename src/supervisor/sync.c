@@ -18,6 +18,7 @@
 #include "common/units.h"
 #include "supervisor/agents.h"
 #include "supervisor/http_client.h"
+#include "supervisor/metrics.h"
 
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 60000
@@ -357,6 +358,7 @@ static void on_reply(void *arg, const struct http_reply *reply)
 	json_error_t jerr;
 	bool again = t->again;
 
+	metrics_count_request(&s->sup->metrics, reply->status);
 	t->under_way = t->again = false;
 	if (reply->status == 200)
 		answer = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, &jerr);

@@ -14,6 +14,7 @@
 #include "common/units.h"
 #include "common/uuid.h"
 #include "supervisor/agents.h"
+#include "supervisor/metrics.h"
 #include "supervisor/reload.h"
 #include "supervisor/sync.h"
 
@@ -32,11 +33,12 @@ static json_t *dashboard_status(const struct supervisor *sup)
 	int64_t contact = sync_last_contact_ms(sup->sync);
 	const char *error = sync_last_error(sup->sync);
 
-	return json_pack("{s:s, s:s, s:o, s:I, s:o}", "url", sup->conf->dashboard.url, "state",
+	return json_pack("{s:s, s:s, s:o, s:I, s:o, s:I}", "url", sup->conf->dashboard.url, "state",
 		sync_state_name(sync_state(sup->sync)), "lastContactMs",
 		contact < 0 ? json_null() : json_integer(contact), "outbox",
 		(json_int_t)store_outbox_count(sup->store), "error",
-		*error ? json_text(error) : json_null());
+		*error ? json_text(error) : json_null(), "heartbeatIntervalMs",
+		(json_int_t)sup->conf->dashboard.heartbeat_ms);
 }
 
 const char *supervisor_sandbox_name(uint32_t layers, uint32_t level)
@@ -60,7 +62,7 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 	(void)request;
 	control_answer(ticket,
 		json_pack(
-			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o}",
+			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
@@ -75,7 +77,7 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 				"error",
 				store_error(sup->store)[0] ? json_text(store_error(sup->store))
 							   : json_null()),
-			"agents", agents_status(sup->agents)));
+			"counters", metrics_counters(sup), "agents", agents_status(sup->agents)));
 }
 
 static void verb_scale(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -279,6 +281,15 @@ static void verb_reload(struct supervisor *sup, struct control_ticket ticket, co
 	reload_ask(sup, ticket, json_is_true(json_object_get(request, "binary")));
 }
 
+static void verb_metrics(
+	struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	_cleanup_free_ char *text = metrics_text(sup);
+
+	(void)request;
+	control_answer(ticket, json_pack("{s:s}", "text", text));
+}
+
 static void verb_stop(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	bool now = json_is_true(json_object_get(request, "now"));
@@ -300,6 +311,7 @@ static const struct verb {
 	{"restart", verb_restart},
 	{"drain", verb_drain},
 	{"reload", verb_reload},
+	{"metrics", verb_metrics},
 	{"pause", verb_pause},
 	{"resume", verb_resume},
 	{"ping", verb_ping},

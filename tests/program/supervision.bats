@@ -335,3 +335,88 @@ CONF
 	[ "$status" -eq 1 ]
 	[ "${#lines[@]}" -eq 1 ]
 }
+
+metric_of() {
+	curl -fsS "http://127.0.0.1:$METRICS/metrics" | awk -v n="$1" '$1 == n { print $2 }'
+}
+
+@test "metrics: the endpoint, the verb and status say the same; a new supervisor goes on serving" {
+	METRICS=$(free_port)
+	start_server
+	write_conf <<CONF
+workers = 3
+metrics_listen = '127.0.0.1:$METRICS'
+target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h max_agents = 1 }
+CONF
+	start_fleet
+	expect_run Example success -
+	[ "$(metric_of 'k6fleet_workers{state="idle"}')" = 3 ]
+	[ "$(metric_of k6fleet_workers_desired)" = 3 ]
+	[ "$(metric_of 'k6fleet_runs_total{status="success"}')" = 1 ]
+	[ "$(metric_of k6fleet_run_lag_seconds_count)" = 1 ]
+	[ "$(metric_of k6fleet_outbox_runs)" = 0 ]
+	[ "$(metric_of 'k6fleet_dashboard_requests_total{code="none"}')" = 0 ]
+	kill -KILL "$(pid_of_agent 1)"
+	counted() { [ "$(metric_of 'k6fleet_worker_restarts_total{reason="signal"}')" = 1 ]; }
+	retry 10 counted
+	ctl restart k6agent-0 --wait
+	[ "$(ctl status --json | jq -c .counters.restarts)" = '{"exit":0,"signal":1,"killed":0,"requested":1}' ]
+	diff <(ctl metrics | grep '^# ') <(curl -fsS "http://127.0.0.1:$METRICS/metrics" | grep '^# ')
+	[ "$(status_of "http://127.0.0.1:$METRICS/other")" = 404 ]
+	[ "$(status_of -X POST -d x "http://127.0.0.1:$METRICS/metrics")" = 405 ]
+	kill -KILL "$(supervisor)"
+	[ "$(metric_of k6fleet_supervisor_restarts_total)" = 1 ]
+	# Somebody else's port costs the endpoint, not the fleet.
+	sed "s#$T/run/#$T/run2/#; s#$T/state#$T/state2#" "$T/k6fleetd.conf" >"$T/second.conf"
+	"$top_builddir/k6fleetd" -c "$T/second.conf" >"$T/second.log" 2>&1 3>&- &
+	PIDS+=($!)
+	second_is_up() { "$top_builddir/k6fleetctl" -s "$T/run2/control.sock" status --check; }
+	retry 15 second_is_up
+	grep -q "metrics: metrics_listen: cannot listen on 127.0.0.1:$METRICS" "$T/second.log"
+}
+
+@test "status --check: exit 1 and one line while agents are missing" {
+	write_conf <<<'workers = 2'
+	start_fleet
+	run ctl status --check
+	[ "$status" -eq 0 ] && [ "$output" = 'ok: 2 agents run' ]
+	ctl drain k6agent-1
+	one_left() { [ "$(ctl status --json | jq .running)" = 1 ]; }
+	retry 10 one_left
+	run ctl status --check
+	[ "$status" -eq 1 ] && [ "$output" = 'not ok: 1 of 2 agents run' ]
+	run ctl --json status --check
+	[ "$status" -eq 1 ] && jq -e '.ok == false' <<<"$output"
+}
+
+@test "a supervisor that dies again and again is backed off; workers and their runs stay" {
+	start_server
+	write_conf <<CONF
+workers = 3
+target 'Example' { url = '$SERVER/x' duration = 5s interval = 1h max_agents = 1 }
+CONF
+	start_fleet
+	retry 20 is_busy
+	before=$(workers | sort)
+	has_one() { [ -n "$(supervisor)" ]; }
+	for n in 1 2 3 4 5; do
+		retry 10 has_one
+		kill -ABRT "$(supervisor)"
+		died() { [ "$(grep -c 'supervisor: died' "$T/k6fleetd.log")" = "$n" ]; }
+		retry 10 died
+	done
+	delays() { sed -n 's/.*supervisor: died.*next start in \([0-9]*\) ms/\1/p' "$T/k6fleetd.log" | xargs; }
+	[ "$(delays)" = '0 100 200 400 800' ]
+	[ "$(ctl ping)" = pong ]
+	[ "$(workers | sort)" = "$before" ]
+	expect_run Example success -
+	[ "$(runs | jq length)" = 1 ]
+	# An operator's KILL is no crash: the next one comes at once.
+	sleep 0.3
+	for _ in 1 2; do
+		kill -KILL "$(supervisor)"
+		[ "$(ctl ping)" = pong ]
+		sleep 0.3
+	done
+	[[ "$(delays)" == *' 800 0 0' ]]
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* No label holds what a peer or a configuration can choose: the number of series is bounded. */
+#include "config.h"
+
+#include "supervisor/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/result.h"
+#include "common/units.h"
+#include "supervisor/agents.h"
+#include "supervisor/sync.h"
+
+static const int64_t lag_bounds_ms[METRICS_LAG_BUCKETS] = {
+	5, 10, 25, 50, 100, 500, 1000, 5000, 30000};
+_Static_assert(ARRAY_SIZE(((struct metrics *)0)->runs) >= RESULT_STATUS_COUNT, "a counter each");
+
+void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms)
+{
+	for (int i = 0; i < RESULT_STATUS_COUNT; i++) {
+		if (!strcmp(result_status_names[i], status))
+			m->runs[i]++;
+	}
+	if (lag_ms < 0)
+		return;
+	m->lag_count++;
+	m->lag_sum_ms += (uint64_t)lag_ms;
+	for (int i = 0; i < METRICS_LAG_BUCKETS; i++)
+		m->lag_buckets[i] += lag_ms <= lag_bounds_ms[i];
+}
+
+void metrics_count_request(struct metrics *m, int status)
+{
+	m->requests[status > 0 && status < (int)ARRAY_SIZE(m->requests) ? status : 0]++;
+}
+
+static void head(FILE *f, const char *name, const char *type, const char *help)
+{
+	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(FILE *f, const char *name, const char *type, const char *help, double value)
+{
+	head(f, name, type, help);
+	fprintf(f, "%s %.15g\n", name, value);
+}
+
+static void put_workers(FILE *f, const struct supervisor *sup)
+{
+	one(f, "k6fleet_workers_desired", "gauge", "Agents that shall be kept.", sup->desired);
+	head(f, "k6fleet_workers", "gauge", "Agents by state.");
+	for (int i = 0; i < FLEET_STATE_COUNT; i++) {
+		unsigned int n = fleet_count(sup->fleet, (enum fleet_state)i);
+
+		/* Slots that nobody wants are not agents. */
+		if (i == FLEET_STOPPED)
+			n = fleet_extent(sup->fleet) - fleet_busy_slots(sup->fleet);
+		fprintf(f, "k6fleet_workers{state=\"%s\"} %u\n", fleet_state_names[i], n);
+	}
+	head(f, "k6fleet_worker_restarts_total", "counter", "Workers started again, by reason.");
+	for (int i = 0; i < AGENTS_RESTART_COUNT; i++)
+		fprintf(f, "k6fleet_worker_restarts_total{reason=\"%s\"} %llu\n",
+			agents_restart_names[i],
+			(unsigned long long)agents_restart_count(
+				sup->agents, (enum agents_restart)i));
+	one(f, "k6fleet_worker_storms_total", "counter",
+		"Times that most workers died within a second.", (double)sup->metrics.storms);
+	one(f, "k6fleet_supervisor_restarts_total", "counter",
+		"Supervisors that died or hung and were replaced, since k6fleetd was started.",
+		sup->supervisor_restarts);
+}
+
+static void put_runs(FILE *f, const struct supervisor *sup)
+{
+	const struct metrics *m = &sup->metrics;
+
+	head(f, "k6fleet_runs_total", "counter", "Runs that have ended, by status.");
+	for (int i = 0; i < RESULT_STATUS_COUNT; i++)
+		fprintf(f, "k6fleet_runs_total{status=\"%s\"} %llu\n", result_status_names[i],
+			(unsigned long long)m->runs[i]);
+	one(f, "k6fleet_runs_missed_total", "counter",
+		"Instants at which a run was due that could not be made.",
+		(double)schedule_missed_total(sup->schedule));
+	head(f, "k6fleet_run_lag_seconds", "histogram",
+		"From the instant that a run was due to the start of its k6.");
+	for (int i = 0; i < METRICS_LAG_BUCKETS; i++)
+		fprintf(f, "k6fleet_run_lag_seconds_bucket{le=\"%g\"} %llu\n",
+			(double)lag_bounds_ms[i] / 1000, (unsigned long long)m->lag_buckets[i]);
+	fprintf(f,
+		"k6fleet_run_lag_seconds_bucket{le=\"+Inf\"} %llu\nk6fleet_run_lag_seconds_sum %.15g\n"
+		"k6fleet_run_lag_seconds_count %llu\n",
+		(unsigned long long)m->lag_count, (double)m->lag_sum_ms / 1000,
+		(unsigned long long)m->lag_count);
+	one(f, "k6fleet_paused", "gauge", "1 while no runs are started by an operator's wish.",
+		sup->paused);
+}
+
+static void put_dashboard(FILE *f, const struct supervisor *sup)
+{
+	int64_t contact = sync_last_contact_ms(sup->sync);
+
+	one(f, "k6fleet_storage_ok", "gauge",
+		"0 while the local store cannot be written and no runs are started.",
+		store_state(sup->store) == STORE_OK);
+	one(f, "k6fleet_outbox_runs", "gauge",
+		"Records that the dashboard has not acknowledged yet.",
+		(double)store_outbox_count(sup->store));
+	one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard answers.",
+		sync_state(sup->sync) == SYNC_CONNECTED);
+	if (contact >= 0)
+		one(f, "k6fleet_dashboard_last_contact_seconds", "gauge",
+			"Since the dashboard's last answer.", (double)contact / 1000);
+	head(f, "k6fleet_dashboard_requests_total", "counter",
+		"Requests to the dashboard, by status; none: no answer came.");
+	for (size_t i = 0; i < ARRAY_SIZE(sup->metrics.requests); i++) {
+		char code[16] = "none";
+
+		if (i)
+			snprintf(code, sizeof(code), "%zu", i);
+		if (!i || sup->metrics.requests[i])
+			fprintf(f, "k6fleet_dashboard_requests_total{code=\"%s\"} %llu\n", code,
+				(unsigned long long)sup->metrics.requests[i]);
+	}
+}
+
+/* The supervisor's own. */
+static void put_process(FILE *f, const struct supervisor *sup)
+{
+	struct rusage u;
+
+	head(f, "k6fleet_build_info", "gauge", "Versions, as labels.");
+	fprintf(f, "k6fleet_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
+	one(f, "k6fleet_uptime_seconds", "gauge", "Since k6fleetd was started.",
+		(double)(units_now_mono_ms() - sup->started_mono_ms) / 1000);
+	if (getrusage(RUSAGE_SELF, &u) == 0)
+		one(f, "process_cpu_seconds_total", "counter", "CPU that the supervisor has used.",
+			(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+				(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+}
+
+char *metrics_text(const struct supervisor *sup)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		fatal(1, "out of memory");
+	put_workers(f, sup);
+	put_runs(f, sup);
+	put_dashboard(f, sup);
+	put_process(f, sup);
+	fclose(f);
+	return text;
+}
+
+json_t *metrics_counters(const struct supervisor *sup)
+{
+	const struct metrics *m = &sup->metrics;
+	json_t *restarts = json_object(), *runs = json_object(), *requests = json_object();
+
+	for (int i = 0; i < AGENTS_RESTART_COUNT; i++)
+		json_object_set_new(restarts, agents_restart_names[i],
+			json_integer((json_int_t)agents_restart_count(
+				sup->agents, (enum agents_restart)i)));
+	for (int i = 0; i < RESULT_STATUS_COUNT; i++)
+		json_object_set_new(
+			runs, result_status_names[i], json_integer((json_int_t)m->runs[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(m->requests); i++) {
+		char code[16] = "none";
+
+		if (i)
+			snprintf(code, sizeof(code), "%zu", i);
+		if (m->requests[i])
+			json_object_set_new(
+				requests, code, json_integer((json_int_t)m->requests[i]));
+	}
+	return json_pack("{s:o, s:I, s:o, s:I, s:o}", "restarts", restarts, "storms",
+		(json_int_t)m->storms, "runs", runs, "missed",
+		(json_int_t)schedule_missed_total(sup->schedule), "dashboardRequests", requests);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the supervisor counts, and its text in the exposition format of Prometheus
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/).  Counters begin with the
+ * supervisor; a new one starts at 0, which rate() allows for.
+ */
+#ifndef K6FLEET_METRICS_H
+#define K6FLEET_METRICS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "supervisor/supervisor.h"
+
+/* A terminal record; lag_ms: how much later than due its k6 was started, -1: it never was. */
+void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms);
+void metrics_count_request(struct metrics *m, int status);
+/* The caller frees. */
+char *metrics_text(const struct supervisor *sup);
+/* For status; new reference. */
+json_t *metrics_counters(const struct supervisor *sup);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The only file of the supervisor that knows libmicrohttpd.  The daemon is never stopped: that would
+ * shut a socket down that the next supervisor goes on with. */
+#include "supervisor/metrics_http.h"
+
+#include <microhttpd.h>
+#include <string.h>
+
+#include "common/httpd.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "supervisor/metrics.h"
+
+#define CONNECTIONS_MAX 32
+#define CONNECTION_MEMORY (8 * 1024)
+#define IDLE_S 10
+
+static enum MHD_Result answer(
+	struct MHD_Connection *c, unsigned int status, const char *type, char *text)
+{
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result rc;
+
+	MHD_add_response_header(r, "Content-Type", type);
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	rc = MHD_queue_response(c, status, r);
+	MHD_destroy_response(r);
+	return rc;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
+	const char *method, const char *version, const char *body, size_t *len, void **state)
+{
+	static const char plain[] = "text/plain; charset=utf-8";
+
+	(void)version;
+	(void)body;
+	/* First the head alone; a body is taken in and not looked at. */
+	if (!*state) {
+		*state = arg;
+		return MHD_YES;
+	}
+	if (*len) {
+		*len = 0;
+		return MHD_YES;
+	}
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, x_strdup("only GET\n"));
+	if (strcmp(path, "/metrics") != 0)
+		return answer(c, MHD_HTTP_NOT_FOUND, plain, x_strdup("see /metrics\n"));
+	return answer(
+		c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", metrics_text(arg));
+}
+
+void metrics_http_start(struct supervisor *sup, int listen_fd)
+{
+	struct err err;
+	struct MHD_Daemon *daemon =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, sup,
+			MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+			listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_END);
+
+	if (!httpd_attach(sup->loop, daemon, &err))
+		log_warn("metrics", "%s; going on without the endpoint", err.msg);
+}
