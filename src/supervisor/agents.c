@@ -251,11 +251,12 @@ static void bury(struct agent *ag)
 	}
 	meant = fs->state == FLEET_STOPPING && !fs->wanted;
 	renewed = fs->renewing && fs->wanted;
+	meant = meant || (fs->asked && !fs->renewing && !ag->killed);
 	why = renewed                               ? AGENTS_RESTART_REQUESTED
 		: ag->killed                        ? AGENTS_RESTART_KILLED
 		: WIFSIGNALED((int)ag->wait_status) ? AGENTS_RESTART_SIGNAL
 						    : AGENTS_RESTART_EXIT;
-	if (fs->wanted)
+	if (fs->wanted && !meant)
 		ag->all->restarts[why]++;
 	order_keeper(ag->all, MSG_KEEP_FORGET, ag->slot, ag->generation, 0);
 	clear_worker(ag);

@@ -227,7 +227,7 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 		s->since_ms = now;
 		s->cancelled = false;
 		s->reported = false;
-		s->renewing = false;
+		s->renewing = s->asked = false;
 		set_renewal(f, s, FLEET_RENEW_NONE);
 		arm(f, s, now + STARTING_MS);
 		break;
@@ -331,22 +331,24 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 	}
 	if (event == FLEET_EV_HELLO)
 		s->reported = true;
-	bool renewed = s->renewing;
+	bool renewed = s->renewing, no_death = renewed || s->asked;
 
 	enter(f, slot, cell->next, now);
 	if (cell->action == FLEET_DO_CANCEL) {
 		s->cancelled = true;
 		arm(f, s, now + f->config.kill_after_ms);
 	}
-	if (cell->action != FLEET_DO_NOTHING)
+	if (cell->action != FLEET_DO_NOTHING) {
+		s->asked = cell->action == FLEET_DO_EXIT;
 		act(f, cell->action, slot);
+	}
 	if (event == FLEET_EV_EXIT && s->wanted) {
 		/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
 		if (s->state == FLEET_STOPPED)
 			enter(f, slot, FLEET_BACKOFF, now);
-		if (renewed) {
-			/* No death of its own: neither a failure nor a reason to wait. */
-			s->restarts++;
+		if (no_death) {
+			/* Neither a failure nor a reason to wait. */
+			s->restarts += renewed;
 			fleet_event(f, slot, FLEET_EV_TIMER, now);
 			return;
 		}

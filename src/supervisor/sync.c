@@ -21,7 +21,8 @@
 #include "supervisor/metrics.h"
 
 #define BACKOFF_MIN_MS 500
-#define BACKOFF_MAX_MS 60000
+/* Cheap enough to be asked for the whole of an outage, soon enough to be no outage of its own. */
+#define BACKOFF_MAX_MS 15000
 #define OUTBOX_BATCH_MAX 500
 /* Records that come within this time go in one batch. */
 #define OUTBOX_GATHER_MS 50
