@@ -77,6 +77,8 @@ need_k6
 say "building"
 build "$ROOT/build/check" --enable-werror --prefix=/usr
 run_checks "$ROOT/build/check"
+step "chaos" make -C "$ROOT/build/check" chaos
+tail -40 "$ROOT/build/chaos.log"
 if [ -z "$quick" ]; then
 	say "building with sanitizers"
 	build "$ROOT/build/check-asan" --enable-werror --enable-sanitizers=address,undefined --prefix=/usr \

@@ -70,9 +70,15 @@ tests_bench_start_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_bench_start_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) -lm
 
-.PHONY: bench
-bench: tests/bench/start$(EXEEXT)
-	tests/bench/start$(EXEEXT) $(top_srcdir)/etc/k6fleetd.conf
+.PHONY: bench chaos
+bench: all tests/bench/start$(EXEEXT)
+	python3 $(top_srcdir)/tests/bench/fleet.py $(abs_top_builddir) $(top_srcdir)
+
+# make chaos CHAOS='--seconds 600 --seed 7'
+CHAOS = --seconds 120
+chaos: all
+	python3 $(top_srcdir)/tests/chaos/chaos.py --build $(abs_top_builddir) $(CHAOS)
 
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/in_userns.py tests/run-bats.sh \
+	tests/chaos/chaos.py tests/bench/fleet.py \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures
