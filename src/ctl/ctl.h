@@ -25,6 +25,8 @@ void ctl_disconnect(struct ctl *ctl);
  * it.  Returns the data (new reference) or says the error and exits. */
 json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress));
 
+/* The same for --json where nothing is done with the answer but to print it, as it came. */
+void ctl_print_answer(struct ctl *ctl, json_t *request);
 /* One of the verbs: argv[0] is its name.  Returns the exit status. */
 int ctl_run_verb(struct ctl *ctl, int argc, char **argv);
 /* The verbs' part of --help. */

@@ -59,24 +59,25 @@ void ctl_connect(struct ctl *ctl)
 	}
 }
 
-/* The next line as JSON; new reference. */
-static json_t *read_line(struct ctl *ctl)
+/* The next line, without its end; the caller frees. */
+static char *read_text(struct ctl *ctl)
 {
+	size_t looked = 0;
+
 	for (;;) {
-		char *end = ctl->len ? memchr(ctl->buf, '\n', ctl->len) : NULL;
+		char *end = ctl->len > looked ? memchr(ctl->buf + looked, '\n', ctl->len - looked)
+					      : NULL;
 		ssize_t n;
 
 		if (end) {
 			size_t used = (size_t)(end - ctl->buf) + 1;
-			json_t *value = json_loadb(ctl->buf, used - 1, 0, NULL);
+			char *line = x_strndup(ctl->buf, used - 1);
 
 			memmove(ctl->buf, ctl->buf + used, ctl->len - used);
 			ctl->len -= used;
-			if (value)
-				return value;
-			fputs("k6fleetctl: what answers there is no k6fleetd\n", stderr);
-			exit(CTL_NO_DAEMON);
+			return line;
 		}
+		looked = ctl->len;
 		if (ctl->len == ctl->cap) {
 			ctl->cap = ctl->cap ? ctl->cap * 2 : 65536;
 			ctl->buf = x_realloc(ctl->buf, ctl->cap, 1);
@@ -94,6 +95,16 @@ static json_t *read_line(struct ctl *ctl)
 	}
 }
 
+static json_t *parse(const char *line)
+{
+	json_t *value = json_loads(line, 0, NULL);
+
+	if (value)
+		return value;
+	fputs("k6fleetctl: what answers there is no k6fleetd\n", stderr);
+	exit(CTL_NO_DAEMON);
+}
+
 void ctl_disconnect(struct ctl *ctl)
 {
 	if (ctl->fd >= 0)
@@ -102,15 +113,18 @@ void ctl_disconnect(struct ctl *ctl)
 	ctl->len = 0;
 }
 
-json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress))
+static void send_request(struct ctl *ctl, json_t *request)
 {
 	_cleanup_free_ char *text = json_compact(request);
 	_cleanup_free_ char *line = x_asprintf("%s\n", text);
 
 	json_decref(request);
 	if (ctl->fd < 0) {
+		_cleanup_free_ char *greeting = NULL;
+
 		ctl_connect(ctl);
-		json_decref(read_line(ctl)); /* the greeting */
+		greeting = read_text(ctl);
+		json_decref(parse(greeting));
 	}
 	for (size_t done = 0, len = strlen(line); done < len;) {
 		ssize_t n = send(ctl->fd, line + done, len - done, MSG_NOSIGNAL);
@@ -121,24 +135,59 @@ json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const jso
 			break; /* the answer, or its absence, says why */
 		done += (size_t)n;
 	}
-	for (;;) {
-		_cleanup_json_ json_t *answer = read_line(ctl);
-		const json_t *progress = json_object_get(answer, "progress");
-		const char *code = json_get_text(answer, "code", "refused");
+}
 
-		if (progress) {
-			if (on_progress)
-				on_progress(progress);
-			continue;
-		}
-		if (json_is_true(json_object_get(answer, "ok")))
-			return json_incref(json_object_get(answer, "data"));
-		fprintf(stderr, "k6fleetctl: %s\n",
-			json_get_text(answer, "error", "refused without a reason"));
-		exit(!strcmp(code, "usage")               ? CTL_USAGE
-				: !strcmp(code, "denied") ? CTL_DENIED
-							  : CTL_FAILED);
+/* The data of an answer, new reference; NULL: it was progress.  Ends with a refusal's message. */
+static json_t *take_answer(const char *line, void (*on_progress)(const json_t *progress))
+{
+	_cleanup_json_ json_t *answer = parse(line);
+	const json_t *progress = json_object_get(answer, "progress");
+	const char *code = json_get_text(answer, "code", "refused");
+
+	if (progress) {
+		if (on_progress)
+			on_progress(progress);
+		return NULL;
 	}
+	if (json_is_true(json_object_get(answer, "ok")))
+		return json_incref(json_object_get(answer, "data"));
+	fprintf(stderr, "k6fleetctl: %s\n",
+		json_get_text(answer, "error", "refused without a reason"));
+	exit(!strcmp(code, "usage")               ? CTL_USAGE
+			: !strcmp(code, "denied") ? CTL_DENIED
+						  : CTL_FAILED);
+}
+
+json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress))
+{
+	send_request(ctl, request);
+	for (;;) {
+		_cleanup_free_ char *line = read_text(ctl);
+		json_t *data = take_answer(line, on_progress);
+
+		if (data)
+			return data;
+	}
+}
+
+void ctl_print_answer(struct ctl *ctl, json_t *request)
+{
+	static const char head[] = "{\"ok\":true,\"data\":";
+	_cleanup_free_ char *line = NULL;
+	_cleanup_json_ json_t *data = NULL;
+	size_t len;
+
+	send_request(ctl, request);
+	line = read_text(ctl);
+	len = strlen(line);
+	/* A thousand agents need not be taken apart and put together again. */
+	if (!strncmp(line, head, sizeof(head) - 1) && line[len - 1] == '}') {
+		fwrite(line + sizeof(head) - 1, 1, len - sizeof(head), stdout);
+		putchar('\n');
+		return;
+	}
+	data = take_answer(line, NULL);
+	render_json(data);
 }
 
 int main(int argc, char **argv)

@@ -129,13 +129,14 @@ static int verb_status(struct ctl *ctl, int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad_usage("status", "unexpected argument: ", argv[optind]);
+	if (ctl->json && !check) {
+		ctl_print_answer(ctl, request("status"));
+		return CTL_OK;
+	}
 	data = ctl_call(ctl, request("status"), NULL);
 	if (check)
 		return check_status(ctl, data);
-	if (ctl->json)
-		render_json(data);
-	else
-		render_status(ctl, data);
+	render_status(ctl, data);
 	return CTL_OK;
 }
 
@@ -341,11 +342,12 @@ static int verb_runs(struct ctl *ctl, int argc, char **argv)
 		json_decref(req);
 		return bad_usage("runs", "unexpected argument: ", argv[optind]);
 	}
+	if (ctl->json) {
+		ctl_print_answer(ctl, req);
+		return CTL_OK;
+	}
 	data = ctl_call(ctl, req, NULL);
-	if (ctl->json)
-		render_json(data);
-	else
-		render_runs(ctl, data);
+	render_runs(ctl, data);
 	return CTL_OK;
 }
 

@@ -56,6 +56,8 @@ static void set_up_signals(struct keeper *k)
 		fatal(EXIT_START, "signalfd: %s", strerror(errno));
 }
 
+static void read_orders(struct keeper *k);
+
 static void drop_supervisor(struct keeper *k)
 {
 	close_fd(&k->sup_chan);
@@ -128,14 +130,15 @@ static void hand_over(struct keeper *k)
 	msg_put_u64(&m, (uint64_t)k->clock_offset_ms);
 	msg_put_str(&m, k->k6_version);
 	keeper_tell(k, &m, -1);
+	/* Before the workers: it must not fill slots that are to be emptied. */
+	if (k->stop_signals)
+		tell_signal(k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
 	for (unsigned int i = 0; i < k->children.high; i++) {
 		if (k->children.slots[i].used)
 			tell_worker(k, i, false);
 	}
 	msg_start(&m, MSG_KEEPER_HANDED_OVER);
 	keeper_tell(k, &m, -1);
-	if (k->stop_signals)
-		tell_signal(k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
 }
 
 static void start_supervisor(struct keeper *k)
@@ -177,6 +180,8 @@ static void supervisor_died(struct keeper *k, int status)
 	int64_t now = units_now_mono_ms(), lived = now - k->sup_started_ms;
 	char how[64];
 
+	/* Its last words, QUIT among them, may lie unread although it was reaped already. */
+	read_orders(k);
 	drop_supervisor(k);
 	k->sup_pid = -1;
 	if (k->quit)

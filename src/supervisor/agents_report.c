@@ -21,8 +21,16 @@ static const char *state_name(const struct agents *a, unsigned int slot)
 	return fleet_state_names[fleet_slot(a->sup->fleet, slot)->state];
 }
 
+/* Most agents have the fleet's layers: one object for all of those. */
+static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t *usual)
+{
+	return ag->layers == a->sup->sandbox_layers ? json_incref(usual)
+						    : supervisor_sandbox_layers(ag->layers);
+}
+
 json_t *agents_status(const struct agents *a)
 {
+	_cleanup_json_ json_t *usual = supervisor_sandbox_layers(a->sup->sandbox_layers);
 	unsigned int extent = fleet_extent(a->sup->fleet);
 	int64_t now = units_now_mono_ms();
 	json_t *list = json_array();
@@ -55,7 +63,7 @@ json_t *agents_status(const struct agents *a)
 		json_object_set_new(o, "drained", json_boolean(fleet_slot(a->sup->fleet, i)->held));
 		json_object_set_new(o, "sandbox",
 			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
-		json_object_set_new(o, "sandboxLayers", supervisor_sandbox_layers(ag->layers));
+		json_object_set_new(o, "sandboxLayers", layers_of(a, ag, usual));
 		json_object_set_new(o, "lastResult",
 			ag->last_result[0] ? json_string(ag->last_result) : json_null());
 		json_array_append_new(list, o);

@@ -323,8 +323,12 @@ struct control *control_new(struct supervisor *sup, int listen_fd)
 	c->sup = sup;
 	ev_io_init(&c->accept, on_accept, listen_fd, EV_READ);
 	c->accept.data = c;
-	ev_io_start(sup->loop, &c->accept);
 	return c;
+}
+
+void control_start(struct control *c)
+{
+	ev_io_start(c->sup->loop, &c->accept);
 }
 
 void control_free(struct control *c)

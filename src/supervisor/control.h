@@ -18,6 +18,9 @@ struct control;
 struct control_client;
 
 struct control *control_new(struct supervisor *sup, int listen_fd);
+/* Takes clients in: not before the workers have been handed over, or an order would be given to a
+ * fleet that looks empty.  Until then they wait in the socket. */
+void control_start(struct control *c);
 void control_free(struct control *c);
 /* Sends what is ready, as far as each client takes it at once. */
 void control_flush(struct control *c);

@@ -270,10 +270,12 @@ static void forgive_all(struct fleet *f, int64_t now)
 	for (unsigned int i = 0; i < f->high; i++) {
 		struct fleet_slot *s = &f->slots[i];
 
-		if (s->state == FLEET_BACKOFF && s->died_ms >= f->storm.since_ms && s->reported) {
-			s->failures = 1;
+		/* A slot that has been started again at once since then has a failure, too. */
+		if (s->died_ms < f->storm.since_ms || s->state == FLEET_STOPPED)
+			continue;
+		s->failures = 0;
+		if (s->state == FLEET_BACKOFF && s->reported)
 			fleet_event(f, i, FLEET_EV_TIMER, now);
-		}
 	}
 }
 
@@ -283,7 +285,7 @@ static void count_death(struct fleet *f, struct fleet_slot *s, unsigned int up, 
 
 	if (storm || now - s->since_ms >= f->config.stable_after_ms)
 		s->failures = 0;
-	s->failures++;
+	s->failures += !storm;
 	s->restarts++;
 	s->died_ms = now;
 	if (storm && !f->storm.recognised) {

@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,18 @@ void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m)
 	msg_free(m);
 }
 
+/* At the end, when no loop runs any more: what waits for the keeper must still reach it, or it would
+ * take this process for one that died. */
+static void flush_keeper(void)
+{
+	struct pollfd pfd = {.fd = HANDOVER_FD_KEEPER, .events = POLLOUT};
+	enum chan_result res = CHAN_AGAIN;
+	struct err err;
+
+	while (app.keeper_out.head && res == CHAN_AGAIN && poll(&pfd, 1, FAREWELL_MS) > 0)
+		res = chan_queue_flush(&app.keeper_out, HANDOVER_FD_KEEPER, &err);
+}
+
 static void tell_keeper_simple(enum msg_type type)
 {
 	struct msg_writer m = {0};
@@ -138,7 +151,7 @@ void supervisor_set_desired(
 	for (unsigned int i = 0; i < sup->conf->max_workers; i++)
 		fleet_release(sup->fleet, i, units_now_mono_ms());
 	save_held(sup);
-	if (!sup->stopping)
+	if (!sup->stopping && sup->handed_over)
 		apply_scale(sup, now);
 }
 
@@ -147,7 +160,9 @@ void supervisor_stop(struct supervisor *sup, bool now)
 	if (!sup->stopping)
 		log_info("fleet", "draining running=%u", supervisor_running(sup));
 	sup->stopping = true;
-	apply_scale(sup, now);
+	sup->stop_now = sup->stop_now || now;
+	if (sup->handed_over)
+		apply_scale(sup, now);
 }
 
 /* --- agents that an operator has taken out or wants anew ------------------------------ */
@@ -285,8 +300,9 @@ static void on_keeper_message(size_t len, int fd)
 		agents_on_handed_over(sup->agents);
 		sup->handed_over = true;
 		restore_held(sup);
-		apply_scale(sup, false);
+		apply_scale(sup, sup->stopping && sup->stop_now);
 		agents_renew_stale(sup->agents);
+		control_start(sup->control);
 		if (sup->sync)
 			sync_start(sup->sync);
 		break;
@@ -684,6 +700,7 @@ int main(int argc, char **argv)
 	store_close(sup->store);
 	if (!app.handing_over)
 		tell_keeper_simple(MSG_KEEP_QUIT);
+	flush_keeper();
 	schedule_free(sup->schedule);
 	fleet_free(sup->fleet);
 	conf_free(sup->conf);

@@ -48,7 +48,7 @@ struct supervisor {
 	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
 	unsigned int desired;
 	int64_t revision;
-	bool handed_over, stopping, paused;
+	bool handed_over, stopping, stop_now, paused;
 	json_t *held; /* slots drained before, until they are handed over */
 };
 

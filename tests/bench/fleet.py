@@ -101,9 +101,10 @@ class Bench:
         def kill_and_wait():
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            while self.control.metric(restarts) < before + len(pids) or \
-                    self.control.metric(r'k6fleet_workers\{state="idle"\}') < want:
-                pass
+            while True:
+                self.control.call("scale", agents=want, wait=True)
+                if self.control.metric(restarts) == before + len(pids):
+                    return
         return self.timed(kill_and_wait)
 
     def supervisor(self):
