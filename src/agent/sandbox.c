@@ -72,9 +72,10 @@ static int enter_user_namespace(struct err *err)
 	return 0;
 }
 
-pid_t sandbox_clone(const struct sandbox *sb)
+pid_t sandbox_clone(const struct sandbox *sb, bool share_files)
 {
-	unsigned long flags = SIGCHLD | (sb->level == SANDBOX_OFF ? 0 : WORKER_NAMESPACES);
+	unsigned long flags = SIGCHLD | (sb->level == SANDBOX_OFF ? 0 : WORKER_NAMESPACES) |
+		(share_files ? CLONE_FILES : 0);
 
 	/* The raw call without a stack behaves as fork(2); the caller has a single thread, so
 	 * nothing that glibc's fork() handlers guard can be locked. */
@@ -212,7 +213,7 @@ static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, st
 {
 	const char *work_dir;
 	int status;
-	pid_t pid = sandbox_clone(sb);
+	pid_t pid = sandbox_clone(sb, false);
 
 	if (pid == 0) {
 		if (sandbox_enter(sb, conf, "rehearsal", 0, &work_dir, err) < 0) {

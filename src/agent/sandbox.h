@@ -45,8 +45,9 @@ int sandbox_prepare(const struct conf *conf, int k6_fd, struct sandbox *sb, stru
 int sandbox_resume(struct sandbox *sb, struct err *err);
 /* Error when require_layers names one that is missing. */
 int sandbox_check_layers(const struct sandbox *sb, const struct conf *conf, struct err *err);
-/* As fork(2), into the namespaces of the level. */
-pid_t sandbox_clone(const struct sandbox *sb);
+/* As fork(2), into the namespaces of the level.  share_files: with the caller's table of descriptors
+ * (CLONE_FILES), which spares copying thousands; the child's first act is to leave it. */
+pid_t sandbox_clone(const struct sandbox *sb, bool share_files);
 /* In the worker: mounts, host name, user, capabilities, filter.  *work_dir gets the directory for the
  * run's files, which lives as long as the process.  Afterwards nothing privileged is left to do. */
 int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char *name,

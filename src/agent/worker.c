@@ -5,12 +5,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -273,6 +277,15 @@ static void keep_only(const struct worker_args *args)
 	close_range(from, ~0U, 0);
 }
 
+/* close_range(2): the copy is made of what lies below the range, however much there is above. */
+static void leave_shared_files(const struct worker_args *args)
+{
+	if (close_range(WORKER_FDS_END, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		_exit(1);
+	atomic_store(args->has_own_files, 1);
+	syscall(SYS_futex, args->has_own_files, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 _Noreturn void worker_main(const struct worker_args *args)
 {
 	struct worker w = {.args = *args};
@@ -280,6 +293,9 @@ _Noreturn void worker_main(const struct worker_args *args)
 	const char *work_dir;
 	sigset_t all;
 
+	/* Before anything else: until then what one of us closes is closed for both. */
+	if (args->has_own_files)
+		leave_shared_files(args);
 	conf_agent_name(args->conf, args->slot, w.name, sizeof(w.name));
 	log_init("k6fleetd", (enum log_level)args->conf->log_level, args->conf->log_format == 1);
 	keep_only(args);

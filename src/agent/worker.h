@@ -8,7 +8,13 @@
 #include "agent/sandbox.h"
 #include "common/conf.h"
 
+/* A keeper with a thousand workers has a thousand descriptors, all but a few of them from this number
+ * on: a worker that shares its table at first takes only what lies below with it. */
+#define WORKER_FDS_END 64
+
 struct worker_args {
+	_Atomic uint32_t
+		*has_own_files; /* NULL, or: shares the keeper's table until it has set this */
 	const struct conf *conf;
 	const struct sandbox *sandbox;
 	unsigned int slot;

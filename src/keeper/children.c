@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/worker.h"
@@ -23,6 +26,10 @@ int children_init(struct children *c, const struct conf *conf, const struct sand
 		.k6_fd = k6_fd};
 	c->count = CONF_WORKERS_MAX;
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
+	c->own_files = mmap(NULL, c->count * sizeof(*c->own_files), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (c->own_files == MAP_FAILED)
+		return err_sys(err, errno, "cannot map memory");
 	c->lifeline[0] = lifeline[0];
 	c->lifeline[1] = lifeline[1];
 	if (lifeline[0] < 0 && pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -38,22 +45,84 @@ void children_adopt(struct children *c, unsigned int slot, const struct child *c
 		c->high = slot + 1;
 }
 
+static bool has_settled(const struct children *c, const struct unsettled *u)
+{
+	return atomic_load(&c->own_files[u->slot]) || !c->slots[u->slot].alive;
+}
+
+bool children_settle(struct children *c)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < c->unsettled_count; i++) {
+		struct unsettled *u = &c->unsettled[i];
+
+		if (!has_settled(c, u)) {
+			c->unsettled[kept++] = *u;
+			continue;
+		}
+		/* Ours closed, the worker's death shows as end of file at the other end. */
+		for (size_t k = 0; k < ARRAY_SIZE(u->fds); k++)
+			close_fd(&u->fds[k]);
+	}
+	c->unsettled_count = kept;
+	return kept == 0;
+}
+
+/* So that the numbers below WORKER_FDS_END suffice. */
+static void make_room(struct children *c)
+{
+	const struct timespec moment = {0, 1000000};
+
+	children_settle(c);
+	while (c->unsettled_count == CHILDREN_UNSETTLED_MAX) {
+		syscall(SYS_futex, &c->own_files[c->unsettled[0].slot], FUTEX_WAIT, 0, &moment,
+			NULL, 0);
+		children_settle(c);
+	}
+}
+
+/* The supervisor's end goes where workers do not take it along. */
+static int move_up(int fd, struct err *err)
+{
+	int up = fcntl(fd, F_DUPFD_CLOEXEC, WORKER_FDS_END);
+
+	if (up < 0)
+		err_sys(err, errno, "cannot keep a worker's socket");
+	close(fd);
+	return up;
+}
+
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err)
 {
 	struct cgroup_slot cgroup;
 	int pair[2];
+	bool share;
 	pid_t pid;
 
+	make_room(c);
 	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &cgroup, err) < 0)
 		return -1;
 	if (chan_pair(pair, err) < 0) {
 		cgroup_close_slot(&cgroup);
 		return -1;
 	}
-	pid = sandbox_clone(c->sandbox);
+	pair[0] = move_up(pair[0], err);
+	if (pair[0] < 0) {
+		close(pair[1]);
+		cgroup_close_slot(&cgroup);
+		return -1;
+	}
+	/* Started with many open descriptors we may have none left below: then by copying all. */
+	share = pair[1] < WORKER_FDS_END && cgroup.dir_fd < WORKER_FDS_END &&
+		cgroup.procs_fd < WORKER_FDS_END && c->lifeline[0] < WORKER_FDS_END &&
+		c->hb_fd < WORKER_FDS_END && c->k6_fd < WORKER_FDS_END;
+	atomic_store(&c->own_files[slot], !share);
+	pid = sandbox_clone(c->sandbox, share);
 	if (pid == 0) {
 		struct worker_args args = {
+			.has_own_files = share ? &c->own_files[slot] : NULL,
 			.conf = c->conf,
 			.sandbox = c->sandbox,
 			.slot = slot,
@@ -68,13 +137,12 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 
 		worker_main(&args);
 	}
-	int saved = errno;
-	/* Ours closed, the worker's death shows as end of file at the other end. */
-	close(pair[1]);
-	cgroup_close_slot(&cgroup);
 	if (pid < 0) {
+		err_sys(err, errno, "cannot fork a worker");
 		close(pair[0]);
-		return err_sys(err, saved, "cannot fork a worker");
+		close(pair[1]);
+		cgroup_close_slot(&cgroup);
+		return -1;
 	}
 	children_adopt(c, slot,
 		&(struct child){.used = true,
@@ -85,6 +153,8 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 			.restarts = restarts,
 			.epoch = c->epoch,
 			.chan = pair[0]});
+	c->unsettled[c->unsettled_count++] =
+		(struct unsettled){slot, {pair[1], cgroup.dir_fd, cgroup.procs_fd}};
 	return 0;
 }
 
@@ -104,6 +174,7 @@ int children_reaped(struct children *c, pid_t pid, int wait_status)
 			child->alive = false;
 			child->wait_status = wait_status;
 			c->alive--;
+			children_settle(c);
 			return (int)i;
 		}
 	}
@@ -125,6 +196,7 @@ void children_free(struct children *c)
 		if (c->slots[i].used)
 			close_fd(&c->slots[i].chan);
 	}
+	munmap((void *)(uintptr_t)c->own_files, c->count * sizeof(*c->own_files));
 	munmap(c->slots, c->count * sizeof(*c->slots));
 	c->slots = NULL;
 }

@@ -27,6 +27,14 @@ struct child {
 	int chan;           /* the supervisor's end */
 };
 
+/* What belongs to a worker that still shares the keeper's table of descriptors: closed when it has
+ * one of its own, or is dead. */
+#define CHILDREN_UNSETTLED_MAX 8
+struct unsettled {
+	unsigned int slot;
+	int fds[3];
+};
+
 struct children {
 	const struct conf *conf;
 	const struct sandbox *sandbox;
@@ -36,6 +44,9 @@ struct children {
 	unsigned int high;  /* no slot from here on is used */
 	unsigned int epoch; /* raised when workers of before are no longer as new ones would be */
 	int hb_fd, k6_fd;
+	_Atomic uint32_t *own_files; /* shared with the workers, one a slot */
+	struct unsettled unsettled[CHILDREN_UNSETTLED_MAX];
+	unsigned int unsettled_count;
 	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */
 };
 
@@ -47,6 +58,8 @@ void children_adopt(struct children *c, unsigned int slot, const struct child *c
 /* Forks the worker of a free slot. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);
+/* Closes what workers no longer share; false: some still do, come again in a moment. */
+bool children_settle(struct children *c);
 /* The entry of slot if it is of this generation, else NULL: every order is checked anew. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
 /* Marks the worker with this pid as dead; its slot, or -1. */

@@ -428,6 +428,9 @@ static int64_t next_deadline(const struct keeper *k, int64_t now)
 		at = k->stop_by_ms;
 	if (upgrade_deadline(k) < at)
 		at = upgrade_deadline(k);
+	/* A worker that was just forked is about to leave our table of descriptors. */
+	if (k->children.unsettled_count && now + 1 < at)
+		at = now + 1;
 	if (at == INT64_MAX)
 		return -1;
 	return at > now ? at - now : 0;
@@ -442,6 +445,7 @@ static void check_deadlines(struct keeper *k)
 	if (k->sup_chan >= 0 && now >= k->sup_heard_ms + SUPERVISOR_SILENT_MS)
 		kill_supervisor(k, "silent for 5 s");
 	upgrade_tick(k, now);
+	children_settle(&k->children);
 	if (k->stop_by_ms && now >= k->stop_by_ms) {
 		log_warn("k6fleetd", "the supervisor did not end in time");
 		k->quit = true;

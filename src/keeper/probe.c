@@ -53,7 +53,7 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd, char 
 
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "cannot make a pipe");
-	pid = sandbox_clone(sb);
+	pid = sandbox_clone(sb, false);
 	if (pid == 0)
 		child(sb, conf, k6_fd, pipefd[1]);
 	close(pipefd[1]);
