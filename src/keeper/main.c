@@ -317,6 +317,9 @@ static void announce(const struct keeper *k)
 		sandbox_level_name(sb->level), sb->layers & SANDBOX_LAYER_SECCOMP ? "yes" : "no",
 		landlock, sb->layers & SANDBOX_LAYER_CGROUP ? "yes" : "no",
 		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
+	if (k->no_metrics.msg[0])
+		log_warn("metrics", "metrics_listen: %s; going on without the endpoint",
+			k->no_metrics.msg);
 }
 
 static void order_reload(struct keeper *k, struct msg_reader *in)

@@ -231,17 +231,9 @@ void keeper_note_binaries(struct keeper *k)
 }
 
 /* A port that is taken costs the metrics, not the fleet. */
-static int open_metrics(const struct conf *conf)
+static int open_metrics(const struct conf *conf, struct err *why)
 {
-	struct err err;
-	int fd;
-
-	if (!conf->metrics_listen[0])
-		return -1;
-	fd = sock_listen_tcp(conf->metrics_listen, &err);
-	if (fd < 0)
-		log_warn("metrics", "metrics_listen: %s; going on without the endpoint", err.msg);
-	return fd;
+	return conf->metrics_listen[0] ? sock_listen_tcp(conf->metrics_listen, why) : -1;
 }
 
 static int open_k6(const struct conf *conf)
@@ -306,7 +298,7 @@ void startup(struct keeper *k, int argc, char **argv)
 	k6_fd = open_k6(k->conf);
 	k->handover.exe_fd = open_supervisor(k);
 	keeper_note_binaries(k);
-	k->handover.metrics_fd = open_metrics(k->conf);
+	k->handover.metrics_fd = open_metrics(k->conf, &k->no_metrics);
 	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
 	json_object_seed(0);
 	if (files_keep(k->conf, NULL, &k->handover.kept, &err) < 0)
