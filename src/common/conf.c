@@ -513,7 +513,7 @@ static void diff_targets(
 		_cleanup_free_ char *key = x_asprintf("target '%s'", now->target->label);
 		_cleanup_free_ char *a = old ? target_text(old) : NULL, *b = target_text(now);
 
-		if (!old || strcmp(a, b) != 0)
+		if (!a || strcmp(a, b) != 0)
 			change(arg, key, old ? "as it was" : "none", old ? "changed" : "new",
 				CONF_EFFECT_NOW);
 	}

@@ -42,7 +42,7 @@ struct opt {
 	int64_t min, max; /* of INT, DURATION (ms), SIZE (bytes); both 0: any from 0 */
 	const char *const *choices;
 	int (*check)(const char *value, struct err *err);
-	int effect; /* the caller's own mark: when a change of it takes effect */
+	int64_t effect; /* the caller's own mark: when a change of it takes effect */
 };
 
 /* A repeated, titled section (target "name" { ... }).  begin() answers the struct that the

@@ -316,7 +316,7 @@ static void set_up(struct ev_loop *loop)
 	if (listen_fd < 0)
 		fatal(EXIT_START,
 			errno == EADDRINUSE
-				? "%s: stop what uses the port or choose another with -l or "
+				? "%s: the port is taken; stop what uses it or choose another with -l or "
 				  "K6FLEET_DASHBOARD_LISTEN"
 				: "%s",
 			err.msg);

@@ -499,25 +499,33 @@ static void resume_children(struct keeper *k, const json_t *state)
 	}
 }
 
+static void resume_config(struct keeper *k)
+{
+	_cleanup_file_ FILE *f = NULL;
+	int fd = fcntl(k->handover.config_fd, F_DUPFD_CLOEXEC, 3);
+	struct err err;
+
+	if (fd >= 0 && lseek(fd, 0, SEEK_SET) == 0)
+		f = fdopen(fd, "r");
+	if (!f)
+		fatal(EXIT_START, "cannot read the configuration that the last k6fleetd left");
+	k->conf = conf_load_effective(f, &err);
+	if (!k->conf)
+		fatal(EXIT_START, "the configuration that the last k6fleetd left: %s", err.msg);
+	k->handover.conf = k->conf;
+}
+
 void upgrade_resume(struct keeper *k, int fd)
 {
 	_cleanup_json_ json_t *state = read_state(fd);
 	const json_t *own = json_object_get(state, "keeper");
-	_cleanup_file_ FILE *config = NULL;
-	struct err err;
 
 	close(fd);
 	hostfs_use(get_fd(state, "host"));
 	notify_use(get_fd(state, "notify"));
 	resume_options(k, state);
 	resume_handover(k, state);
-	config = fdopen(fcntl(k->handover.config_fd, F_DUPFD_CLOEXEC, 3), "r");
-	if (!config || fseek(config, 0, SEEK_SET) < 0)
-		fatal(EXIT_START, "cannot read the configuration that the last k6fleetd left");
-	k->conf = conf_load_effective(config, &err);
-	if (!k->conf)
-		fatal(EXIT_START, "the configuration that the last k6fleetd left: %s", err.msg);
-	k->handover.conf = k->conf;
+	resume_config(k);
 	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
 	resume_sandbox(k, state);
 	resume_children(k, state);

@@ -89,7 +89,7 @@ struct fleet_slot {
 	bool cancelled;
 	bool held;                /* drained by an operator: not wanted whatever the count */
 	enum fleet_renewal renew; /* waits for its turn */
-	bool asked;                /* its worker was asked to end: that is no death of its own */
+	bool asked;               /* its worker was asked to end: that is no death of its own */
 	bool renewing;            /* its worker goes in order to be replaced */
 };
 

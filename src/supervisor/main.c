@@ -675,7 +675,7 @@ int main(int argc, char **argv)
 	reload_reserve_numbers();
 	sup->conf = reload_read_config(&err);
 	if (!sup->conf)
-		fatal(1, "%s", err.msg);
+		fatal(reload_has_file(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);
 	give_up_powers();
 	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
 		sup->conf->log_format == 1);

@@ -58,7 +58,7 @@ struct conf *reload_read_config(struct err *err)
 	int fd = present[HANDOVER_FD_CONFIG] ? fcntl(HANDOVER_FD_CONFIG, F_DUPFD_CLOEXEC, 64) : -1;
 
 	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || !(f = fdopen(fd, "r"))) {
-		err_set(err, "k6fleet-supervisor is started by k6fleetd, not by hand");
+		err_set(err, "it is started by k6fleetd, not by hand");
 		return NULL;
 	}
 	conf = conf_load_effective(f, err);
