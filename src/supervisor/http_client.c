@@ -12,6 +12,7 @@
 
 /* A thousand targets with scripts fit; a server that sends more is broken or hostile. */
 #define REPLY_MAX_BYTES (64 * 1024 * 1024)
+#define RETRY_AFTER_MAX_S 3600
 
 struct request {
 	struct http_client *client;
@@ -69,8 +70,10 @@ static void finish(struct request *r, CURLcode code)
 		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 		curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &retry_after);
 		reply.status = (int)status;
-		reply.retry_after_ms =
-			retry_after > 0 && retry_after < 86400 ? retry_after * 1000 : 0;
+		/* An hour at most: a server that errs must not silence us for a day. */
+		if (retry_after > RETRY_AFTER_MAX_S)
+			retry_after = RETRY_AFTER_MAX_S;
+		reply.retry_after_ms = retry_after > 0 ? retry_after * 1000 : 0;
 	} else {
 		reply.error = r->error[0] ? r->error : curl_easy_strerror(code);
 	}

@@ -248,3 +248,39 @@ CONF
 	retry 20 is_connected unreachable
 	grep -q 'certificate' <<<"$(ctl status)"
 }
+
+@test "a proxy that refuses, cuts, garbles, resets and delays: every run arrives once, oldest first" {
+	start_dashboard
+	echo pass >"$T/mode"
+	python3 "$top_srcdir/tests/program/proxy.py" "$T/proxyport" "$T/mode" "$DASH_PORT" 3>&- &
+	PIDS+=($!)
+	retry 10 test -s "$T/proxyport"
+	write_conf <<CONF
+workers = 3
+dashboard { url = 'http://127.0.0.1:$(cat "$T/proxyport")' poll_interval = 300ms heartbeat_interval = 500ms timeout = 2s }
+target 'Local' { url = '$SERVER/local' duration = 1s interval = 2s }
+CONF
+	start_fleet
+	retry 20 has_finished Local
+	for mode in cut garble reset delay small 401 refuse; do
+		echo "$mode" >"$T/mode"
+		sleep 3
+	done
+	# Retry-After: 2 is kept to.
+	retry 10 eval '[ "$(grep -c " refuse " "$T/mode.log")" -ge 2 ]'
+	awk '$2 == "refuse" { if (n && $1 - n < 1.9) exit 1; n = $1 }' "$T/mode.log"
+	ctl pause
+	no_k6() { [ "$(ctl status --json | jq .busy)" = 0 ]; }
+	retry 15 no_k6
+	[ "$(ctl status --json | jq .dashboard.outbox)" -ge 1 ]
+	echo pass >"$T/mode"
+	retry 25 outbox_is_empty
+	# More than one a request.
+	awk '$3 > 1 { many = 1 } END { exit !many }' "$T/mode.log"
+	n=$(runs | jq length)
+	[ "$n" -ge 9 ]
+	[ "$(dash_runs '' | jq .total)" = "$n" ]
+	diff <(runs | jq -r '.[] | .id + " " + .status + " " + (.metrics.http_reqs | tostring)' | sort) \
+		<(dash_runs '' | jq -r '.items[] | .id + " " + .status + " " + (.metrics.http_reqs | tostring)' | sort)
+	[ "$(ctl status --json | jq .supervisorRestarts)" = 0 ]
+}
