@@ -100,3 +100,39 @@ CONF
 	retry 30 bounded
 	[ "$(ctl runs -n 1 --json | jq -r '.[0].id')" = 00004999 ]
 }
+
+@test "the wall clock jumps, forth and back: no run is early, late or twice, no worker is silent" {
+	"${CC:-cc}" -shared -fPIC -O1 -o "$T/clock.so" "$top_srcdir/tests/program/clock.c"
+	start_server
+	write_conf <<CONF
+workers = 2
+worker_heartbeat = 200ms
+worker_timeout = 2s
+target 'Beat' { url = '$SERVER/beat' duration = 1s interval = 3s max_agents = 1 }
+CONF
+	now=$(cut -d. -f1 /proc/uptime)
+	# Three hours and a bit forward, then back beyond the start.
+	export CLOCK_JUMPS="$((now + 5)):10801,$((now + 14)):-7301" LD_PRELOAD=$T/clock.so
+	export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0
+	"$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" >"$T/k6fleetd.log" 2>&1 3>&- &
+	FLEET=$!
+	unset LD_PRELOAD CLOCK_JUMPS
+	PIDS+=("$FLEET")
+	retry 15 fleet_has_settled
+	before=$(workers)
+	sleep 7
+	# One that starts after the jump goes on in the same phase.
+	kill -KILL "$(supervisor)"
+	sleep 8
+	kill -KILL "$(supervisor)"
+	sleep 7
+	curl -fsS "$SERVER/__arrivals" | jq -c '."/beat"' | tee "$T/arrivals"
+	# Every three seconds, whatever the clock said.
+	jq -e 'length >= 7 and length <= 9' "$T/arrivals"
+	jq -e '. as $a | all(range(1; length); ($a[.] - $a[. - 1]) as $d | $d > 2.3 and $d < 3.7)' "$T/arrivals"
+	[ "$(workers)" = "$before" ]
+	runs | jq -e 'all(.[]; .status == "running" or
+		((.finishedAt | sub("\\.[0-9]+Z"; "Z") | fromdate) - (.startedAt | sub("\\.[0-9]+Z"; "Z") | fromdate)) <= 3)'
+	# It did jump.
+	[ "$(runs | jq '[.[].startedAt[11:13]] | unique | length')" -ge 2 ]
+}
