@@ -21,8 +21,11 @@ int hostfs_keep(struct err *err)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/",
 		(unsigned int)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
 
+	/* Where a container forbids it, what lies on the root's own file system must do. */
 	if (fd < 0)
-		return err_sys(err, errno, "cannot keep the host's files in reach (open_tree)");
+		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "cannot keep the host's files in reach");
 	tree_fd = fd;
 	return 0;
 }

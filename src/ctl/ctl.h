@@ -15,6 +15,9 @@ struct ctl {
 	int fd;
 	char *buf; /* bytes read beyond the last line */
 	size_t len, cap;
+	char *request; /* the line under way, to be sent again */
+	bool repeat;   /* ... as it does no harm to ask twice */
+	int repeated;
 };
 
 /* Connects and reads the greeting; says what is wrong and exits where it cannot. */

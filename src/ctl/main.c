@@ -59,7 +59,24 @@ void ctl_connect(struct ctl *ctl)
 	}
 }
 
-/* The next line, without its end; the caller frees. */
+/* A supervisor that is replaced takes its connections along; the next one answers on the same socket a
+ * moment later. */
+#define REPEATS_MAX 10
+
+static void send_line(struct ctl *ctl)
+{
+	for (size_t done = 0, len = strlen(ctl->request); done < len;) {
+		ssize_t n = send(ctl->fd, ctl->request + done, len - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break; /* the answer, or its absence, says why */
+		done += (size_t)n;
+	}
+}
+
+/* The next line, without its end; the caller frees.  NULL: the connection was closed. */
 static char *read_text(struct ctl *ctl)
 {
 	size_t looked = 0;
@@ -85,14 +102,43 @@ static char *read_text(struct ctl *ctl)
 		n = recv(ctl->fd, ctl->buf + ctl->len, ctl->cap - ctl->len, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
+		if (n <= 0)
+			return NULL;
+		ctl->len += (size_t)n;
+	}
+}
+
+/* Connects where that is needed, reads the greeting, sends the request. */
+static void ask(struct ctl *ctl)
+{
+	for (; ctl->fd < 0; ctl->repeated++) {
+		_cleanup_free_ char *greeting = NULL;
+
+		if (ctl->repeated)
+			usleep(20000U * (unsigned int)ctl->repeated);
+		ctl_connect(ctl);
+		greeting = read_text(ctl);
+		if (!greeting && ctl->repeated < REPEATS_MAX)
+			ctl_disconnect(ctl);
+	}
+	send_line(ctl);
+}
+
+static char *next_line(struct ctl *ctl)
+{
+	char *line;
+
+	while (!(line = read_text(ctl))) {
+		if (!ctl->repeat || ctl->repeated >= REPEATS_MAX) {
 			fputs("k6fleetctl: k6fleetd closed the connection before it answered; is it being "
 			      "stopped? Try again.\n",
 				stderr);
 			exit(CTL_NO_DAEMON);
 		}
-		ctl->len += (size_t)n;
+		ctl_disconnect(ctl);
+		ask(ctl);
 	}
+	return line;
 }
 
 static json_t *parse(const char *line)
@@ -115,26 +161,17 @@ void ctl_disconnect(struct ctl *ctl)
 
 static void send_request(struct ctl *ctl, json_t *request)
 {
+	const char *verb = json_get_text(request, "verb", "");
 	_cleanup_free_ char *text = json_compact(request);
-	_cleanup_free_ char *line = x_asprintf("%s\n", text);
 
+	/* Counts are absolute, so asking for one again is asking for the same. */
+	ctl->repeat = strcmp(verb, "restart") != 0 && strcmp(verb, "stop") != 0 &&
+		!json_is_true(json_object_get(request, "binary"));
+	ctl->repeated = 0;
+	free(ctl->request);
+	ctl->request = x_asprintf("%s\n", text);
 	json_decref(request);
-	if (ctl->fd < 0) {
-		_cleanup_free_ char *greeting = NULL;
-
-		ctl_connect(ctl);
-		greeting = read_text(ctl);
-		json_decref(parse(greeting));
-	}
-	for (size_t done = 0, len = strlen(line); done < len;) {
-		ssize_t n = send(ctl->fd, line + done, len - done, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break; /* the answer, or its absence, says why */
-		done += (size_t)n;
-	}
+	ask(ctl);
 }
 
 /* The data of an answer, new reference; NULL: it was progress.  Ends with a refusal's message. */
@@ -162,7 +199,7 @@ json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const jso
 {
 	send_request(ctl, request);
 	for (;;) {
-		_cleanup_free_ char *line = read_text(ctl);
+		_cleanup_free_ char *line = next_line(ctl);
 		json_t *data = take_answer(line, on_progress);
 
 		if (data)
@@ -178,7 +215,7 @@ void ctl_print_answer(struct ctl *ctl, json_t *request)
 	size_t len;
 
 	send_request(ctl, request);
-	line = read_text(ctl);
+	line = next_line(ctl);
 	len = strlen(line);
 	/* A thousand agents need not be taken apart and put together again. */
 	if (!strncmp(line, head, sizeof(head) - 1) && line[len - 1] == '}') {
@@ -230,5 +267,6 @@ int main(int argc, char **argv)
 	}
 	ctl_disconnect(&ctl);
 	free(ctl.buf);
+	free(ctl.request);
 	return status;
 }

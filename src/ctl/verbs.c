@@ -249,10 +249,9 @@ static int verb_drain(struct ctl *ctl, int argc, char **argv)
 /* After a hand-over another supervisor answers: which version it is says that all went well. */
 static int reload_binary(struct ctl *ctl)
 {
-	_cleanup_json_ json_t *data =
-		ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", true), NULL);
 	_cleanup_json_ json_t *version = NULL;
 
+	json_decref(ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", true), NULL));
 	ctl_disconnect(ctl);
 	version = ctl_call(ctl, request("version"), NULL);
 	if (ctl->json)

@@ -75,7 +75,9 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	msg_start(&m, MSG_KEEPER_FILE);
 	msg_put_u32(&m, which);
 	msg_put_u8(&m, fd >= 0);
-	keeper_tell(k, &m, fd >= 0 ? fd : k->signal_fd);
+	/* This kind of message carries a descriptor, always; without a file it is one that the
+	 * supervisor has anyway. */
+	keeper_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }
 
 static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)

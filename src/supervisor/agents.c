@@ -513,8 +513,23 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 		log_error(a->names[slot], "no worker could be started: %s; trying again", why);
 }
 
+/* What an earlier supervisor has seen. */
+static void on_last_results(void *arg, json_t *results, const struct err *err)
+{
+	struct agents *a = arg;
+
+	for (unsigned int i = 0; !err && i < a->count; i++) {
+		const char *status = json_get_text(results, a->names[i], "");
+
+		if (!a->slots[i].last_result[0])
+			snprintf(a->slots[i].last_result, sizeof(a->slots[i].last_result), "%s",
+				status);
+	}
+}
+
 void agents_on_handed_over(struct agents *a)
 {
+	store_last_results(a->sup->store, on_last_results, a);
 	for (unsigned int i = 0; i < a->count; i++) {
 		struct agent *ag = &a->slots[i];
 

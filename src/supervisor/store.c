@@ -18,6 +18,8 @@
 /* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
 #define QUEUE_MAX 65536
 #define BATCH_MAX 512
+/* How many runs back the last results of agents are looked for. */
+#define LAST_RESULTS_LOOK 3000
 /* As much as some dozen records of failed runs with their logs need. */
 #define PROBE_BYTES (512 * 1024)
 /* The dashboard takes bodies of 4 MiB; escaping may make a log longer than it is here. */
@@ -44,6 +46,7 @@ enum statement {
 	ST_LIST,
 	ST_GET,
 	ST_COUNT_OUTBOX,
+	ST_LAST_RESULTS,
 	ST_PROBE,
 	ST_PRUNE_AGE,
 	ST_PRUNE_OLDEST,
@@ -65,6 +68,8 @@ static const char *const sql[STATEMENTS] = {
 		     " ORDER BY seq DESC LIMIT ?1"),
 	[ST_GET] = "SELECT json, log FROM runs WHERE id = ?1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
+	[ST_LAST_RESULTS] = ("SELECT agent, status FROM runs WHERE seq > (SELECT max(seq) FROM runs) - ?1 AND"
+			     " status <> 'running' ORDER BY seq"),
 	[ST_PROBE] = "INSERT INTO meta VALUES ('probe', zeroblob(?1)) ON CONFLICT (key) DO UPDATE SET value = zeroblob(?1)",
 	[ST_PRUNE_AGE] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND"
 			  " status <> 'running' ORDER BY at_ms LIMIT 500)"),
@@ -239,6 +244,20 @@ static int work_get(struct store *s, struct job *job, struct err *err)
 		job->result = json_null();
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0
 						     : err_set(err, "%s", sqlite3_errmsg(s->db));
+}
+
+static int work_last_results(struct store *s, struct job *job, struct err *err)
+{
+	sqlite3_stmt *st = s->st[ST_LAST_RESULTS];
+	int rc;
+
+	job->result = json_object();
+	sqlite3_bind_int64(st, 1, LAST_RESULTS_LOOK);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		json_object_set_new(
+			job->result, db_column_text(st, 0), json_text(db_column_text(st, 1)));
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(s->db));
 }
 
 static int64_t pragma(struct store *s, const char *text)
@@ -440,7 +459,8 @@ static struct job *new_job(int (*work)(struct store *, struct job *, struct err 
 	struct job *job = x_calloc(1, sizeof(*job));
 
 	job->work = work;
-	job->is_write = work != work_fetch_outbox && work != work_list && work != work_get;
+	job->is_write = work != work_fetch_outbox && work != work_list && work != work_get &&
+		work != work_last_results;
 	return job;
 }
 
@@ -656,6 +676,15 @@ void store_get_run(struct store *s, const char *id, store_result *done, void *ar
 	struct job *job = new_job(work_get);
 
 	job->text[0] = x_strdup(id);
+	job->result_done = done;
+	job->arg = arg;
+	queue(s, job);
+}
+
+void store_last_results(struct store *s, store_result *done, void *arg)
+{
+	struct job *job = new_job(work_last_results);
+
 	job->result_done = done;
 	job->arg = arg;
 	queue(s, job);

@@ -21,7 +21,7 @@ is_busy() {
 
 # No worker is one of those in $1 (one pid a line).
 all_are_new() {
-	fleet_is_up && [ -z "$(comm -12 <(sort <<<"$1") <(workers | sort))" ]
+	fleet_is_up && [ -n "$(workers)" ] && [ -z "$(comm -12 <(sort <<<"$1") <(workers | sort))" ]
 }
 
 # Replaced as packages do it: by rename, so that the running image keeps its file.

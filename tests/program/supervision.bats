@@ -134,6 +134,26 @@ CONF
 	runs | jq -e 'length == 4 and all(.status == "success") and ([.[].id] | unique | length == 4)'
 	[ "$(runs | jq '[.[].metrics.http_reqs] | add')" -eq "$(count_of /x)" ]
 	[ "$(ctl status --json | jq .supervisorRestarts)" = 3 ]
+	kill -KILL "$(supervisor)"
+	remembers() { [ "$(ctl status --json | jq -c '[.agents[].lastResult] | unique')" = '["success"]' ]; }
+	retry 10 remembers
+}
+
+@test "clients that ask while supervisors are killed get their answers" {
+	write_conf <<<'workers = 2'
+	start_fleet
+	(for _ in 1 2 3 4 5 6 7 8; do
+		kill -KILL "$(supervisor)" 2>/dev/null
+		sleep 0.25
+	done) &
+	killer=$!
+	n=0
+	while kill -0 "$killer" 2>/dev/null; do
+		ctl status --json | jq -e '.desired == 2' >/dev/null
+		ctl scale 2
+		n=$((n + 1))
+	done
+	[ "$n" -ge 10 ]
 }
 
 @test "a run that ended while there was no supervisor is not lost" {
