@@ -31,6 +31,8 @@
 
 /* A supervisor that is silent for so long is as bad as a dead one. */
 #define SUPERVISOR_SILENT_MS 5000
+/* The keeper itself was away when it wakes so much later than it wanted to. */
+#define LATE_MS 1000
 #define SUPERVISOR_STABLE_MS 10000
 /* KILL comes from outside, from the OOM killer or an operator: no crash of its own, unless it comes
  * again before the next one has done anything. */
@@ -458,7 +460,7 @@ static void check_deadlines(struct keeper *k)
 static void loop(struct keeper *k)
 {
 	while (!k->quit) {
-		int64_t wait_ms = next_deadline(k, units_now_mono_ms());
+		int64_t before = units_now_mono_ms(), wait_ms = next_deadline(k, before);
 		struct timespec ts = {wait_ms / 1000, (wait_ms % 1000) * 1000000};
 		struct pollfd fds[2] = {
 			{.fd = k->signal_fd, .events = POLLIN},
@@ -469,6 +471,9 @@ static void loop(struct keeper *k)
 		if (ppoll(fds, ARRAY_SIZE(fds), wait_ms < 0 ? NULL : &ts, NULL) < 0 &&
 			errno != EINTR)
 			fatal(EXIT_START, "ppoll: %s", strerror(errno));
+		/* Late ourselves, as after a pause of the whole machine: nobody else is judged by it. */
+		if (wait_ms >= 0 && units_now_mono_ms() - before > wait_ms + LATE_MS)
+			k->sup_heard_ms = units_now_mono_ms();
 		if (fds[1].revents & POLLOUT)
 			chan_queue_flush(&k->sup_out, k->sup_chan, NULL);
 		/* Orders before exits: a worker asked for in this very moment must be found. */

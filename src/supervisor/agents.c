@@ -653,7 +653,10 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	}
 	if (ag->fd < 0 || ag->generation != action->generation)
 		return;
-	if (action->type == FLEET_DO_EXIT)
+	if (action->type == FLEET_DO_DRAIN && log_limit_allows(&a->limit, 50))
+		log_info(name_of(ag), "draining run=%s may go on for %lld ms at most",
+			agent_run_id(ag), (long long)a->sup->conf->drain_timeout_ms);
+	else if (action->type == FLEET_DO_EXIT)
 		send_simple(ag, MSG_WORK_EXIT, NULL);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
 		send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));

@@ -51,6 +51,7 @@ enum fleet_event {
 enum fleet_action_type {
 	FLEET_DO_NOTHING,
 	FLEET_DO_SPAWN,  /* fork a worker of that generation */
+	FLEET_DO_DRAIN,  /* nothing: its run may finish, but say so */
 	FLEET_DO_EXIT,   /* ask the idle worker to end */
 	FLEET_DO_CANCEL, /* stop its run, keep the partial result */
 	FLEET_DO_KILL,   /* KILL the worker */

@@ -228,6 +228,7 @@ CONF
 	retry 20 is_requested /x
 	ctl scale 0
 	[ "$(ctl status --json | jq -r '.agents[0].state')" = draining ]
+	grep -q 'k6agent-0: draining run=' "$T/k6fleetd.log"
 	expect_run Example success -
 	retry 15 fleet_is_up
 	write_conf <<<"target 'Other' { url = '$SERVER/y' duration = 30s interval = 1h }"

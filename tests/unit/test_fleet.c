@@ -68,10 +68,12 @@ static void draining_is_reused_or_ends(void **state)
 	fleet_event(f, 0, FLEET_EV_HELLO, 1);
 	fleet_event(f, 0, FLEET_EV_BUSY, 2);
 	fleet_scale(f, 0, false, 10);
+	expect(f, FLEET_DO_DRAIN, 0);
 	assert_int_equal(fleet_slot(f, 0)->state, FLEET_DRAINING);
 	fleet_scale(f, 1, false, 20);
 	assert_int_equal(fleet_slot(f, 0)->state, FLEET_RUNNING);
 	fleet_scale(f, 0, false, 30);
+	expect(f, FLEET_DO_DRAIN, 0);
 	expect_none(f);
 	/* drain_timeout, then CANCEL, then KILL. */
 	fleet_tick(f, 60030);
@@ -361,6 +363,7 @@ static void a_held_slot_stays_down(void **state)
 	(void)state;
 	fleet_event(f, 1, FLEET_EV_BUSY, 1);
 	fleet_hold(f, 1, 2);
+	expect(f, FLEET_DO_DRAIN, 1);
 	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
 	fleet_event(f, 1, FLEET_EV_FREE, 3);
 	expect(f, FLEET_DO_EXIT, 1);
@@ -394,6 +397,8 @@ static void the_last_wish_wins_over_a_renewal(void **state)
 	/* Away for good. */
 	fleet_scale(f, 1, false, 6);
 	fleet_event(f, 1, FLEET_EV_FREE, 7);
+	expect(f, FLEET_DO_DRAIN, 1);
+	expect(f, FLEET_DO_DRAIN, 1);
 	expect(f, FLEET_DO_EXIT, 1);
 	fleet_event(f, 1, FLEET_EV_EXIT, 8);
 	expect_none(f);
@@ -418,7 +423,7 @@ static void obey(struct fleet *f)
 			assert_false(world.alive[a.slot]); /* never two workers in one slot */
 			world.alive[a.slot] = true;
 			world.busy[a.slot] = world.leaving[a.slot] = false;
-		} else if (world.alive[a.slot]) {
+		} else if (world.alive[a.slot] && a.type != FLEET_DO_DRAIN) {
 			world.leaving[a.slot] = true;
 		}
 	}
