@@ -11,14 +11,6 @@ states() {
 	ctl status --json | jq -r '[.agents[].state] | join(" ")'
 }
 
-pid_of_agent() {
-	ctl status --json | jq --argjson n "$1" '.agents[$n].pid'
-}
-
-is_busy() {
-	[ "$(ctl status --json | jq .busy)" -ge "${1:-1}" ]
-}
-
 # No worker is one of those in $1 (one pid a line).
 all_are_new() {
 	fleet_is_up && [ -n "$(workers)" ] && [ -z "$(comm -12 <(sort <<<"$1") <(workers | sort))" ]

@@ -146,6 +146,15 @@ fleet_is_up() {
 	[ "$(ctl status --json 2>/dev/null | jq '.desired == .running')" = true ]
 }
 
+# pid of agent N
+pid_of_agent() {
+	ctl status --json | jq --argjson n "$1" '.agents[$n].pid'
+}
+
+is_busy() {
+	[ "$(ctl status --json | jq .busy)" -ge "${1:-1}" ]
+}
+
 runs() {
 	ctl runs -n 1000 --json
 }

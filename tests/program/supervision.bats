@@ -15,19 +15,10 @@ title_of() {
 	tr '\0' '\n' <"/proc/$1/cmdline" | head -1
 }
 
-# pid of agent N
-pid_of_agent() {
-	ctl status --json | jq --argjson n "$1" '.agents[$n].pid'
-}
-
 agent_has_new_pid() {
 	local now
 	now=$(pid_of_agent "$1")
 	[ "$now" != null ] && [ "$now" != "$2" ] && [ "$(ctl status --json | jq -r ".agents[$1].state")" != starting ]
-}
-
-is_busy() {
-	[ "$(ctl status --json | jq .busy)" -ge "${1:-1}" ]
 }
 
 @test "titles, users, capabilities and namespaces of every process" {

@@ -213,6 +213,89 @@ static void environment(void **state)
 	unsetenv("DASHBOARD_URL");
 }
 
+/* What conf_diff() tells, a line each: "KEY|FROM|TO|EFFECT". */
+static void note(
+	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect)
+{
+	fprintf(arg, "%s|%s|%s|%d\n", key, from, to, effect);
+}
+
+static char *diff(const struct conf *from, const struct conf *to)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	conf_diff(from, to, note, f);
+	fclose(f);
+	return text;
+}
+
+static void a_reload_names_what_changed(void **state)
+{
+	struct err err;
+	struct conf *a =
+		load("drain_timeout = 7s\nlimits { open_files = 100 }\nk6 { env = {'A=secret'} }\n"
+		     "target 'gone' { url = 'http://a/' }\ntarget 'kept' { url = 'http://b/' }\n"
+		     "target 'other' { url = 'http://c/' }\n",
+			&err);
+	struct conf *b =
+		load("drain_timeout = 8s\nlimits { open_files = 200 }\nk6 { env = {'A=hidden'} }\n"
+		     "target 'kept' { url = 'http://b/' }\ntarget 'other' { url = 'http://d/' }\n"
+		     "target 'new' { url = 'http://e/' }\n",
+			&err);
+	_cleanup_free_ char *changed = diff(a, b), *nothing = diff(a, a);
+
+	(void)state;
+	assert_string_equal(nothing, "");
+	assert_string_equal(changed,
+		"drain_timeout|7s|8s|0\n"
+		"k6.env|(hidden)|(hidden)|1\n"
+		"limits.open_files|100|200|1\n"
+		"target 'other'|as it was|changed|0\n"
+		"target 'new'|none|new|0\n"
+		"target 'gone'|as it was|gone|0\n");
+	assert_true(conf_workers_differ(a, b));
+	assert_false(conf_workers_differ(a, a));
+	conf_free(a);
+	conf_free(b);
+}
+
+static void inherit(const char *running, const char *file, const char *kept, const char *changed)
+{
+	struct err err;
+	struct conf *a = load(running, &err), *b = load(file, &err);
+	_cleanup_free_ char *names = NULL, *rest = NULL;
+	size_t size;
+	FILE *f = open_memstream(&names, &size);
+
+	assert_non_null(a);
+	assert_non_null(b);
+	conf_inherit(b, a, f);
+	fclose(f);
+	rest = diff(a, b);
+	assert_string_equal(names, kept);
+	assert_string_equal(rest, changed);
+	conf_free(a);
+	conf_free(b);
+}
+
+static void a_reload_keeps_what_cannot_change(void **state)
+{
+	(void)state;
+	inherit("user = 'one'\nstate_dir = '/a'\nworkers = 1\n",
+		"user = 'two'\nstate_dir = '/b'\nworkers = 2\nrequire_layers = {'seccomp'}\n",
+		"user, state_dir, require_layers", "workers|1|2|0\n");
+	inherit("max_workers = 10\n", "max_workers = 20\n", "", "max_workers|10|20|0\n");
+	/* The agent's name would change. */
+	inherit("max_workers = 1\n", "max_workers = 20\nworkers = 7\n", "max_workers", "");
+	inherit("dashboard { url = 'http://a/' }\n", "", "dashboard.url", "");
+	inherit("", "dashboard { url = 'http://a/' }\n", "", "dashboard.url|''|'http://a/'|0\n");
+	inherit("limits { tmp_dir = '/tmp' tmp_size = 1M }\n",
+		"limits { tmp_dir = '/x' tmp_size = 2M }\n", "limits.tmp_dir",
+		"limits.tmp_size|1M|2M|1\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +304,8 @@ int main(void)
 		cmocka_unit_test(scripts_survive_the_hand_over),
 		cmocka_unit_test(errors_name_the_place),
 		cmocka_unit_test(environment),
+		cmocka_unit_test(a_reload_names_what_changed),
+		cmocka_unit_test(a_reload_keeps_what_cannot_change),
 	};
 
 	static const char *const loud[] = {"K6_BINARY", "K6_VUS", "K6_DURATION", "K6FLEET_WORKERS",
