@@ -138,3 +138,30 @@ CONF
 	# It did jump.
 	[ "$(runs | jq '[.[].startedAt[11:13]] | unique | length')" -ge 2 ]
 }
+
+@test "a full disk at the dashboard: it says 503, runs wait in the outbox and arrive once" {
+	mkdir "$T/dash"
+	mount -t tmpfs -o size=4m tmpfs "$T/dash" 2>/dev/null || skip "may not mount a tmpfs"
+	chown k6fleet-dashboard: "$T/dash"
+	start_server
+	start_dashboard
+	write_conf <<CONF
+workers = 2
+dashboard { url = '$DASH' poll_interval = 300ms heartbeat_interval = 500ms }
+target 'Local' { url = '$SERVER/local' duration = 1s interval = 2s }
+CONF
+	start_fleet
+	retry 20 has_finished Local
+	dd if=/dev/zero of="$T/dash/ballast" bs=4k 2>/dev/null || true
+	kept() { [ "$(ctl status --json | jq .dashboard.outbox)" -ge 4 ]; }
+	retry 30 kept
+	grep -q '503' "$T/k6fleetd.log"
+	[ "$(ctl status --json | jq -r .storage.state)" = ok ]
+	rm "$T/dash/ballast"
+	ctl pause
+	delivered() { [ "$(ctl status --json | jq -c '[.busy, .dashboard.outbox]')" = '[0,0]' ]; }
+	retry 40 delivered
+	diff <(runs | jq -r '.[] | .id + " " + .status' | sort) \
+		<(curl -sS "$DASH/api/dashboard/k6/runs?pageSize=500" | jq -r '.items[] | .id + " " + .status' | sort)
+	umount -l "$T/dash"
+}
