@@ -87,8 +87,8 @@ static int place_descriptors(const struct handover *h, int chan)
 
 _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t keeper)
 {
-	const char *const argv[] = {"k6fleet-supervisor", h->workers_option ? "--workers" : NULL,
-		h->workers_option, NULL};
+	const char *argv[4] = {"k6fleet-supervisor"};
+	size_t argc = 1;
 	struct err err;
 	sigset_t none;
 	gid_t groups[1] = {h->control_gid};
@@ -113,6 +113,10 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != keeper)
 		_exit(1);
+	if (h->workers_option)
+		argv[argc++] = "--workers-option";
+	if (h->again)
+		argv[argc] = "--again";
 	syscall(SYS_execveat, exe, "", argv, environ, AT_EMPTY_PATH);
 	fatal(1, "cannot execute k6fleet-supervisor: %s", strerror(errno));
 }

@@ -35,7 +35,8 @@ struct handover {
 	int exe_fd; /* the supervisor's binary */
 	int listen_fd, hb_fd, config_fd, state_fd, metrics_fd;
 	struct files_kept kept;
-	const char *workers_option; /* -n, or NULL */
+	bool workers_option; /* -n was given: the count in the configuration is not the file's */
+	bool again;          /* not the first supervisor of this keeper */
 };
 
 /* A sealed memfd with a copy of the file that the configuration names under `key`; -1 for the path "" without an

@@ -348,7 +348,7 @@ static void handle_order(struct keeper *k, size_t len)
 	case MSG_KEEP_PING:
 		if (!k->ever_seen)
 			announce(k);
-		k->ever_seen = true;
+		k->ever_seen = k->handover.again = true;
 		notify_send("WATCHDOG=1");
 		break;
 	case MSG_KEEP_STATUS: tell_systemd(&in); break;

@@ -286,7 +286,7 @@ void startup(struct keeper *k, int argc, char **argv)
 	}
 	k->exe_path = own_path();
 	k->handover.conf = k->conf;
-	k->handover.workers_option = k->options.workers;
+	k->handover.workers_option = k->options.workers != NULL;
 	k->handover.as_root = creds_may_change();
 	if (k->handover.as_root && creds_find(k->conf->user, &k->handover.user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);

@@ -438,7 +438,8 @@ static void resume_handover(struct keeper *k, const json_t *state)
 		.metrics_fd = get_fd(state, "metrics"),
 		.kept = {get_fd(state, "secret"), get_fd(state, "ca"), get_fd(state, "cert"),
 			get_fd(state, "key")},
-		.workers_option = k->options.workers,
+		.workers_option = k->options.workers != NULL,
+		.again = true,
 	};
 	k->sup_restarts = (unsigned int)json_get_int(s, "restarts", 0);
 }

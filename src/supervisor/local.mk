@@ -5,7 +5,7 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/sync.c src/supervisor/sync.h src/supervisor/http_client.c src/supervisor/http_client.h \
 	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/agents_priv.h \
 	src/supervisor/agents_report.c src/supervisor/control.c src/supervisor/control.h \
-	src/supervisor/reload.c src/supervisor/reload.h \
+	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/wishes.c src/supervisor/wishes.h \
 	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \
 	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/supervisor.h
 src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \

@@ -33,12 +33,12 @@
 #include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/sync.h"
+#include "supervisor/wishes.h"
 
 #define TICK_S 1.0
 #define PRUNE_S 60.0
 /* After the last worker has gone, what waits for the dashboard gets this long. */
 #define FAREWELL_MS 3000
-#define CANCEL_KILL_AFTER_MS 7000
 
 struct app {
 	struct supervisor sup;
@@ -48,7 +48,6 @@ struct app {
 	struct chan_queue keeper_out;
 	uint8_t *buf;
 	bool ready_sent, handing_over;
-	enum store_state storage;
 	int64_t farewell_by_ms;
 	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
 	int64_t last_outbox;
@@ -108,120 +107,6 @@ unsigned int supervisor_running(const struct supervisor *sup)
 unsigned int supervisor_busy(const struct supervisor *sup)
 {
 	return fleet_count(sup->fleet, FLEET_RUNNING) + fleet_count(sup->fleet, FLEET_DRAINING);
-}
-
-static void apply_scale(struct supervisor *sup, bool now)
-{
-	int64_t now_ms = units_now_mono_ms();
-
-	fleet_scale(sup->fleet, sup->stopping ? 0 : sup->desired, now, now_ms);
-	schedule_set_agents(sup->schedule, sup->stopping ? 0 : sup->desired, now_ms);
-}
-
-static void save_desired(struct supervisor *sup)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%u %lld", sup->desired, (long long)sup->revision);
-	store_meta_set(sup->store, "desired", text);
-}
-
-void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who)
-{
-	if (paused != sup->paused)
-		log_info("fleet", "%s by=%s", paused ? "paused" : "resumed", who);
-	sup->paused = paused;
-	schedule_set_paused(sup->schedule, paused || app.storage != STORE_OK);
-	store_meta_set(sup->store, "paused", paused ? "1" : "0");
-	if (paused && now)
-		agents_cancel_all(sup->agents);
-}
-
-static void save_held(struct supervisor *sup);
-
-void supervisor_set_desired(
-	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
-{
-	if (count != sup->desired)
-		log_info("fleet", "scale from=%u to=%u by=%s revision=%lld", sup->desired, count,
-			who, (long long)revision);
-	sup->desired = count;
-	sup->revision = revision;
-	save_desired(sup);
-	for (unsigned int i = 0; i < sup->conf->max_workers; i++)
-		fleet_release(sup->fleet, i, units_now_mono_ms());
-	save_held(sup);
-	if (!sup->stopping && sup->handed_over)
-		apply_scale(sup, now);
-}
-
-void supervisor_stop(struct supervisor *sup, bool now)
-{
-	if (!sup->stopping)
-		log_info("fleet", "draining running=%u", supervisor_running(sup));
-	sup->stopping = true;
-	sup->stop_now = sup->stop_now || now;
-	if (sup->handed_over)
-		apply_scale(sup, now);
-}
-
-/* --- agents that an operator has taken out or wants anew ------------------------------ */
-
-static void save_held(struct supervisor *sup)
-{
-	_cleanup_json_ json_t *held = json_array();
-	_cleanup_free_ char *text = NULL;
-
-	for (unsigned int i = 0; i < sup->conf->max_workers; i++) {
-		if (fleet_slot(sup->fleet, i)->held)
-			json_array_append_new(held, json_integer(i));
-	}
-	text = json_compact(held);
-	store_meta_set(sup->store, "held", text);
-}
-
-static void restore_held(struct supervisor *sup)
-{
-	json_t *slot;
-	size_t i;
-
-	json_array_foreach (sup->held, i, slot) {
-		json_int_t n = json_integer_value(slot);
-
-		if (json_is_integer(slot) && n >= 0 && n < sup->conf->max_workers)
-			fleet_hold(sup->fleet, (unsigned int)n, units_now_mono_ms());
-	}
-	json_decref(sup->held);
-	sup->held = NULL;
-}
-
-void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who)
-{
-	log_info(agents_name(sup->agents, slot),
-		"drained, stays stopped until restart or scale by=%s", who);
-	fleet_hold(sup->fleet, slot, units_now_mono_ms());
-	save_held(sup);
-}
-
-void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_t count,
-	bool rolling, const char *who)
-{
-	int64_t now = units_now_mono_ms();
-	bool released = false;
-
-	log_info(
-		"fleet", "restart agents=%zu rolling=%s by=%s", count, rolling ? "yes" : "no", who);
-	for (size_t i = 0; i < count; i++) {
-		if (fleet_slot(sup->fleet, slots[i])->held) {
-			fleet_release(sup->fleet, slots[i], now);
-			released = true;
-		} else {
-			fleet_renew(sup->fleet, slots[i],
-				rolling ? FLEET_RENEW_DRAIN : FLEET_RENEW_NOW, now);
-		}
-	}
-	if (released)
-		save_held(sup);
 }
 
 /* --- messages from the keeper ------------------------------------------------------ */
@@ -299,8 +184,8 @@ static void on_keeper_message(size_t len, int fd)
 	case MSG_KEEPER_HANDED_OVER:
 		agents_on_handed_over(sup->agents);
 		sup->handed_over = true;
-		restore_held(sup);
-		apply_scale(sup, sup->stopping && sup->stop_now);
+		wishes_restore_held(sup);
+		wishes_apply(sup, sup->stopping && sup->stop_now);
 		agents_renew_stale(sup->agents);
 		control_start(sup->control);
 		if (sup->sync)
@@ -412,9 +297,9 @@ static void follow_storage(struct supervisor *sup)
 {
 	enum store_state now = store_state(sup->store);
 
-	if (now == app.storage)
+	if (now == sup->storage)
 		return;
-	app.storage = now;
+	sup->storage = now;
 	schedule_set_paused(sup->schedule, sup->paused || now != STORE_OK);
 }
 
@@ -490,58 +375,6 @@ static void give_up_powers(void)
 	filter_free(&filter);
 }
 
-static void restore_paused(struct supervisor *sup)
-{
-	_cleanup_free_ char *saved = store_meta_get(sup->store, "paused");
-
-	sup->paused = saved && !strcmp(saved, "1");
-	schedule_set_paused(sup->schedule, sup->paused);
-	if (sup->paused)
-		log_warn("fleet", "still paused: no runs are started until k6fleetctl resume");
-}
-
-/* The saved count, unless an option or a changed file says otherwise. */
-static void restore_desired(struct supervisor *sup, const char *option)
-{
-	_cleanup_free_ char *saved = store_meta_get(sup->store, "desired");
-	_cleanup_free_ char *file = store_meta_get(sup->store, "workers_in_file");
-	char now[32];
-	unsigned int count;
-	long long revision;
-	bool have = saved && sscanf(saved, "%u %lld", &count, &revision) == 2;
-
-	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
-	sup->desired = (unsigned int)sup->conf->workers;
-	if (have) {
-		sup->revision = revision;
-		if (!option && file && !strcmp(file, now))
-			sup->desired = count;
-		else if (sup->desired != count)
-			sup->revision++;
-		if (sup->desired > sup->conf->max_workers)
-			sup->desired = (unsigned int)sup->conf->max_workers;
-	}
-}
-
-/* Slots that were drained; NULL when there are none. */
-static json_t *load_held(struct store *store)
-{
-	_cleanup_free_ char *saved = store_meta_get(store, "held");
-
-	return saved ? json_loads(saved, 0, NULL) : NULL;
-}
-
-static void remember_desired(struct supervisor *sup, bool option)
-{
-	char now[32];
-
-	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
-	/* -n is for this start only: it must not look like a change of the file next time. */
-	if (!option)
-		store_meta_set(sup->store, "workers_in_file", now);
-	save_desired(sup);
-}
-
 static void open_store(struct supervisor *sup)
 {
 	char dir[64];
@@ -554,21 +387,7 @@ static void open_store(struct supervisor *sup)
 			sup->conf->state_dir, err.msg, sup->conf->user);
 }
 
-void supervisor_configure_fleet(struct supervisor *sup)
-{
-	const struct fleet_config config = {
-		.max_slots = (unsigned int)sup->conf->max_workers,
-		.min_delay_ms = sup->conf->restart.min_delay_ms,
-		.max_delay_ms = sup->conf->restart.max_delay_ms,
-		.stable_after_ms = sup->conf->restart.stable_after_ms,
-		.drain_timeout_ms = sup->conf->drain_timeout_ms,
-		.kill_after_ms = CANCEL_KILL_AFTER_MS,
-	};
-
-	fleet_configure(sup->fleet, &config);
-}
-
-static void make_parts(struct supervisor *sup, const char *workers_option, char *secret)
+static void make_parts(struct supervisor *sup, bool workers_option, bool again, char *secret)
 {
 	struct fleet_config fleet = {.max_slots = CONF_WORKERS_MAX};
 	_cleanup_json_ json_t *running = NULL;
@@ -579,7 +398,7 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 		fleet.seed = (uint64_t)units_now_mono_ms();
 	srandom((unsigned int)fleet.seed);
 	open_store(sup);
-	restore_desired(sup, workers_option);
+	wishes_restore_desired(sup, workers_option, again);
 	running = store_running(sup->store, &err);
 	origins = running ? store_origins(sup->store, &err) : NULL;
 	if (!origins)
@@ -588,13 +407,13 @@ static void make_parts(struct supervisor *sup, const char *workers_option, char 
 	supervisor_configure_fleet(sup);
 	sup->schedule =
 		schedule_new(CONF_WORKERS_MAX, (enum schedule_phase)sup->conf->schedule.phase);
-	restore_paused(sup);
-	sup->held = load_held(sup->store);
+	wishes_restore_paused(sup);
+	sup->held = wishes_load_held(sup->store);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
 	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
 	if (store_start(sup->store, &err) < 0)
 		fatal(1, "%s", err.msg);
-	remember_desired(sup, workers_option != NULL);
+	wishes_remember(sup, workers_option);
 	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, running, &err);
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);
@@ -641,23 +460,25 @@ static int check_handover(const char *protocol)
 int main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{"workers", required_argument, NULL, 'n'},
+		{"workers-option", no_argument, NULL, 'n'},
+		{"again", no_argument, NULL, 'A'},
 		{"check-handover", required_argument, NULL, 'H'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	struct supervisor *sup = &app.sup;
-	const char *workers_option = NULL;
+	bool workers_option = false, again = false;
 	struct err err;
 	char *secret;
 	int c;
 
 	title_init(argc, argv);
 	log_init("k6fleet-supervisor", LOG_LEVEL_INFO, false);
-	while ((c = getopt_long(argc, argv, "n:h", longopts, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'n': workers_option = optarg; break;
+		case 'n': workers_option = true; break;
+		case 'A': again = true; break;
 		case 'H': return check_handover(optarg);
 		case 'V': printf("k6fleet-supervisor %s\n", PACKAGE_VERSION); return 0;
 		case 'h':
@@ -688,7 +509,7 @@ int main(int argc, char **argv)
 		fatal(1, "cannot make an event loop");
 	app.buf = x_calloc(1, MSG_MAX_BYTES);
 	chan_queue_init(&app.keeper_out);
-	make_parts(sup, workers_option, secret);
+	make_parts(sup, workers_option, again, secret);
 	start_watchers(sup);
 	ev_run(sup->loop, 0);
 

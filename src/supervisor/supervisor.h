@@ -49,7 +49,8 @@ struct supervisor {
 	unsigned int desired;
 	int64_t revision;
 	bool handed_over, stopping, stop_now, paused;
-	json_t *held; /* slots drained before, until they are handed over */
+	enum store_state storage; /* as the schedule was told */
+	json_t *held;             /* slots drained before, until they are handed over */
 };
 
 /* Sends to the keeper; the message is freed. */

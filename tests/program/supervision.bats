@@ -210,6 +210,12 @@ CONF
 	retry 20 is_gone "$FLEET"
 	start_fleet -n 7
 	[ "$(ctl status --json | jq .desired)" = 7 ]
+	# The option is for the start, not for every supervisor.
+	ctl scale 3 --wait
+	kill -KILL "$(supervisor)"
+	[ "$(ctl status --json | jq .desired)" = 3 ]
+	ctl reload --binary
+	[ "$(ctl status --json | jq .desired)" = 3 ]
 }
 
 @test "scaling down lets a run finish; --now cancels it and keeps what it has" {

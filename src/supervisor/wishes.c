@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Each change is applied at once and written down; a new supervisor reads it all before it decides
+ * anything. */
+#include "supervisor/wishes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "supervisor/agents.h"
+
+/* From the cancellation of a run to the end of a worker that does not heed it. */
+#define CANCEL_KILL_AFTER_MS 7000
+
+void wishes_apply(struct supervisor *sup, bool now)
+{
+	int64_t now_ms = units_now_mono_ms();
+
+	fleet_scale(sup->fleet, sup->stopping ? 0 : sup->desired, now, now_ms);
+	schedule_set_agents(sup->schedule, sup->stopping ? 0 : sup->desired, now_ms);
+}
+
+static void save_desired(struct supervisor *sup)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%u %lld", sup->desired, (long long)sup->revision);
+	store_meta_set(sup->store, "desired", text);
+}
+
+void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who)
+{
+	if (paused != sup->paused)
+		log_info("fleet", "%s by=%s", paused ? "paused" : "resumed", who);
+	sup->paused = paused;
+	schedule_set_paused(sup->schedule, paused || sup->storage != STORE_OK);
+	store_meta_set(sup->store, "paused", paused ? "1" : "0");
+	if (paused && now)
+		agents_cancel_all(sup->agents);
+}
+
+static void save_held(struct supervisor *sup)
+{
+	_cleanup_json_ json_t *held = json_array();
+	_cleanup_free_ char *text = NULL;
+
+	for (unsigned int i = 0; i < sup->conf->max_workers; i++) {
+		if (fleet_slot(sup->fleet, i)->held)
+			json_array_append_new(held, json_integer(i));
+	}
+	text = json_compact(held);
+	store_meta_set(sup->store, "held", text);
+}
+
+void supervisor_set_desired(
+	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
+{
+	if (count != sup->desired)
+		log_info("fleet", "scale from=%u to=%u by=%s revision=%lld", sup->desired, count,
+			who, (long long)revision);
+	sup->desired = count;
+	sup->revision = revision;
+	save_desired(sup);
+	for (unsigned int i = 0; i < sup->conf->max_workers; i++)
+		fleet_release(sup->fleet, i, units_now_mono_ms());
+	save_held(sup);
+	if (!sup->stopping && sup->handed_over)
+		wishes_apply(sup, now);
+}
+
+void supervisor_stop(struct supervisor *sup, bool now)
+{
+	if (!sup->stopping)
+		log_info("fleet", "draining running=%u", supervisor_running(sup));
+	sup->stopping = true;
+	sup->stop_now = sup->stop_now || now;
+	if (sup->handed_over)
+		wishes_apply(sup, now);
+}
+
+void wishes_restore_held(struct supervisor *sup)
+{
+	json_t *slot;
+	size_t i;
+
+	json_array_foreach (sup->held, i, slot) {
+		json_int_t n = json_integer_value(slot);
+
+		if (json_is_integer(slot) && n >= 0 && n < sup->conf->max_workers)
+			fleet_hold(sup->fleet, (unsigned int)n, units_now_mono_ms());
+	}
+	json_decref(sup->held);
+	sup->held = NULL;
+}
+
+void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who)
+{
+	log_info(agents_name(sup->agents, slot),
+		"drained, stays stopped until restart or scale by=%s", who);
+	fleet_hold(sup->fleet, slot, units_now_mono_ms());
+	save_held(sup);
+}
+
+void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_t count,
+	bool rolling, const char *who)
+{
+	int64_t now = units_now_mono_ms();
+	bool released = false;
+
+	log_info(
+		"fleet", "restart agents=%zu rolling=%s by=%s", count, rolling ? "yes" : "no", who);
+	for (size_t i = 0; i < count; i++) {
+		if (fleet_slot(sup->fleet, slots[i])->held) {
+			fleet_release(sup->fleet, slots[i], now);
+			released = true;
+		} else {
+			fleet_renew(sup->fleet, slots[i],
+				rolling ? FLEET_RENEW_DRAIN : FLEET_RENEW_NOW, now);
+		}
+	}
+	if (released)
+		save_held(sup);
+}
+
+void wishes_restore_paused(struct supervisor *sup)
+{
+	_cleanup_free_ char *saved = store_meta_get(sup->store, "paused");
+
+	sup->paused = saved && !strcmp(saved, "1");
+	schedule_set_paused(sup->schedule, sup->paused);
+	if (sup->paused)
+		log_warn("fleet", "still paused: no runs are started until k6fleetctl resume");
+}
+
+void wishes_restore_desired(struct supervisor *sup, bool option, bool again)
+{
+	_cleanup_free_ char *saved = store_meta_get(sup->store, "desired");
+	_cleanup_free_ char *file = store_meta_get(sup->store, "workers_in_file");
+	char now[32];
+	unsigned int count;
+	long long revision;
+	bool have = saved && sscanf(saved, "%u %lld", &count, &revision) == 2;
+
+	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
+	sup->desired = (unsigned int)sup->conf->workers;
+	if (have) {
+		sup->revision = revision;
+		if (option ? again : file && !strcmp(file, now))
+			sup->desired = count;
+		else if (sup->desired != count)
+			sup->revision++;
+		if (sup->desired > sup->conf->max_workers)
+			sup->desired = (unsigned int)sup->conf->max_workers;
+	}
+}
+
+json_t *wishes_load_held(struct store *store)
+{
+	_cleanup_free_ char *saved = store_meta_get(store, "held");
+
+	return saved ? json_loads(saved, 0, NULL) : NULL;
+}
+
+void wishes_remember(struct supervisor *sup, bool option)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
+	/* -n is for this start only: it must not look like a change of the file next time. */
+	if (!option)
+		store_meta_set(sup->store, "workers_in_file", now);
+	save_desired(sup);
+}
+
+void supervisor_configure_fleet(struct supervisor *sup)
+{
+	const struct fleet_config config = {
+		.max_slots = (unsigned int)sup->conf->max_workers,
+		.min_delay_ms = sup->conf->restart.min_delay_ms,
+		.max_delay_ms = sup->conf->restart.max_delay_ms,
+		.stable_after_ms = sup->conf->restart.stable_after_ms,
+		.drain_timeout_ms = sup->conf->drain_timeout_ms,
+		.kill_after_ms = CANCEL_KILL_AFTER_MS,
+	};
+
+	fleet_configure(sup->fleet, &config);
+}
