@@ -50,7 +50,7 @@ static bool has_settled(const struct children *c, const struct unsettled *u)
 	return atomic_load(&c->own_files[u->slot]) || !c->slots[u->slot].alive;
 }
 
-bool children_settle(struct children *c)
+void children_settle(struct children *c)
 {
 	unsigned int kept = 0;
 
@@ -61,25 +61,25 @@ bool children_settle(struct children *c)
 			c->unsettled[kept++] = *u;
 			continue;
 		}
-		/* Ours closed, the worker's death shows as end of file at the other end. */
 		for (size_t k = 0; k < ARRAY_SIZE(u->fds); k++)
 			close_fd(&u->fds[k]);
 	}
 	c->unsettled_count = kept;
-	return kept == 0;
 }
 
-/* So that the numbers below WORKER_FDS_END suffice. */
-static void make_room(struct children *c)
+/* So that the numbers below WORKER_FDS_END suffice; false: not within a few milliseconds, as when
+ * those that share have died and are not reaped, or were stopped, before they had a table of their own. */
+static bool make_room(struct children *c)
 {
 	const struct timespec moment = {0, 1000000};
 
 	children_settle(c);
-	while (c->unsettled_count == CHILDREN_UNSETTLED_MAX) {
+	for (int i = 0; i < 5 && c->unsettled_count == CHILDREN_UNSETTLED_MAX; i++) {
 		syscall(SYS_futex, &c->own_files[c->unsettled[0].slot], FUTEX_WAIT, 0, &moment,
 			NULL, 0);
 		children_settle(c);
 	}
+	return c->unsettled_count < CHILDREN_UNSETTLED_MAX;
 }
 
 /* The supervisor's end goes where workers do not take it along. */
@@ -98,10 +98,9 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 {
 	struct cgroup_slot cgroup;
 	int pair[2];
-	bool share;
+	bool share = make_room(c);
 	pid_t pid;
 
-	make_room(c);
 	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &cgroup, err) < 0)
 		return -1;
 	if (chan_pair(pair, err) < 0) {
@@ -115,10 +114,10 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 		return -1;
 	}
 	/* Started with many open descriptors we may have none left below: then by copying all. */
-	share = pair[1] < WORKER_FDS_END && cgroup.dir_fd < WORKER_FDS_END &&
+	share = share && pair[1] < WORKER_FDS_END && cgroup.dir_fd < WORKER_FDS_END &&
 		cgroup.procs_fd < WORKER_FDS_END && c->lifeline[0] < WORKER_FDS_END &&
 		c->hb_fd < WORKER_FDS_END && c->k6_fd < WORKER_FDS_END;
-	atomic_store(&c->own_files[slot], !share);
+	atomic_store(&c->own_files[slot], 0);
 	pid = sandbox_clone(c->sandbox, share);
 	if (pid == 0) {
 		struct worker_args args = {
@@ -153,8 +152,14 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 			.restarts = restarts,
 			.epoch = c->epoch,
 			.chan = pair[0]});
-	c->unsettled[c->unsettled_count++] =
-		(struct unsettled){slot, {pair[1], cgroup.dir_fd, cgroup.procs_fd}};
+	if (share) {
+		c->unsettled[c->unsettled_count++] =
+			(struct unsettled){slot, {pair[1], cgroup.dir_fd, cgroup.procs_fd}};
+	} else {
+		/* Ours closed, the worker's death shows as end of file at the other end. */
+		close(pair[1]);
+		cgroup_close_slot(&cgroup);
+	}
 	return 0;
 }
 

@@ -58,8 +58,8 @@ void children_adopt(struct children *c, unsigned int slot, const struct child *c
 /* Forks the worker of a free slot. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);
-/* Closes what workers no longer share; false: some still do, come again in a moment. */
-bool children_settle(struct children *c);
+/* Closes what workers no longer share; while unsettled_count is not 0, come again in a moment. */
+void children_settle(struct children *c);
 /* The entry of slot if it is of this generation, else NULL: every order is checked anew. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
 /* Marks the worker with this pid as dead; its slot, or -1. */
