@@ -471,18 +471,10 @@ void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
 	watch(ag);
 }
 
-void agents_renew_all(struct agents *a)
+void agents_renew(struct agents *a, bool only_stale)
 {
 	for (unsigned int i = 0; i < a->count; i++) {
-		if (a->slots[i].fd >= 0)
-			fleet_renew(a->sup->fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
-	}
-}
-
-void agents_renew_stale(struct agents *a)
-{
-	for (unsigned int i = 0; i < a->count; i++) {
-		if (a->slots[i].fd >= 0 && a->slots[i].stale)
+		if (a->slots[i].fd >= 0 && (a->slots[i].stale || !only_stale))
 			fleet_renew(a->sup->fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
 	}
 }
@@ -728,15 +720,10 @@ static void inherit_runs(struct agents *a, json_t *running)
 	size_t i;
 
 	json_array_foreach (running, i, run) {
-		const char *agent = json_get_text(run, "agent", "");
-		struct agent *ag = NULL;
+		int slot = agents_find(a, json_get_text(run, "agent", ""));
 
-		for (unsigned int k = 0; k < a->count && !ag; k++) {
-			if (!strcmp(a->names[k], agent) && !a->slots[k].run)
-				ag = &a->slots[k];
-		}
-		if (ag) {
-			ag->run = json_incref(run);
+		if (slot >= 0 && !a->slots[slot].run) {
+			a->slots[slot].run = json_incref(run);
 			continue;
 		}
 		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */

@@ -53,10 +53,9 @@ void agents_pump(struct agents *a, int64_t now_mono_ms);
 /* Reads all heartbeat pages; silent workers are reported to the fleet. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);
 
-/* Workers that a configuration or a binary has outdated are replaced as they fall idle. */
-void agents_renew_all(struct agents *a);
-/* ... those that the keeper handed over as such. */
-void agents_renew_stale(struct agents *a);
+/* Workers that a configuration or a binary has outdated are replaced as they fall idle: all, or
+ * only those that the keeper handed over as such. */
+void agents_renew(struct agents *a, bool only_stale);
 /* The slot of an agent of that name, or -1. */
 int agents_find(const struct agents *a, const char *name);
 /* Name of a slot's agent. */

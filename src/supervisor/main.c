@@ -186,7 +186,7 @@ static void on_keeper_message(size_t len, int fd)
 		sup->handed_over = true;
 		wishes_restore_held(sup);
 		wishes_apply(sup, sup->stopping && sup->stop_now);
-		agents_renew_stale(sup->agents);
+		agents_renew(sup->agents, true);
 		control_start(sup->control);
 		if (sup->sync)
 			sync_start(sup->sync);

@@ -188,7 +188,7 @@ static json_t *apply(struct supervisor *sup, struct err *err)
 	apply_dashboard(sup);
 	apply_count(sup, old);
 	if (conf_workers_differ(old, conf))
-		agents_renew_all(sup->agents);
+		agents_renew(sup->agents, false);
 	conf_free(old);
 	return changes;
 }

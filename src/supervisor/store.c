@@ -692,8 +692,7 @@ void store_last_results(struct store *s, store_result *done, void *arg)
 
 struct prune {
 	struct store *store;
-	struct job *job;
-	int64_t before_wall_ms, max_bytes;
+	const struct job *job;
 };
 
 /* On until nothing is left, each time behind whatever was queued in the meantime. */
@@ -702,7 +701,7 @@ static void on_pruned(void *arg, const struct err *err)
 	_cleanup_free_ struct prune *p = arg;
 
 	if (!err && p->job->number[2] > 0)
-		store_prune(p->store, p->before_wall_ms, p->max_bytes);
+		store_prune(p->store, p->job->number[0], p->job->number[1]);
 }
 
 void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes)
@@ -710,7 +709,7 @@ void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes)
 	struct job *job = new_job(work_prune);
 	struct prune *p = x_calloc(1, sizeof(*p));
 
-	*p = (struct prune){s, job, before_wall_ms, max_bytes};
+	*p = (struct prune){s, job};
 	job->number[0] = before_wall_ms;
 	job->number[1] = max_bytes;
 	job->done = on_pruned;
