@@ -24,10 +24,7 @@ install_program() {
 }
 
 start_copy() {
-	"$T/bin/k6fleetd" -c "$T/k6fleetd.conf" >"$T/k6fleetd.log" 2>&1 3>&- &
-	FLEET=$!
-	PIDS+=("$FLEET")
-	retry 15 fleet_has_settled
+	FLEET_PROGRAM=$T/bin/k6fleetd start_fleet
 }
 
 @test "restart: one agent, all, rolling with runs that finish" {
@@ -84,9 +81,7 @@ CONF
 	[[ "$(states)" == *' stopped '* ]]
 	ctl stop
 	retry 20 is_gone "$FLEET"
-	"$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" >"$T/k6fleetd.log" 2>&1 3>&- &
-	FLEET=$!
-	PIDS+=("$FLEET")
+	launch_fleet
 	two_up() { [ "$(ctl status --json 2>/dev/null | jq -c '[.desired, .running]')" = '[3,2]' ]; }
 	retry 15 two_up
 	[ "$(ctl status --json | jq '.agents[1].drained')" = true ]

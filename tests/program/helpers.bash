@@ -121,10 +121,15 @@ CONF
 }
 
 # In the shell itself, so that $! and PIDS are the test's.
-start_fleet() {
-	"$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" "$@" >"$T/k6fleetd.log" 2>&1 3>&- &
+launch_fleet() {
+	"${FLEET_PROGRAM:-$top_builddir/k6fleetd}" -c "$T/k6fleetd.conf" "$@" >"$T/k6fleetd.log" 2>&1 3>&- &
 	FLEET=$!
 	PIDS+=("$FLEET")
+}
+
+# And waits until it is up; a daemon that dies fails the test.
+start_fleet() {
+	launch_fleet "$@"
 	retry 15 fleet_has_settled
 	# Not fleet_is_up again: a dashboard may have asked for more in the meantime.
 	if is_gone "$FLEET"; then

@@ -7,7 +7,9 @@ load helpers
 setup() { setup_dir; }
 teardown() {
 	# Lazily: the daemons end in teardown_dir.
-	if mountpoint -q "$T/state"; then umount -l "$T/state"; fi
+	for dir in "$T/state" "$T/dash"; do
+		if mountpoint -q "$dir"; then umount -l "$dir"; fi
+	done
 	teardown_dir
 }
 
@@ -15,14 +17,15 @@ storage_is() {
 	[ "$(ctl status --json | jq -r .storage.state)" = "$1" ]
 }
 
+# small_disk DIR USER: 4 MiB.
 small_disk() {
-	mkdir "$T/state"
-	mount -t tmpfs -o "size=$1" tmpfs "$T/state" 2>/dev/null || skip "may not mount a tmpfs"
-	chown k6fleet: "$T/state"
+	mkdir "$T/$1"
+	mount -t tmpfs -o size=4m tmpfs "$T/$1" 2>/dev/null || skip "may not mount a tmpfs"
+	chown "$2:" "$T/$1"
 }
 
 fill_disk() {
-	dd if=/dev/zero of="$T/state/ballast" bs=4k 2>/dev/null || true
+	dd if=/dev/zero of="$T/$1/ballast" bs=4k 2>/dev/null || true
 }
 
 succeeded() {
@@ -30,7 +33,7 @@ succeeded() {
 }
 
 @test "full disk: what runs goes on, nothing new is started, nothing is lost, and it says so" {
-	small_disk 4m
+	small_disk state k6fleet
 	start_server
 	write_conf <<CONF
 workers = 2
@@ -40,7 +43,7 @@ CONF
 	start_fleet
 	retry 20 succeeded Often
 	retry 20 is_requested /long
-	fill_disk
+	fill_disk state
 	retry 20 storage_is 'storage full'
 	ctl status | grep -q '^storage full: no new runs are started'
 	[ "$(grep -c 'store: storage full: .*no new runs' "$T/k6fleetd.log")" = 1 ]
@@ -116,10 +119,8 @@ CONF
 	# Three hours and half an interval forward, then back beyond the start.
 	export CLOCK_JUMPS="$((now + 5)):10802,$((now + 14)):-7302" LD_PRELOAD=$T/clock.so
 	export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0
-	"$top_builddir/k6fleetd" -c "$T/k6fleetd.conf" >"$T/k6fleetd.log" 2>&1 3>&- &
-	FLEET=$!
+	launch_fleet
 	unset LD_PRELOAD CLOCK_JUMPS
-	PIDS+=("$FLEET")
 	retry 15 fleet_has_settled
 	before=$(workers)
 	sleep 7
@@ -140,9 +141,7 @@ CONF
 }
 
 @test "a full disk at the dashboard: it says 503, runs wait in the outbox and arrive once" {
-	mkdir "$T/dash"
-	mount -t tmpfs -o size=4m tmpfs "$T/dash" 2>/dev/null || skip "may not mount a tmpfs"
-	chown k6fleet-dashboard: "$T/dash"
+	small_disk dash k6fleet-dashboard
 	start_server
 	start_dashboard
 	write_conf <<CONF
@@ -152,7 +151,7 @@ target 'Local' { url = '$SERVER/local' duration = 1s interval = 2s }
 CONF
 	start_fleet
 	retry 20 has_finished Local
-	dd if=/dev/zero of="$T/dash/ballast" bs=4k 2>/dev/null || true
+	fill_disk dash
 	kept() { [ "$(ctl status --json | jq .dashboard.outbox)" -ge 4 ]; }
 	retry 30 kept
 	grep -q '503' "$T/k6fleetd.log"
@@ -163,5 +162,4 @@ CONF
 	retry 40 delivered
 	diff <(runs | jq -r '.[] | .id + " " + .status' | sort) \
 		<(curl -sS "$DASH/api/dashboard/k6/runs?pageSize=500" | jq -r '.items[] | .id + " " + .status' | sort)
-	umount -l "$T/dash"
 }
