@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One entry a (target, agent) pair in a binary heap by its next instant.  An instant that finds
- * its agent busy waits with the agent; if it still waits when the pair's own next instant comes
- * it is counted as missed and the newer one waits in its place: nothing queues up.
+ * its agent busy, or no place free, waits in its agent's list; if it still waits when the pair's own
+ * next instant comes it is counted as missed and the newer one waits in its place: nothing queues
+ * up, but the pair keeps its turn.  Each host has a heap of those that could be started at once, by
+ * how long they have gone without a run.
  */
 #include "supervisor/schedule.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -14,21 +17,55 @@
  * that workers need to start, not more. */
 #define FRESH_MS 10000
 
+const char *const schedule_block_names[] = {
+	[SCHEDULE_FREE] = "none",
+	[SCHEDULE_BY_RUNS] = "max_concurrent_runs",
+	[SCHEDULE_BY_HOST] = "max_per_target",
+	[SCHEDULE_BY_MEMORY] = "memory_budget",
+};
+
+/* A cache line; all zeroes where a target does not run on an agent. */
 struct entry {
 	int64_t due_ms;     /* next instant, while in the heap */
-	int64_t waiting_ms; /* instant that waits for its agent, or -1 */
-	size_t heap_index;
-	unsigned int slot;
+	int64_t waiting_ms; /* instant that waits */
+	int64_t since_ms;   /* the first one that has waited since the last run */
 	struct starget *target;
+	struct entry *next, *prev; /* in the agent's list of what waits, oldest first */
+	unsigned int slot;
+	unsigned int due_index, ready_index; /* in the heaps, from 1; 0: not there */
+	bool waits;
+};
+
+struct heap {
+	struct entry **items; /* from 1 */
+	unsigned int len, cap;
+	bool ready; /* by since_ms, else by due_ms */
+};
+
+struct host {
+	char *name;
+	unsigned int active;
+	unsigned int users; /* targets and runs */
+	struct heap ready;  /* of each idle agent the first that waits for this host */
+	uint64_t stamp;
+	struct host *next;
+};
+
+struct slot {
+	struct entry *first, *last; /* what waits */
+	struct host *runs_on;       /* NULL: holds no place */
+	int64_t cost_bytes, use_bytes;
+	bool idle;
 };
 
 struct starget {
 	char *id;
-	int64_t origin_ms, interval_ms;
+	int64_t origin_ms, interval_ms, cost_bytes;
 	unsigned int max_agents;
 	uint64_t missed;
 	bool fresh;
-	struct entry **entries; /* by slot, NULL where it does not run */
+	struct host *host;
+	struct entry *entries; /* by slot */
 	struct starget *next;
 };
 
@@ -37,12 +74,14 @@ struct schedule {
 	unsigned int max_slots, agents;
 	enum schedule_phase phase;
 	bool paused;
-	bool *idle;
-	unsigned int *waiting; /* per slot: how many of its entries wait */
-	unsigned int runnable; /* slots that are idle and have something waiting */
+	struct slot *slots;
 	struct starget *targets;
-	struct entry **heap;
-	size_t heap_len, heap_cap;
+	struct host *hosts;
+	struct heap due;
+	struct schedule_limits limits;
+	unsigned int active, waiting;
+	int64_t used_bytes;
+	uint64_t stamp;
 };
 
 /* FNV-1a: stable over restarts and versions, which is all that is asked of it. */
@@ -90,102 +129,337 @@ struct schedule *schedule_new(unsigned int max_slots, enum schedule_phase phase)
 
 	s->max_slots = max_slots;
 	s->phase = phase;
-	s->idle = x_calloc(max_slots, sizeof(*s->idle));
-	s->waiting = x_calloc(max_slots, sizeof(*s->waiting));
+	s->slots = x_calloc(max_slots, sizeof(*s->slots));
 	return s;
 }
 
-/* --- heap ------------------------------------------------------------------ */
+/* --- heaps ----------------------------------------------------------------- */
 
-static void place(struct schedule *s, size_t i, struct entry *e)
+static bool is_before(const struct heap *h, const struct entry *a, const struct entry *b)
 {
-	s->heap[i] = e;
-	e->heap_index = i;
+	if (!h->ready)
+		return a->due_ms < b->due_ms;
+	return a->since_ms != b->since_ms ? a->since_ms < b->since_ms : a->slot < b->slot;
 }
 
-static void sift_up(struct schedule *s, size_t i)
+static unsigned int *index_in(const struct heap *h, struct entry *e)
 {
-	struct entry *e = s->heap[i];
+	return h->ready ? &e->ready_index : &e->due_index;
+}
 
-	while (i > 0 && s->heap[(i - 1) / 2]->due_ms > e->due_ms) {
-		place(s, i, s->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
+static void place(struct heap *h, unsigned int i, struct entry *e)
+{
+	h->items[i] = e;
+	*index_in(h, e) = i;
+}
+
+static void sift_up(struct heap *h, unsigned int i)
+{
+	struct entry *e = h->items[i];
+
+	while (i > 1 && is_before(h, e, h->items[i / 2])) {
+		place(h, i, h->items[i / 2]);
+		i /= 2;
 	}
-	place(s, i, e);
+	place(h, i, e);
 }
 
-static void sift_down(struct schedule *s, size_t i)
+static void sift_down(struct heap *h, unsigned int i)
 {
-	struct entry *e = s->heap[i];
+	struct entry *e = h->items[i];
 
 	for (;;) {
-		size_t child = 2 * i + 1;
+		unsigned int child = 2 * i;
 
-		if (child >= s->heap_len)
+		if (child > h->len)
 			break;
-		if (child + 1 < s->heap_len && s->heap[child + 1]->due_ms < s->heap[child]->due_ms)
+		if (child < h->len && is_before(h, h->items[child + 1], h->items[child]))
 			child++;
-		if (s->heap[child]->due_ms >= e->due_ms)
+		if (!is_before(h, h->items[child], e))
 			break;
-		place(s, i, s->heap[child]);
+		place(h, i, h->items[child]);
 		i = child;
 	}
-	place(s, i, e);
+	place(h, i, e);
 }
 
-static void heap_add(struct schedule *s, struct entry *e)
+static void heap_add(struct heap *h, struct entry *e)
 {
-	if (s->heap_len == s->heap_cap) {
-		s->heap_cap = s->heap_cap ? s->heap_cap * 2 : 64;
-		s->heap = x_realloc(s->heap, s->heap_cap, sizeof(struct entry *));
+	if (h->len + 1 >= h->cap) {
+		h->cap = h->cap ? h->cap * 2 : 64;
+		h->items = x_realloc(h->items, h->cap, sizeof(struct entry *));
 	}
-	place(s, s->heap_len++, e);
-	sift_up(s, e->heap_index);
+	place(h, ++h->len, e);
+	sift_up(h, h->len);
 }
 
-static void heap_remove(struct schedule *s, struct entry *e)
+static void heap_remove(struct heap *h, struct entry *e)
 {
-	size_t i = e->heap_index;
-	struct entry *last = s->heap[--s->heap_len];
+	unsigned int i = *index_in(h, e);
+	struct entry *last = h->items[h->len--];
 
+	*index_in(h, e) = 0;
 	if (last == e)
 		return;
-	place(s, i, last);
-	sift_up(s, i);
-	sift_down(s, last->heap_index);
+	place(h, i, last);
+	sift_up(h, i);
+	sift_down(h, *index_in(h, last));
 }
 
-/* --- entries --------------------------------------------------------------- */
+/* --- hosts ----------------------------------------------------------------- */
 
-static void count_runnable(struct schedule *s, unsigned int slot, bool was)
+static struct host *find_host(const struct schedule *s, const char *name)
 {
-	bool is = s->idle[slot] && s->waiting[slot];
-
-	if (is && !was)
-		s->runnable++;
-	else if (was && !is)
-		s->runnable--;
+	for (struct host *h = s->hosts; h; h = h->next) {
+		if (!strcmp(h->name, name))
+			return h;
+	}
+	return NULL;
 }
 
-static void set_waiting(struct schedule *s, struct entry *e, int64_t due)
+static struct host *hold_host(struct schedule *s, const char *name)
 {
-	bool was = s->idle[e->slot] && s->waiting[e->slot];
+	struct host *h = find_host(s, name);
 
-	if (e->waiting_ms >= 0)
-		s->waiting[e->slot]--;
+	if (!h) {
+		h = x_calloc(1, sizeof(*h));
+		h->name = x_strdup(name);
+		h->ready.ready = true;
+		h->next = s->hosts;
+		s->hosts = h;
+	}
+	h->users++;
+	return h;
+}
+
+static void release_host(struct schedule *s, struct host *h)
+{
+	if (--h->users)
+		return;
+	for (struct host **p = &s->hosts; *p; p = &(*p)->next) {
+		if (*p == h) {
+			*p = h->next;
+			break;
+		}
+	}
+	free(h->ready.items);
+	free(h->name);
+	free(h);
+}
+
+/* --- what waits ------------------------------------------------------------ */
+
+/* Of an idle agent the first entry for each host is in that host's heap. */
+static void offer(struct schedule *s, unsigned int slot)
+{
+	if (!s->slots[slot].idle)
+		return;
+	s->stamp++;
+	for (struct entry *e = s->slots[slot].first; e; e = e->next) {
+		struct host *h = e->target->host;
+
+		if (h->stamp == s->stamp)
+			continue;
+		h->stamp = s->stamp;
+		if (!e->ready_index)
+			heap_add(&h->ready, e);
+	}
+}
+
+static void withdraw(struct schedule *s, unsigned int slot)
+{
+	for (struct entry *e = s->slots[slot].first; e; e = e->next) {
+		if (e->ready_index)
+			heap_remove(&e->target->host->ready, e);
+	}
+}
+
+static void start_waiting(struct schedule *s, struct entry *e, int64_t due)
+{
+	struct slot *slot = &s->slots[e->slot];
+
 	e->waiting_ms = due;
-	if (due >= 0)
-		s->waiting[e->slot]++;
-	count_runnable(s, e->slot, was);
+	if (e->waits)
+		return;
+	e->waits = true;
+	e->since_ms = due;
+	e->next = NULL;
+	e->prev = slot->last;
+	if (slot->last)
+		slot->last->next = e;
+	else
+		slot->first = e;
+	slot->last = e;
+	s->waiting++;
+	offer(s, e->slot);
+}
+
+static void stop_waiting(struct schedule *s, struct entry *e)
+{
+	struct slot *slot = &s->slots[e->slot];
+
+	if (!e->waits)
+		return;
+	if (e->ready_index)
+		heap_remove(&e->target->host->ready, e);
+	if (e->prev)
+		e->prev->next = e->next;
+	else
+		slot->first = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	else
+		slot->last = e->prev;
+	e->waits = false;
+	s->waiting--;
+	offer(s, e->slot);
 }
 
 void schedule_set_idle(struct schedule *s, unsigned int slot, bool idle)
 {
-	bool was = s->idle[slot] && s->waiting[slot];
-
-	s->idle[slot] = idle;
-	count_runnable(s, slot, was);
+	if (s->slots[slot].idle == idle)
+		return;
+	s->slots[slot].idle = idle;
+	if (idle)
+		offer(s, slot);
+	else
+		withdraw(s, slot);
 }
+
+/* --- places ---------------------------------------------------------------- */
+
+static int64_t used_by(const struct slot *slot)
+{
+	return slot->use_bytes > slot->cost_bytes ? slot->use_bytes : slot->cost_bytes;
+}
+
+static void take_place(struct schedule *s, unsigned int slot, struct host *h, int64_t cost)
+{
+	struct slot *sl = &s->slots[slot];
+
+	h->users++;
+	h->active++;
+	sl->runs_on = h;
+	sl->cost_bytes = cost;
+	sl->use_bytes = 0;
+	s->active++;
+	s->used_bytes += cost;
+}
+
+void schedule_begin(struct schedule *s, unsigned int slot, const char *host, int64_t cost)
+{
+	struct host *h;
+
+	schedule_end(s, slot);
+	h = hold_host(s, host);
+	take_place(s, slot, h, cost);
+	release_host(s, h);
+}
+
+void schedule_set_use(struct schedule *s, unsigned int slot, int64_t bytes)
+{
+	struct slot *sl = &s->slots[slot];
+
+	if (!sl->runs_on || bytes <= sl->use_bytes)
+		return;
+	s->used_bytes -= used_by(sl);
+	sl->use_bytes = bytes;
+	s->used_bytes += used_by(sl);
+}
+
+void schedule_end(struct schedule *s, unsigned int slot)
+{
+	struct slot *sl = &s->slots[slot];
+
+	if (!sl->runs_on)
+		return;
+	s->active--;
+	s->used_bytes -= used_by(sl);
+	sl->runs_on->active--;
+	release_host(s, sl->runs_on);
+	sl->runs_on = NULL;
+}
+
+void schedule_set_limits(struct schedule *s, const struct schedule_limits *limits)
+{
+	s->limits = *limits;
+}
+
+const struct schedule_limits *schedule_limits(const struct schedule *s)
+{
+	return &s->limits;
+}
+
+unsigned int schedule_room(const struct schedule *s, const char *host, int64_t cost)
+{
+	const struct host *h = find_host(s, host);
+	unsigned int room = UINT_MAX, n, active = h ? h->active : 0;
+
+	if (s->limits.max_runs) {
+		n = s->limits.max_runs > s->active ? s->limits.max_runs - s->active : 0;
+		room = n < room ? n : room;
+	}
+	if (s->limits.max_per_host) {
+		n = s->limits.max_per_host > active ? s->limits.max_per_host - active : 0;
+		room = n < room ? n : room;
+	}
+	if (s->limits.budget_bytes && cost > 0) {
+		int64_t left = s->limits.budget_bytes - s->used_bytes;
+
+		n = left > 0 ? (unsigned int)(left / cost) : 0;
+		/* One may always: else what needs more than there is would never be run. */
+		if (!n && !s->active)
+			n = 1;
+		room = n < room ? n : room;
+	}
+	return room;
+}
+
+static bool host_is_full(const struct schedule *s, const struct host *h)
+{
+	return s->limits.max_per_host && h->active >= s->limits.max_per_host;
+}
+
+/* The one whose turn it is, or NULL and what it waits for. */
+static struct entry *next_allowed(const struct schedule *s, enum schedule_block *block)
+{
+	struct entry *best = NULL;
+
+	*block = SCHEDULE_FREE;
+	for (struct host *h = s->hosts; h; h = h->next) {
+		if (!h->ready.len)
+			continue;
+		if (host_is_full(s, h))
+			*block = SCHEDULE_BY_HOST;
+		else if (!best || is_before(&h->ready, h->ready.items[1], best))
+			best = h->ready.items[1];
+	}
+	if (!best)
+		return NULL;
+	if (s->limits.max_runs && s->active >= s->limits.max_runs)
+		*block = SCHEDULE_BY_RUNS;
+	/* Not a smaller one in its stead: it would wait for ever behind those. */
+	else if (s->limits.budget_bytes && s->active &&
+		s->used_bytes + best->target->cost_bytes > s->limits.budget_bytes)
+		*block = SCHEDULE_BY_MEMORY;
+	else
+		return best;
+	return NULL;
+}
+
+struct schedule_load schedule_load(const struct schedule *s)
+{
+	struct schedule_load load = {
+		.active = s->active, .waiting = s->waiting, .used_bytes = s->used_bytes};
+
+	for (unsigned int i = 0; i < s->agents; i++)
+		load.queued += s->slots[i].idle && s->slots[i].first;
+	if (next_allowed(s, &load.block))
+		load.block = SCHEDULE_FREE;
+	return load;
+}
+
+/* --- targets --------------------------------------------------------------- */
 
 /* Rank of a slot for a target, or -1 when max_agents leaves it out.  Ranks are rotated by a hash
  * of the id, so that capped targets do not all sit on the first agents. */
@@ -201,34 +475,36 @@ static int64_t rank_of(const struct schedule *s, const struct starget *t, unsign
 	return rank < t->max_agents ? (int64_t)rank : -1;
 }
 
+static void drop_entry(struct schedule *s, struct entry *e)
+{
+	if (!e->due_index)
+		return;
+	stop_waiting(s, e);
+	heap_remove(&s->due, e);
+}
+
 static void update_entry(
 	struct schedule *s, struct starget *t, unsigned int slot, bool moved, int64_t now)
 {
 	int64_t rank = rank_of(s, t, slot);
-	struct entry *e = t->entries[slot];
+	struct entry *e = &t->entries[slot];
+	bool known = e->due_index != 0;
 
 	if (rank < 0) {
-		if (e) {
-			set_waiting(s, e, -1);
-			heap_remove(s, e);
-			free(e);
-			t->entries[slot] = NULL;
-		}
+		drop_entry(s, e);
 		return;
 	}
-	if (e && !moved && !t->max_agents)
+	if (known && !moved && !t->max_agents)
 		return;
-	if (e) {
-		heap_remove(s, e);
-	} else {
-		e = t->entries[slot] = x_calloc(1, sizeof(*e));
-		*e = (struct entry){.waiting_ms = -1, .slot = slot, .target = t};
-	}
+	if (known)
+		heap_remove(&s->due, e);
+	e->slot = slot;
+	e->target = t;
 	if (t->fresh && now - t->origin_ms < FRESH_MS && now - t->origin_ms < t->interval_ms)
 		now = t->origin_ms;
 	e->due_ms = schedule_instant(
 		s->phase, t->id, (unsigned int)rank, t->origin_ms, t->interval_ms, now);
-	heap_add(s, e);
+	heap_add(&s->due, e);
 }
 
 void schedule_set_agents(struct schedule *s, unsigned int count, int64_t now)
@@ -262,7 +538,8 @@ void schedule_put(struct schedule *s, const char *id, int64_t origin, int64_t in
 	if (!t) {
 		t = x_calloc(1, sizeof(*t));
 		t->id = x_strdup(id);
-		t->entries = x_calloc(s->max_slots, sizeof(struct entry *));
+		t->host = hold_host(s, id);
+		t->entries = x_calloc(s->max_slots, sizeof(struct entry));
 		t->next = s->targets;
 		s->targets = t;
 	} else if (t->origin_ms == origin && t->interval_ms == interval &&
@@ -278,17 +555,30 @@ void schedule_put(struct schedule *s, const char *id, int64_t origin, int64_t in
 		update_entry(s, t, slot, moved, now);
 }
 
+void schedule_set_load(struct schedule *s, const char *id, const char *host, int64_t cost)
+{
+	struct starget *t = find(s, id);
+	struct host *old;
+
+	if (!t)
+		return;
+	t->cost_bytes = cost;
+	if (!strcmp(t->host->name, host))
+		return;
+	for (unsigned int slot = 0; slot < s->agents; slot++)
+		withdraw(s, slot);
+	old = t->host;
+	t->host = hold_host(s, host);
+	release_host(s, old);
+	for (unsigned int slot = 0; slot < s->agents; slot++)
+		offer(s, slot);
+}
+
 static void free_target(struct schedule *s, struct starget *t)
 {
-	for (unsigned int slot = 0; slot < s->max_slots; slot++) {
-		struct entry *e = t->entries[slot];
-
-		if (!e)
-			continue;
-		set_waiting(s, e, -1);
-		heap_remove(s, e);
-		free(e);
-	}
+	for (unsigned int slot = 0; slot < s->max_slots; slot++)
+		drop_entry(s, &t->entries[slot]);
+	release_host(s, t->host);
 	free(t->entries);
 	free(t->id);
 	free(t);
@@ -312,29 +602,26 @@ void schedule_free(struct schedule *s)
 {
 	if (!s)
 		return;
+	for (unsigned int slot = 0; slot < s->max_slots; slot++)
+		schedule_end(s, slot);
 	while (s->targets) {
 		struct starget *t = s->targets;
 
 		s->targets = t->next;
 		free_target(s, t);
 	}
-	free(s->heap);
-	free(s->idle);
-	free(s->waiting);
+	free(s->due.items);
+	free(s->slots);
 	free(s);
 }
 
 void schedule_set_paused(struct schedule *s, bool paused)
 {
 	/* What came due meanwhile is past: going on is not catching up. */
-	for (struct starget *t = s->targets; t && s->paused && !paused; t = t->next) {
-		for (unsigned int slot = 0; slot < s->agents; slot++) {
-			struct entry *e = t->entries[slot];
-
-			if (e && e->waiting_ms >= 0) {
-				t->missed++;
-				set_waiting(s, e, -1);
-			}
+	for (unsigned int slot = 0; slot < s->agents && s->paused && !paused; slot++) {
+		while (s->slots[slot].first) {
+			s->slots[slot].first->target->missed++;
+			stop_waiting(s, s->slots[slot].first);
 		}
 	}
 	s->paused = paused;
@@ -343,63 +630,44 @@ void schedule_set_paused(struct schedule *s, bool paused)
 /* Moves every instant that has come from the heap to its agent. */
 static void collect(struct schedule *s, int64_t now)
 {
-	while (s->heap_len && s->heap[0]->due_ms <= now) {
-		struct entry *e = s->heap[0];
+	while (s->due.len && s->due.items[1]->due_ms <= now) {
+		struct entry *e = s->due.items[1];
 		int64_t due = e->due_ms, behind;
 
-		if (e->waiting_ms >= 0)
+		if (e->waits)
 			e->target->missed++;
 		/* After a long sleep of the host many instants lie behind: all but the last are missed. */
 		behind = (now - due) / e->target->interval_ms;
 		e->target->missed += (uint64_t)behind;
 		due += behind * e->target->interval_ms;
-		set_waiting(s, e, due);
+		start_waiting(s, e, due);
 		e->due_ms = due + e->target->interval_ms;
-		sift_down(s, 0);
+		sift_down(&s->due, 1);
 	}
-}
-
-/* The longest waiting entry of a slot. */
-static struct entry *oldest_waiting(const struct schedule *s, unsigned int slot)
-{
-	struct entry *best = NULL;
-
-	for (struct starget *t = s->targets; t; t = t->next) {
-		struct entry *e = t->entries[slot];
-
-		if (e && e->waiting_ms >= 0 && (!best || e->waiting_ms < best->waiting_ms))
-			best = e;
-	}
-	return best;
 }
 
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_due *out)
 {
-	struct entry *best = NULL;
+	enum schedule_block block;
+	struct entry *e;
 
 	collect(s, now);
-	if (!s->runnable || s->paused)
+	if (s->paused)
 		return false;
-	for (unsigned int slot = 0; slot < s->agents; slot++) {
-		struct entry *e;
-
-		if (!s->idle[slot] || !s->waiting[slot])
-			continue;
-		e = oldest_waiting(s, slot);
-		if (e && (!best || e->waiting_ms < best->waiting_ms))
-			best = e;
-	}
-	if (!best)
+	e = next_allowed(s, &block);
+	if (!e)
 		return false;
-	*out = (struct schedule_due){best->slot, best->target->id, best->waiting_ms};
-	set_waiting(s, best, -1);
-	schedule_set_idle(s, best->slot, false);
+	*out = (struct schedule_due){e->slot, e->target->id, e->waiting_ms};
+	schedule_end(s, e->slot);
+	take_place(s, e->slot, e->target->host, e->target->cost_bytes);
+	stop_waiting(s, e);
+	schedule_set_idle(s, e->slot, false);
 	return true;
 }
 
 int64_t schedule_deadline(const struct schedule *s)
 {
-	return s->heap_len ? s->heap[0]->due_ms : INT64_MAX;
+	return s->due.len ? s->due.items[1]->due_ms : INT64_MAX;
 }
 
 int64_t schedule_next_due(const struct schedule *s, const char *id)
@@ -408,8 +676,8 @@ int64_t schedule_next_due(const struct schedule *s, const char *id)
 	int64_t best = INT64_MAX;
 
 	for (unsigned int slot = 0; t && slot < s->agents; slot++) {
-		if (t->entries[slot] && t->entries[slot]->due_ms < best)
-			best = t->entries[slot]->due_ms;
+		if (t->entries[slot].due_index && t->entries[slot].due_ms < best)
+			best = t->entries[slot].due_ms;
 	}
 	return best;
 }

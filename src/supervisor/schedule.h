@@ -5,6 +5,9 @@
  * An agent of rank k runs a target at origin + (n + v(k)) x interval, where v is van der
  * Corput's sequence 0, 1/2, 1/4, 3/4, 1/8 ... (spread), 0 (aligned) or a stable hash (random).
  * The instants depend on nothing else, so neither a long run nor a restart moves later ones.
+ *
+ * What is due and finds its agent idle is let in while the limits allow one more: the one that has
+ * gone without a run for longest first, so that nobody starves however short the places are.
  */
 #ifndef K6FLEET_SCHEDULE_H
 #define K6FLEET_SCHEDULE_H
@@ -33,7 +36,43 @@ void schedule_set_agents(struct schedule *s, unsigned int count, int64_t now_ms)
  * been run by anybody; else what lies before now counts as past. */
 void schedule_put(struct schedule *s, const char *id, int64_t origin_ms, int64_t interval_ms,
 	unsigned int max_agents, bool fresh, int64_t now_ms);
+/* Which host the target aims at (targets of one host share its places), and what a run of it is
+ * expected to use at its peak.  Without this a target has a host of its own and costs nothing. */
+void schedule_set_load(struct schedule *s, const char *id, const char *host, int64_t cost_bytes);
 void schedule_remove(struct schedule *s, const char *id);
+
+/* 0: no limit. */
+struct schedule_limits {
+	unsigned int max_runs;     /* at a time */
+	unsigned int max_per_host; /* ... against one host */
+	int64_t budget_bytes;      /* for all together */
+};
+
+void schedule_set_limits(struct schedule *s, const struct schedule_limits *limits);
+/* A run that schedule_next() has not handed out (asked for by hand, or found at a start) takes its
+ * place; it may be one more than the limits allow. */
+void schedule_begin(struct schedule *s, unsigned int slot, const char *host, int64_t cost_bytes);
+/* What the run of that agent uses now: counts where it is more than was expected. */
+void schedule_set_use(struct schedule *s, unsigned int slot, int64_t bytes);
+/* The run of that agent is over; its place is free. */
+void schedule_end(struct schedule *s, unsigned int slot);
+/* How many more such runs the limits allow; UINT_MAX: any number. */
+unsigned int schedule_room(const struct schedule *s, const char *host, int64_t cost_bytes);
+
+/* Which limit keeps the next one waiting. */
+enum schedule_block { SCHEDULE_FREE, SCHEDULE_BY_RUNS, SCHEDULE_BY_HOST, SCHEDULE_BY_MEMORY };
+
+struct schedule_load {
+	unsigned int active;  /* runs that hold a place */
+	unsigned int waiting; /* due instants without a run: their agent or a place is not free */
+	unsigned int queued;  /* idle agents that wait for a place only */
+	int64_t used_bytes;   /* expected or really used, whichever is more */
+	enum schedule_block block;
+};
+
+struct schedule_load schedule_load(const struct schedule *s);
+const struct schedule_limits *schedule_limits(const struct schedule *s);
+extern const char *const schedule_block_names[SCHEDULE_BY_MEMORY + 1];
 /* Whether the agent can be given a run. */
 void schedule_set_idle(struct schedule *s, unsigned int slot, bool idle);
 /* Nothing is handed out while paused; what comes due meanwhile counts as missed. */

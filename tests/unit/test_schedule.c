@@ -2,6 +2,10 @@
 /* The schedule under simulated time: phases, no drift, waiting, missed, caps. */
 #include "test.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
 #include "supervisor/schedule.h"
 
 static void spread_instants(void **state)
@@ -219,6 +223,271 @@ static void pausing_is_not_catching_up(void **state)
 	schedule_free(s);
 }
 
+/* --- limits ---------------------------------------------------------------- */
+
+static void all_idle(struct schedule *s, unsigned int agents)
+{
+	for (unsigned int i = 0; i < agents; i++)
+		schedule_set_idle(s, i, true);
+}
+
+static void finish(struct schedule *s, unsigned int slot)
+{
+	schedule_end(s, slot);
+	schedule_set_idle(s, slot, true);
+}
+
+static void short_places_go_round(void **state)
+{
+	struct schedule *s = schedule_new(16, SCHEDULE_ALIGNED);
+	unsigned int counts[10] = {0};
+	struct schedule_due due;
+
+	(void)state;
+	schedule_set_limits(s, &(struct schedule_limits){.max_runs = 2});
+	schedule_set_agents(s, 10, 0);
+	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	all_idle(s, 10);
+	/* Ten are due each second and two are let in, always the same instant: nobody starves. */
+	for (int64_t now = 0; now < 50000; now += 1000) {
+		unsigned int took[2];
+
+		for (int i = 0; i < 2; i++) {
+			assert_true(schedule_next(s, now, &due));
+			took[i] = due.slot;
+			counts[due.slot]++;
+			assert_int_equal(due.due_ms, now);
+		}
+		assert_false(schedule_next(s, now, &due));
+		assert_int_equal(schedule_load(s).block, SCHEDULE_BY_RUNS);
+		assert_int_equal(schedule_load(s).queued, 8);
+		finish(s, took[0]);
+		finish(s, took[1]);
+		/* The two places that are free again go to others, but those are gone by the next second. */
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(counts[i], 9, 11);
+	assert_int_equal(schedule_missed(s, "t"), 49 * 8);
+	schedule_free(s);
+}
+
+static void one_full_host_does_not_hold_up_others(void **state)
+{
+	struct schedule *s = schedule_new(16, SCHEDULE_ALIGNED);
+	struct schedule_due due;
+
+	(void)state;
+	schedule_set_limits(s, &(struct schedule_limits){.max_per_host = 1});
+	schedule_set_agents(s, 4, 0);
+	schedule_put(s, "a", 0, 60000, 0, false, 0);
+	schedule_put(s, "b", 1, 60000, 0, false, 0);
+	schedule_put(s, "c", 2, 60000, 0, false, 0);
+	schedule_set_load(s, "a", "one.test", 0);
+	schedule_set_load(s, "b", "one.test", 0);
+	schedule_set_load(s, "c", "two.test", 0);
+	all_idle(s, 4);
+	assert_true(schedule_next(s, 10, &due));
+	assert_string_equal(due.target_id, "a");
+	assert_int_equal(schedule_room(s, "one.test", 1), 0);
+	assert_int_equal(schedule_room(s, "two.test", 1), 1);
+	assert_true(schedule_next(s, 10, &due));
+	assert_string_equal(due.target_id, "c");
+	assert_false(schedule_next(s, 10, &due));
+	assert_int_equal(schedule_load(s).block, SCHEDULE_BY_HOST);
+	finish(s, 0);
+	assert_true(schedule_next(s, 11, &due));
+	assert_string_equal(due.target_id, "a");
+	/* One that was asked for by hand counts, too. */
+	finish(s, due.slot);
+	schedule_begin(s, 9, "one.test", 0);
+	assert_false(schedule_next(s, 12, &due));
+	schedule_end(s, 9);
+	assert_true(schedule_next(s, 12, &due));
+	schedule_free(s);
+}
+
+static void memory_is_shared_out_in_order(void **state)
+{
+	struct schedule *s = schedule_new(64, SCHEDULE_ALIGNED);
+	struct schedule_due due;
+	unsigned int n = 0;
+
+	(void)state;
+	schedule_set_limits(s, &(struct schedule_limits){.budget_bytes = 200});
+	schedule_set_agents(s, 40, 0);
+	schedule_put(s, "t", 0, 60000, 0, false, 0);
+	schedule_set_load(s, "t", "h", 48);
+	all_idle(s, 40);
+	while (schedule_next(s, 0, &due))
+		n++;
+	assert_int_equal(n, 4);
+	assert_int_equal(schedule_load(s).block, SCHEDULE_BY_MEMORY);
+	assert_int_equal(schedule_load(s).used_bytes, 192);
+	/* One turns out to need more: then one less is let in. */
+	schedule_set_use(s, 0, 100);
+	assert_int_equal(schedule_load(s).used_bytes, 244);
+	finish(s, 1);
+	assert_false(schedule_next(s, 1, &due));
+	finish(s, 0);
+	assert_true(schedule_next(s, 1, &due));
+	assert_true(schedule_next(s, 1, &due));
+	assert_false(schedule_next(s, 1, &due));
+	/* What needs more than there is runs alone. */
+	schedule_set_load(s, "t", "h", 500);
+	for (unsigned int i = 0; i < 40; i++)
+		schedule_end(s, i);
+	assert_int_equal(schedule_room(s, "h", 500), 1);
+	assert_true(schedule_next(s, 2, &due));
+	assert_false(schedule_next(s, 2, &due));
+	assert_int_equal(schedule_load(s).active, 1);
+	schedule_free(s);
+}
+
+/* --- against a model ------------------------------------------------------- */
+
+/*
+ * The same rules once more, as plainly as they can be put: each millisecond looks at every pair of
+ * target and agent.  Shares no code and no idea with the schedule but the rules.
+ */
+enum { MODEL_AGENTS = 7, MODEL_TARGETS = 5 };
+
+struct model {
+	struct {
+		bool on;
+		int64_t origin, interval, cost;
+		int host;
+	} targets[MODEL_TARGETS];
+	struct {
+		bool waits;
+		int64_t waiting, since;
+	} pairs[MODEL_TARGETS][MODEL_AGENTS];
+	struct {
+		bool runs;
+		int64_t until, cost;
+		int host;
+	} agents[MODEL_AGENTS];
+	struct schedule_limits limits;
+	uint64_t missed;
+};
+
+/* The fractions of van der Corput's sequence, by hand. */
+static const double fractions[MODEL_AGENTS] = {0, 1. / 2, 1. / 4, 3. / 4, 1. / 8, 5. / 8, 3. / 8};
+
+static void model_instants(struct model *m, int64_t now)
+{
+	for (int t = 0; t < MODEL_TARGETS; t++) {
+		for (int a = 0; a < MODEL_AGENTS; a++) {
+			int64_t first = m->targets[t].origin +
+				(int64_t)(fractions[a] * (double)m->targets[t].interval);
+
+			if (!m->targets[t].on || now < first ||
+				(now - first) % m->targets[t].interval)
+				continue;
+			if (m->pairs[t][a].waits)
+				m->missed++;
+			else
+				m->pairs[t][a].since = now;
+			m->pairs[t][a].waits = true;
+			m->pairs[t][a].waiting = now;
+		}
+	}
+}
+
+static bool model_next(struct model *m, int *target, int *agent)
+{
+	unsigned int active = 0, on_host[MODEL_TARGETS] = {0};
+	int64_t used = 0, best = INT64_MAX;
+
+	for (int a = 0; a < MODEL_AGENTS; a++) {
+		if (!m->agents[a].runs)
+			continue;
+		active++;
+		on_host[m->agents[a].host]++;
+		used += m->agents[a].cost;
+	}
+	*target = -1;
+	for (int a = 0; a < MODEL_AGENTS; a++) {
+		for (int t = 0; t < MODEL_TARGETS; t++) {
+			if (m->agents[a].runs || !m->pairs[t][a].waits ||
+				m->pairs[t][a].since >= best)
+				continue;
+			if (m->limits.max_per_host &&
+				on_host[m->targets[t].host] >= m->limits.max_per_host)
+				continue;
+			best = m->pairs[t][a].since;
+			*target = t;
+			*agent = a;
+		}
+	}
+	if (*target < 0 || (m->limits.max_runs && active >= m->limits.max_runs))
+		return false;
+	return !m->limits.budget_bytes || !active ||
+		used + m->targets[*target].cost <= m->limits.budget_bytes;
+}
+
+static void as_an_independent_model_says(void **state)
+{
+	static const char *const names[MODEL_TARGETS] = {"a", "b", "c", "d", "e"};
+	static const char *const hosts[MODEL_TARGETS] = {"h0", "h1", "h2", "h3", "h4"};
+	const char *given = getenv("SCHEDULE_SEED");
+	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
+	uint64_t runs = 0;
+
+	(void)state;
+	print_message("SCHEDULE_SEED=%u\n", seed);
+	srandom(seed);
+	for (int round = 0; round < 60; round++) {
+		struct schedule *s = schedule_new(16, SCHEDULE_SPREAD);
+		struct model m = {0};
+		struct schedule_due due;
+		int t, a;
+
+		m.limits = (struct schedule_limits){.max_runs = (unsigned int)(random() % 5),
+			.max_per_host = (unsigned int)(random() % 4),
+			.budget_bytes = random() % 3 ? 50 + random() % 200 : 0};
+		schedule_set_limits(s, &m.limits);
+		schedule_set_agents(s, MODEL_AGENTS, 0);
+		all_idle(s, MODEL_AGENTS);
+		for (t = 0; t < MODEL_TARGETS; t++) {
+			m.targets[t].on = true;
+			/* Distinct, so that no two pairs have waited equally long. */
+			m.targets[t].origin = 1 + t;
+			m.targets[t].interval = 40 * (8 + random() % 12);
+			m.targets[t].cost = 10 + random() % 90;
+			m.targets[t].host = (int)(random() % 3);
+			schedule_put(s, names[t], m.targets[t].origin, m.targets[t].interval, 0,
+				false, 0);
+			schedule_set_load(s, names[t], hosts[m.targets[t].host], m.targets[t].cost);
+		}
+		for (int64_t now = 0; now < 8000; now++) {
+			for (a = 0; a < MODEL_AGENTS; a++) {
+				if (m.agents[a].runs && m.agents[a].until == now) {
+					m.agents[a].runs = false;
+					finish(s, (unsigned int)a);
+				}
+			}
+			model_instants(&m, now);
+			while (model_next(&m, &t, &a)) {
+				assert_true(schedule_next(s, now, &due));
+				assert_string_equal(due.target_id, names[t]);
+				assert_int_equal(due.slot, a);
+				assert_int_equal(due.due_ms, m.pairs[t][a].waiting);
+				m.pairs[t][a].waits = false;
+				m.agents[a].runs = true;
+				m.agents[a].cost = m.targets[t].cost;
+				m.agents[a].host = m.targets[t].host;
+				m.agents[a].until = now + 1 + random() % 700;
+				runs++;
+			}
+			assert_false(schedule_next(s, now, &due));
+		}
+		assert_int_equal(schedule_missed_total(s), m.missed);
+		schedule_free(s);
+	}
+	print_message("%llu runs\n", (unsigned long long)runs);
+	assert_true(runs > 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +500,10 @@ int main(void)
 		cmocka_unit_test(after_a_long_sleep),
 		cmocka_unit_test(several_targets_share_an_agent),
 		cmocka_unit_test(pausing_is_not_catching_up),
+		cmocka_unit_test(short_places_go_round),
+		cmocka_unit_test(one_full_host_does_not_hold_up_others),
+		cmocka_unit_test(memory_is_shared_out_in_order),
+		cmocka_unit_test(as_an_independent_model_says),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
