@@ -1,7 +1,8 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
 UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
-	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule
+	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
+	tests/unit/test_quantiles tests/unit/test_allow
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
 	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
 	tests/program/handover.bats tests/program/storage.bats
@@ -55,6 +56,14 @@ tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
 tests_unit_test_schedule_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_schedule_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+tests_unit_test_allow_SOURCES = tests/unit/test_allow.c
+tests_unit_test_allow_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_allow_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_allow_LDADD = $(UNIT_LIBS)
+tests_unit_test_quantiles_SOURCES = tests/unit/test_quantiles.c
+tests_unit_test_quantiles_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_quantiles_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_quantiles_LDADD = $(UNIT_LIBS)
 
 # A hostile stand-in for k6, for sandbox.bats.  Not sanitised: it is started with an empty environment
 # under limits that a sanitizer's memory does not fit.

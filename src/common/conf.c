@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/allow.h"
 #include "common/hostfs.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -160,7 +161,7 @@ static const struct opt options[] = {
 	{NULL, "worker_timeout", NULL, OPT_DURATION, OFF(worker_timeout_ms), "30s", 500, DAY_MS},
 	{NULL, "drain_timeout", NULL, OPT_DURATION, OFF(drain_timeout_ms), "60s", 0, 7 * DAY_MS},
 	{NULL, "run_grace", NULL, OPT_DURATION, OFF(run_grace_ms), "30s", 0, DAY_MS},
-	{NULL, "allowed_hosts", NULL, OPT_LIST, OFF(allowed_hosts), NULL},
+	{NULL, "allowed_hosts", NULL, OPT_LIST, OFF(allowed_hosts), NULL, .check = allow_check},
 	{"dashboard", "url", "DASHBOARD_URL", OPT_CHECKED, OFF(dashboard.url), "",
 		.check = check_dashboard_url},
 	{"dashboard", "secret_file", NULL, OPT_PATH, OFF(dashboard.secret_file), ""},

@@ -16,7 +16,7 @@
 
 /* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
-#define MSG_PROTOCOL 2
+#define MSG_PROTOCOL 3
 /* Room for the longest text that a message of ours explains something with. */
 #define MSG_TEXT_MAX 1024
 
@@ -26,9 +26,10 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 /* X(NAME, direction, fields, largest size in bytes, carries a descriptor) */
 #define MSG_TABLE(X)                                                                               \
 	/* keeper -> supervisor */                                                                 \
-	/* protocol, max_workers, supervisor restarts so far, sandbox level, layers, start of the    \
-	 * keeper (monotonic ms), wall less monotonic clock then (ms), what `k6 version` printed */   \
-	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "4444488s", 512, false)                                \
+	/* protocol, memory of the host or our cgroup (bytes), supervisor restarts so far, sandbox    \
+	 * level, layers, start of the keeper (monotonic ms), wall less monotonic clock then (ms),   \
+	 * version of k6 */                                                                          \
+	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "4844488s", 512, false)                                \
 	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh, restarts as SPAWN \
 	 * said, stale: forked by an older binary or with older limits */                          \
 	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "484814141", 64, true)                               \
@@ -57,11 +58,14 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	/* who waits, with the binary on disk too */                                               \
 	X(KEEP_RELOAD, MSG_TO_KEEPER, "81", 32, false)                                             \
 	/* supervisor -> worker; the descriptor of RUN is a memfd with the target as JSON */       \
-	/* run id, planned duration ms (0: the script's own), ms until TERM, what to call it, whether  \
-	 * a failed check fails the run */                                                         \
-	X(WORK_RUN, MSG_TO_WORKER, "s88s1", 1024, true)                                            \
+	/* run id, planned duration ms (0: the script's own), timeout ms (0: what the script plans),   \
+	 * grace ms on top, wall ms that all agents wait for (0: none), what to call it, whether a    \
+	 * failed check fails the run */                                                           \
+	X(WORK_RUN, MSG_TO_WORKER, "s8888s1", 1024, true)                                          \
 	X(WORK_CANCEL, MSG_TO_WORKER, "s", 128, false)                                             \
 	X(WORK_STATE_REQ, MSG_TO_WORKER, "", 16, false)                                            \
+	/* enum msg_log */                                                                         \
+	X(WORK_LOG, MSG_TO_WORKER, "1", 16, false)                                                 \
 	X(WORK_EXIT, MSG_TO_WORKER, "", 16, false)                                                 \
 	/* worker -> supervisor */                                                                 \
 	/* slot, generation, sandbox layers */                                                     \
@@ -70,6 +74,10 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	X(AGENT_STATE, MSG_TO_SUPERVISOR_W, "s", 128, false)                                       \
 	/* run id, started (wall ms) */                                                            \
 	X(AGENT_STARTED, MSG_TO_SUPERVISOR_W, "s8", 128, false)                                    \
+	/* run id, how long it will take (ms), as its k6 says */                                   \
+	X(AGENT_PLANNED, MSG_TO_SUPERVISOR_W, "s8", 128, false)                                    \
+	/* run id, whether it is what there was before WORK_LOG, output of k6 */                   \
+	X(AGENT_LOG, MSG_TO_SUPERVISOR_W, "s1s", 80 * 1024, false)                                 \
 	/* see result.h */                                                                         \
 	X(AGENT_RESULT, MSG_TO_SUPERVISOR_W, "s11488s4sss888s", MSG_MAX_BYTES, false)
 
@@ -81,6 +89,9 @@ enum msg_type {
 	MSG_TYPES
 };
 /* clang-format on */
+
+/* What a worker shall tell of its k6's output: no more, what there is, that and all that comes. */
+enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 
 enum msg_signal {
 	MSG_SIGNAL_DRAIN = 1,

@@ -33,6 +33,7 @@
 	X(DATA_RECEIVED, "data_received_bytes")                                                    \
 	X(ITERATIONS, "iterations")                                                                \
 	X(HTTP_REQS, "http_reqs")                                                                  \
+	X(HTTP_REQS_ANSWERED, "http_reqs_answered")                                                \
 	X(CHECKS_PASSED, "checks_passed")                                                          \
 	X(CHECKS_FAILED, "checks_failed")                                                          \
 	X(VUS, "vus")

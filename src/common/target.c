@@ -388,3 +388,18 @@ json_t *target_to_json(const struct target *t, bool mask)
 	json_object_set_new(o, "tags", json_deep_copy(t->tags));
 	return o;
 }
+
+struct target *target_copy(const struct target *from)
+{
+	_cleanup_json_ json_t *json = target_to_json(from, false);
+	struct target *t = target_new();
+	struct target_error err;
+
+	target_apply_json(t, json, false, &err);
+	/* Which JSON has in whole seconds. */
+	t->duration_ms = from->duration_ms;
+	t->timeout_ms = from->timeout_ms;
+	free(t->id);
+	t->id = x_strdup(from->id);
+	return t;
+}

@@ -47,6 +47,7 @@ struct target_error {
 /* A target with the defaults of the API. */
 struct target *target_new(void);
 void target_free(struct target *t);
+struct target *target_copy(const struct target *t);
 /* Applies the members of the object to t.  strict refuses unknown members; id, createdAt and
  * updatedAt are ignored.  t is undefined after an error. */
 int target_apply_json(
