@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "keeper/children.h"
+#include "common/k6version.h"
 #include "keeper/handover.h"
 
 /* RESTART (EX_TEMPFAIL of sysexits.h): drained, a service manager shall start the new binary. */
@@ -40,7 +41,7 @@ struct keeper {
 	struct sandbox sandbox;
 	struct children children;
 	struct handover handover;
-	char k6_version[128];
+	char k6_version[K6VERSION_MAX];
 	struct err no_cgroup, no_metrics; /* why there is none */
 	int signal_fd;
 	int socket_dir_fd; /* where the control socket lies, to remove it at the end */
@@ -50,6 +51,7 @@ struct keeper {
 	struct chan_queue sup_out;
 	bool ever_seen; /* one has spoken: from then on a death is not a failed start */
 	int64_t started_ms, clock_offset_ms; /* monotonic; wall less monotonic then */
+	int64_t memory_bytes;                /* that there is for all of us */
 	bool resumed;                        /* by an image after the first */
 	int64_t sup_started_ms, sup_heard_ms, sup_restart_at_ms;
 	int64_t sup_delay_ms;

@@ -2,7 +2,8 @@ noinst_LIBRARIES += src/keeper/libkeeper.a
 src_keeper_libkeeper_a_SOURCES = src/keeper/privs.c src/keeper/privs.h src/keeper/notify.c src/keeper/notify.h \
 	src/keeper/children.c src/keeper/children.h src/keeper/handover.c src/keeper/handover.h \
 	src/keeper/files.c src/keeper/files.h \
-	src/keeper/probe.c src/keeper/probe.h src/keeper/cgroup.c src/keeper/cgroup.h
+	src/keeper/probe.c src/keeper/probe.h src/keeper/cgroup.c src/keeper/cgroup.h \
+	src/keeper/memory.c src/keeper/memory.h
 src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
 
 sbin_PROGRAMS += k6fleetd

@@ -124,7 +124,7 @@ static void hand_over(struct keeper *k)
 
 	msg_start(&m, MSG_KEEPER_HELLO);
 	msg_put_u32(&m, MSG_PROTOCOL);
-	msg_put_u32(&m, (uint32_t)k->conf->max_workers);
+	msg_put_u64(&m, (uint64_t)k->memory_bytes);
 	msg_put_u32(&m, k->sup_restarts);
 	msg_put_u32(&m, k->sandbox.level);
 	msg_put_u32(&m, k->sandbox.layers);

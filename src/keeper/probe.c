@@ -43,9 +43,10 @@ _Noreturn static void child(const struct sandbox *sb, const struct conf *conf, i
 	_exit(EXEC_FAILED);
 }
 
-int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd, char *out, size_t size,
-	struct err *err)
+int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd,
+	char version[K6VERSION_MAX], struct err *err)
 {
+	char out[512];
 	int64_t deadline = units_now_mono_ms() + PROBE_TIMEOUT_MS;
 	int pipefd[2], status = 0;
 	size_t len = 0;
@@ -57,14 +58,14 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd, char 
 	if (pid == 0)
 		child(sb, conf, k6_fd, pipefd[1]);
 	close(pipefd[1]);
-	while (pid > 0 && len < size - 1) {
+	while (pid > 0 && len < sizeof(out) - 1) {
 		struct pollfd pfd = {.fd = pipefd[0], .events = POLLIN};
 		int64_t left = deadline - units_now_mono_ms();
 		ssize_t n;
 
 		if (left <= 0 || poll(&pfd, 1, (int)left) <= 0)
 			break;
-		n = read(pipefd[0], out + len, size - 1 - len);
+		n = read(pipefd[0], out + len, sizeof(out) - 1 - len);
 		if (n <= 0)
 			break;
 		len += (size_t)n;
@@ -79,5 +80,7 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd, char 
 	out[strcspn(out, "\r\n")] = '\0';
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXEC_FAILED)
 		return err_set(err, "k6 (%s) cannot be executed: %s", conf->k6.binary, out);
+	if (k6version_parse(out, version, err) < 0)
+		return err_prefix(err, "%s cannot be used", conf->k6.binary);
 	return 0;
 }

@@ -27,6 +27,7 @@
 #include "common/sock.h"
 #include "common/title.h"
 #include "common/units.h"
+#include "keeper/memory.h"
 #include "keeper/notify.h"
 #include "keeper/privs.h"
 #include "keeper/probe.h"
@@ -305,6 +306,7 @@ void startup(struct keeper *k, int argc, char **argv)
 		fatal(EXIT_START, "%s", err.msg);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
 	/* Before the host's root is left, with /sys in it. */
+	k->memory_bytes = memory_available();
 	if (k->conf->sandbox == CONF_SANDBOX_OFF)
 		cgroup.base_fd = -1;
 	else if (cgroup_open(&cgroup, &k->no_cgroup) < 0)
@@ -318,7 +320,7 @@ void startup(struct keeper *k, int argc, char **argv)
 	/* Also without root: in its user namespace the keeper has all of them. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	if (probe_k6(&k->sandbox, k->conf, k6_fd, k->k6_version, sizeof(k->k6_version), &err) < 0)
+	if (probe_k6(&k->sandbox, k->conf, k6_fd, k->k6_version, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
 	if (hb_fd < 0 ||

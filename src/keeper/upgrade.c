@@ -304,7 +304,8 @@ static json_t *state_to_json(const struct keeper *k)
 			"controlGid", (json_int_t)k->handover.control_gid, "restarts",
 			(int)k->sup_restarts));
 	json_object_set_new(state, "keeper",
-		json_pack("{s:s, s:I, s:I, s:i, s:b}", "k6Version", k->k6_version, "startedMs",
+		json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "k6Version", k->k6_version,
+			"memoryBytes", (json_int_t)k->memory_bytes, "startedMs",
 			(json_int_t)k->started_ms, "clockOffsetMs", (json_int_t)k->clock_offset_ms,
 			"epoch", (int)k->children.epoch, "cgroupCpu", k->children.cgroup.cpu));
 	json_object_set_new(state, "fds", fds_state(k));
@@ -533,6 +534,7 @@ void upgrade_resume(struct keeper *k, int fd)
 	k->socket_dir_fd = get_fd(state, "socketDir");
 	k->started_ms = json_get_int(own, "startedMs", 0);
 	k->clock_offset_ms = json_get_int(own, "clockOffsetMs", 0);
+	k->memory_bytes = json_get_int(own, "memoryBytes", 0);
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s", json_get_text(own, "k6Version", ""));
 	keeper_note_binaries(k);
 	k->handover.exe_fd = hostfs_open(k->sup_path, O_PATH);
