@@ -149,6 +149,10 @@ static void judge_finished(const struct outcome_facts *f, struct run_result *r)
 		say(r, RESULT_SUCCESS, RESULT_REASON_NONE,
 			x_strdup(
 				"no request was finished before the run ended: the target may hang"));
+	} else if (f->late_ms > 0) {
+		say(r, RESULT_SUCCESS, RESULT_REASON_NONE,
+			x_asprintf("not ready at the common start, %lld ms late",
+				(long long)f->late_ms));
 	} else {
 		say(r, RESULT_SUCCESS, RESULT_REASON_NONE, x_strdup(""));
 	}
@@ -212,9 +216,13 @@ void outcome_judge(const struct outcome_facts *f, struct run_result *r)
 	char buf[UNITS_TEXT_MAX];
 
 	r->exit_code = RESULT_EXIT_NONE;
-	if (f->spawn_errno) {
-		say(r, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED,
-			x_asprintf("k6 could not be started: %s", strerror(f->spawn_errno)));
+	if (f->why_not_started && f->why_not_started[0] && !f->cancelled) {
+		say(r, RESULT_ERROR,
+			strstr(f->why_not_started, "allowed_hosts") ? RESULT_REASON_FORBIDDEN_TARGET
+				: strstr(f->why_not_started, "limits.tmp_size")
+				? RESULT_REASON_DISK_FULL
+				: RESULT_REASON_SPAWN_FAILED,
+			x_asprintf("k6 could not be started: %s", f->why_not_started));
 		return;
 	}
 	if (WIFEXITED(f->wait_status))
@@ -225,7 +233,8 @@ void outcome_judge(const struct outcome_facts *f, struct run_result *r)
 	} else if (f->deadline_passed && r->exit_code != 0) {
 		say(r, RESULT_ERROR, RESULT_REASON_TIMEOUT,
 			x_asprintf(
-				"k6 was stopped: it still ran after %s (planned duration and run_grace)",
+				"k6 was stopped: it still ran after %s (its timeout or what its scenarios "
+				"take, and run_grace)",
 				units_format_duration(f->deadline_ms, buf)));
 	} else if (f->oom_killed && r->exit_code != 0) {
 		judge_out_of_memory(f, r);

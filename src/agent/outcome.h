@@ -13,10 +13,10 @@ enum outcome_summary { OUTCOME_SUMMARY_OK, OUTCOME_SUMMARY_MISSING, OUTCOME_SUMM
 
 /* What the worker saw. */
 struct outcome_facts {
-	int spawn_errno;      /* not 0: k6 could not be executed */
-	int wait_status;      /* as waitpid(2) gives it */
-	bool deadline_passed; /* the worker stopped it because its time was over */
-	bool cancelled;       /* the worker stopped it because it was asked to */
+	const char *why_not_started; /* NULL or "": k6 was executed */
+	int wait_status;             /* as waitpid(2) gives it */
+	bool deadline_passed;        /* the worker stopped it because its time was over */
+	bool cancelled;              /* the worker stopped it because it was asked to */
 	enum outcome_summary summary;
 	const char *summary_error; /* with OUTCOME_SUMMARY_BAD */
 	/* words of that kind on its stderr */
@@ -28,7 +28,9 @@ struct outcome_facts {
 	int64_t memory_bytes;
 	int64_t processes;   /* limit */
 	int64_t cpu_time_ms; /* limit, 0: none */
+	int64_t late_ms;     /* for the common start, 0: in time */
 	const char *log;     /* end of its stderr */
+	size_t log_from;     /* where that begins in the log of the result */
 };
 
 /* Sets status, reason, exit_code and message of r, whose metrics and thresholds are filled. */

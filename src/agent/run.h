@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "agent/k6out.h"
 #include "agent/sandbox.h"
 #include "common/conf.h"
 #include "common/err.h"
@@ -30,35 +31,55 @@ struct run_env {
 	int cgroup_fd, cgroup_procs_fd; /* k6's own cgroup; -1: none */
 };
 
+/* As the supervisor asks for it. */
+struct run_plan {
+	int64_t planned_ms;    /* 0: the script's own business, known when k6 has said it */
+	int64_t timeout_ms;    /* 0: what the scenarios take by k6's own account */
+	int64_t grace_ms;      /* on top of either */
+	int64_t start_wall_ms; /* that all agents wait for; 0: at once */
+	bool checks_count;     /* a failed check fails the run */
+	bool is_quiet;         /* k6 was told to say nothing about its plan */
+};
+
+/* Where a script has no timeout of its own.  Init code has no limit in k6; setup() and teardown() have
+ * these by default (https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/). */
+#define RUN_INIT_MS 60000
+#define RUN_SETUP_MS 60000
+#define RUN_TEARDOWN_MS 60000
+/* ... and where k6 keeps its plan to itself. */
+#define RUN_UNKNOWN_MS 3600000
+/* From fork to exec: the script is written and names are looked up. */
+#define RUN_LAUNCH_MS 30000
+
+#define RUN_WHY_MAX 512
+
 struct run {
 	const struct run_env *env;
-	bool checks_count; /* a failed check fails the run */
+	struct run_plan plan;
 	char id[UUID_MAX];
-	char *script_path, *summary_path;
+	char *summary_path;
 	pid_t pid;
-	int out_fd, err_fd; /* read ends of k6's stdout and stderr, -1 when closed */
-	int spawn_errno;
+	/* Read ends of k6's stdout and stderr, and of what its launch has to say; -1 when closed. */
+	int out_fd, err_fd, fail_fd;
+	char why[RUN_WHY_MAX]; /* k6 could not be executed; "" when it could */
+	bool started;          /* k6 has been executed */
+	bool planned;          /* k6 has said how long it will take */
 	bool exited, term_sent, kill_sent, deadline_passed, cancelled;
-	bool saw_no_memory, saw_no_process, saw_disk_full;
 	int wait_status;
-	uint64_t oom_kills_before; /* of the cgroup, which outlives runs */
+	uint64_t oom_kills_before, cgroup_cpu_us_before; /* of the cgroup, which outlives runs */
 	struct rusage usage;
-	int64_t planned_ms, deadline_ms; /* deadline after start */
-	int64_t start_mono_ms, start_wall_ms, end_mono_ms, kill_at_mono_ms;
-	char *ring; /* RESULT_LOG_MAX bytes, mapped only while a run goes on */
-	size_t ring_pos;
-	bool ring_full;
-	char carry[64], progress[160]; /* tail of stderr for the word search; stdout's open line */
-	size_t carry_len, progress_len;
+	int64_t fork_mono_ms, start_mono_ms, start_wall_ms, end_mono_ms, kill_at_mono_ms;
+	struct k6out output;
 };
 
 /* Starts k6 for the target that job_fd, a memfd, holds as JSON.  Never fails: what goes wrong
- * becomes the run's result.  The target is read and the script written by the child that becomes
- * k6, so that the worker's memory stays as small as it was. */
-struct run *run_start(const struct run_env *env, int job_fd, const char *id, int64_t planned_ms,
-	int64_t deadline_ms, bool checks_count);
-/* Reads what k6 has written; hb gets its progress. */
-void run_drain(struct run *run, struct hb_page *hb);
+ * becomes the run's result. */
+struct run *run_start(
+	const struct run_env *env, int job_fd, const char *id, const struct run_plan *plan);
+/* Reads what k6 has written; hb gets its progress, emit() what else it says. */
+void run_drain(struct run *run, struct hb_page *hb, k6out_emit *emit, void *arg);
+/* The end of its output so far; the caller frees it. */
+char *run_log(const struct run *run);
 /* TERM at the deadline, KILL after the grace.  Answers the ms until it wants to be called again,
  * or -1. */
 int64_t run_tick(struct run *run, int64_t now_mono_ms);

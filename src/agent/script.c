@@ -6,6 +6,9 @@
  */
 #include "agent/script.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "common/json.h"
 #include "common/mem.h"
 
@@ -67,4 +70,169 @@ char *script_make(const struct target *t)
 		"durationMs", (json_int_t)t->duration_ms, "options", make_options(t));
 	literal = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	return x_asprintf(program, literal ? literal : "null", SCRIPT_PACE_S);
+}
+
+/* --- the module around a user's script ------------------------------------------ */
+
+/* Object.assign and not the spread operator: k6 v0.49 has no object spread in every mode. */
+static const char around[] = "import { sleep } from 'k6';\n"
+			     "import * as script from '%s';\n"
+			     "export * from '%s';\n"
+			     "export default script.default;\n"
+			     "\n"
+			     "const given = script.options || {};\n"
+			     "export const options = Object.assign({}, given, {\n"
+			     "  thresholds: Object.assign({ '%s': [] }, given.thresholds),\n"
+			     "});\n";
+
+/* https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/: setup() is run once, before any virtual
+ * user; what it waits for comes on top of the time that the script allows for its own. */
+static const char together[] =
+	"\n"
+	"const startMs = %lld;\n"
+	"\n"
+	"function inMs(duration) {\n"
+	"  if (typeof duration === 'number') return duration;\n"
+	"  const units = { ms: 1, s: 1000, m: 60000, h: 3600000, d: 86400000 };\n"
+	"  let ms = 0;\n"
+	"  for (const part of String(duration).match(/[0-9.]+(ms|[smhd])/g) || []) {\n"
+	"    const unit = part.replace(/[0-9.]+/, '');\n"
+	"    ms += parseFloat(part) * units[unit];\n"
+	"  }\n"
+	"  return ms;\n"
+	"}\n"
+	"\n"
+	"options.setupTimeout =\n"
+	"  Math.ceil(Math.max(0, startMs - Date.now()) + 10000 + inMs(given.setupTimeout || '60s')) + 'ms';\n"
+	"options.noSetup = false;\n"
+	"\n"
+	"export function setup() {\n"
+	"  const leftMs = startMs - Date.now();\n"
+	"  if (leftMs > 0) sleep(leftMs / 1000);\n"
+	"  else console.warn('%s' + -leftMs);\n"
+	"  return script.setup && !given.noSetup ? script.setup() : undefined;\n"
+	"}\n";
+
+char *script_wrap(const char *path, int64_t start_wall_ms)
+{
+	_cleanup_free_ char *head = x_asprintf(around, path, path, SCRIPT_UNANSWERED);
+	_cleanup_free_ char *tail = start_wall_ms
+		? x_asprintf(together, (long long)start_wall_ms, SCRIPT_LATE)
+		: x_strdup("");
+
+	return x_asprintf("%s%s", head, tail);
+}
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '$';
+}
+
+/* The next place where the word stands by itself, or NULL. */
+static const char *find_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)) != NULL; p += len) {
+		if ((p == text || (!is_word(p[-1]) && p[-1] != '.')) && !is_word(p[len]))
+			return p;
+	}
+	return NULL;
+}
+
+bool script_is_module(const char *text)
+{
+	for (const char *p = text; (p = find_word(p, "export")) != NULL; p += 6) {
+		if (p[6] && strchr(" \t\r\n{*", p[6]))
+			return true;
+	}
+	return false;
+}
+
+static const char *skip_space(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+static const char *skip_word(const char *p)
+{
+	while (is_word(*p))
+		p++;
+	return p;
+}
+
+/* "word Name {", "word Name =", "word Name<": a declaration that JavaScript does not have. */
+static bool declares(const char *text, const char *word)
+{
+	for (const char *p = text; (p = find_word(p, word)) != NULL; p += strlen(word)) {
+		const char *name = skip_space(p + strlen(word)), *end = skip_word(name);
+
+		if (end > name && name > p + strlen(word)) {
+			end = skip_space(end);
+			if (*end && strchr("{=<", *end) && end[1] != '=' && end[1] != '>')
+				return true;
+			if (!strncmp(end, "extends ", 8) && strcmp(word, "type") != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* "let name: Type", "const name: Type" */
+static bool annotates(const char *text, const char *word)
+{
+	for (const char *p = text; (p = find_word(p, word)) != NULL; p += strlen(word)) {
+		const char *name = skip_space(p + strlen(word)), *end = skip_word(name);
+
+		if (end > name && *skip_space(end) == ':')
+			return true;
+	}
+	return false;
+}
+
+/* "): Type {" and "): Type =>" behind parameters. */
+static bool annotates_results(const char *text)
+{
+	for (const char *p = text; (p = strchr(p, ')')) != NULL; p++) {
+		const char *q = skip_space(p + 1), *type;
+
+		if (*q != ':')
+			continue;
+		type = skip_space(q + 1);
+		q = skip_word(type);
+		if (q == type)
+			continue;
+		q = *q == '<' || *q == '[' ? q + strcspn(q, "{;\n") : skip_space(q);
+		if (*q == '{' || !strncmp(q, "=>", 2))
+			return true;
+	}
+	return false;
+}
+
+/* What is taken for TypeScript by mistake does no harm: JavaScript is TypeScript, too. */
+bool script_is_typescript(const char *text)
+{
+	static const char *const types[] = {
+		"string", "number", "boolean", "any", "void", "unknown"};
+	const char *marker = strstr(text, SCRIPT_TYPESCRIPT);
+
+	if (marker && (marker == text || marker[-1] == '\n'))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		_cleanup_free_ char *cast = x_asprintf("as %s", types[i]);
+		_cleanup_free_ char *parameter = x_asprintf(": %s", types[i]);
+
+		if (find_word(text, cast))
+			return true;
+		for (const char *p = text; (p = strstr(p, parameter)) != NULL; p++) {
+			const char *end = skip_space(p + strlen(parameter));
+
+			if (p > text && (is_word(p[-1]) || p[-1] == '?') && *end &&
+				strchr(",)[;=|", *end))
+				return true;
+		}
+	}
+	return declares(text, "interface") || declares(text, "type") || declares(text, "enum") ||
+		annotates(text, "let") || annotates(text, "const") || annotates(text, "var") ||
+		annotates_results(text);
 }

@@ -238,6 +238,7 @@ static int take_latency(const struct doc *d, double reqs, struct run_result *r)
 	if (n0 > reqs)
 		return err_set(
 			d->err, "more unanswered requests (%g) than requests (%g)", n0, reqs);
+	result_set_metric(r, RESULT_HTTP_REQS_ANSWERED, reqs - n0);
 	if (n0 >= reqs)
 		return 0;
 	if (n0 > 0 && all.has_quantiles && none.has_quantiles) {

@@ -41,12 +41,12 @@ static void read_and_judge(
 	char *text;
 
 	facts->summary_error = why.msg;
-	facts->log = r->log;
+	facts->log = r->log + facts->log_from;
 	facts->summary = OUTCOME_SUMMARY_MISSING;
 	if (fd >= 0 && size > SUMMARY_MAX_BYTES) {
 		facts->summary = OUTCOME_SUMMARY_BAD;
 		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
-	} else if (fd >= 0 && !facts->spawn_errno) {
+	} else if (fd >= 0 && !*facts->why_not_started) {
 		text = x_calloc((size_t)size + 1, 1);
 		len = fdio_read_all(fd, text, (size_t)size);
 		facts->summary = summary_parse(text, len, run_s, r, &why) == 0

@@ -39,7 +39,12 @@ struct worker {
 	struct chan_queue out;
 	bool result_waits; /* in out: the run id in hand is still ours */
 	char run_id[UUID_MAX];
-	bool leaving; /* WORK_EXIT: end when idle */
+	bool leaving;                    /* WORK_EXIT: end when idle */
+	bool told_started, told_planned; /* of the run in hand */
+	bool is_quiet;                   /* k6.args keep it from saying what it plans */
+	bool followed;                   /* WORK_LOG: k6's output goes to the supervisor, too */
+	uint64_t skipped_bytes;          /* of it, since the socket was full */
+	char *last_log;                  /* of the run before, NULL: it said nothing */
 	uint8_t *buf;
 };
 
@@ -108,32 +113,128 @@ static void send_state(struct worker *w)
 	send_or_die(w, &m);
 }
 
+/* --- what k6 says ---------------------------------------------------------------- */
+
+/* What a finished run leaves for `k6fleetctl logs`; the record has more of it. */
+#define LAST_LOG_MAX 16384
+/* Fits the message of that row. */
+#define LOG_CHUNK_MAX 65536
+
+static void send_log_chunk(struct worker *w, bool first, const char *text, size_t len)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_AGENT_LOG);
+	msg_put_str(&m, w->run_id);
+	msg_put_u8(&m, first);
+	msg_put_bytes(&m, text, len > LOG_CHUNK_MAX ? LOG_CHUNK_MAX : len);
+	send_or_die(w, &m);
+}
+
+/* Output that somebody follows.  Never more than the socket takes: whoever watches is slower than k6,
+ * and k6 does not wait for him. */
+static void follow(void *arg, const char *text, size_t len)
+{
+	struct worker *w = arg;
+
+	if (!w->followed)
+		return;
+	if (w->out.head) {
+		w->skipped_bytes += len;
+		return;
+	}
+	if (w->skipped_bytes) {
+		char gap[80];
+		int n = snprintf(gap, sizeof(gap), "\n[... %llu bytes skipped ...]\n",
+			(unsigned long long)w->skipped_bytes);
+
+		w->skipped_bytes = 0;
+		send_log_chunk(w, false, gap, (size_t)n);
+	}
+	send_log_chunk(w, false, text, len);
+}
+
+static void note(struct worker *w, const char *what)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text), "[%s: run %s %s]\n", w->name, w->run_id, what);
+
+	follow(w, text, (size_t)n);
+}
+
+static void send_log(struct worker *w, enum msg_log what)
+{
+	_cleanup_free_ char *log = w->run ? run_log(w->run) : NULL;
+	const char *text = log ? log : w->last_log ? w->last_log : "";
+
+	w->followed = what == MSG_LOG_FOLLOW;
+	w->skipped_bytes = 0;
+	if (what != MSG_LOG_STOP)
+		send_log_chunk(w, true, text, strlen(text));
+}
+
+static void keep_log(struct worker *w)
+{
+	_cleanup_free_ char *log = run_log(w->run);
+	size_t len = strlen(log);
+
+	if (len)
+		w->last_log = x_strdup(len > LAST_LOG_MAX ? log + len - LAST_LOG_MAX : log);
+}
+
 static void start_run(struct worker *w, struct msg_reader *in, int fd)
 {
 	_cleanup_free_ char *id = msg_get_str(in), *label = NULL;
-	int64_t planned = (int64_t)msg_get_u64(in), deadline = (int64_t)msg_get_u64(in);
-	struct msg_writer m = {0};
-	bool checks_count;
+	struct run_plan plan = {.is_quiet = w->is_quiet};
 
+	/* One after the other: the order of an initialiser's calls is not defined. */
+	plan.planned_ms = (int64_t)msg_get_u64(in);
+	plan.timeout_ms = (int64_t)msg_get_u64(in);
+	plan.grace_ms = (int64_t)msg_get_u64(in);
+	plan.start_wall_ms = (int64_t)msg_get_u64(in);
 	label = msg_get_str(in);
-	checks_count = msg_get_u8(in) != 0;
-	if (w->run || w->result_waits || !uuid_is_valid(id) || planned < 0 || deadline < 0 ||
-		fd < 0)
+	plan.checks_count = msg_get_u8(in) != 0;
+	if (w->run || w->result_waits || !uuid_is_valid(id) || plan.planned_ms < 0 ||
+		plan.timeout_ms < 0 || plan.grace_ms < 0 || plan.start_wall_ms < 0 || fd < 0)
 		die(w, "a RUN that makes no sense (run %s)", id);
 	snprintf(w->run_id, sizeof(w->run_id), "%s", id);
 	w->hb->vus = 0;
 	w->hb->iterations = 0;
 	w->hb->k6_rss_bytes = 0;
-	w->hb->run_duration_ms = (uint64_t)planned;
+	w->hb->run_duration_ms = (uint64_t)plan.planned_ms;
 	title_set("k6fleet-agent", "k6fleetd: %s running %s", w->name, label);
-	w->run = run_start(&w->env, fd, id, planned, deadline, checks_count);
+	free(w->last_log);
+	w->last_log = NULL;
+	w->told_started = w->told_planned = false;
+	w->run = run_start(&w->env, fd, id, &plan);
 	w->hb->run_start_mono_ms = (uint64_t)w->run->start_mono_ms;
 	memcpy(w->hb->run_id, w->run_id, sizeof(w->hb->run_id));
 	beat(w);
-	if (!run_is_over(w->run)) {
+}
+
+/* That k6 has been executed, and what it says about its own duration. */
+static void tell_progress(struct worker *w)
+{
+	struct msg_writer m = {0};
+	struct run *run = w->run;
+
+	if (run->started && !w->told_started) {
+		w->told_started = true;
+		w->hb->run_start_mono_ms = (uint64_t)run->start_mono_ms;
 		msg_start(&m, MSG_AGENT_STARTED);
 		msg_put_str(&m, w->run_id);
-		msg_put_u64(&m, (uint64_t)w->run->start_wall_ms);
+		msg_put_u64(&m, (uint64_t)run->start_wall_ms);
+		send_or_die(w, &m);
+		note(w, "started");
+	}
+	if (run->planned && !w->told_planned) {
+		w->told_planned = true;
+		if (w->hb->run_duration_ms == (uint64_t)run->plan.planned_ms)
+			return;
+		w->hb->run_duration_ms = (uint64_t)run->plan.planned_ms;
+		msg_start(&m, MSG_AGENT_PLANNED);
+		msg_put_str(&m, w->run_id);
+		msg_put_u64(&m, (uint64_t)run->plan.planned_ms);
 		send_or_die(w, &m);
 	}
 }
@@ -142,7 +243,9 @@ static void finish_run(struct worker *w)
 {
 	struct msg_writer m = {0};
 
+	keep_log(w);
 	run_finish(w->run, &m);
+	note(w, "ended");
 	run_free(w->run);
 	w->run = NULL;
 	memset(w->hb->run_id, 0, sizeof(w->hb->run_id));
@@ -170,6 +273,7 @@ static void handle_message(struct worker *w, size_t len, int fd)
 			run_cancel(w->run, units_now_mono_ms());
 		break;
 	case MSG_WORK_STATE_REQ: send_state(w); break;
+	case MSG_WORK_LOG: send_log(w, (enum msg_log)msg_get_u8(&in)); break;
 	case MSG_WORK_EXIT: w->leaving = true; break;
 	default: die(w, "from the supervisor: %s", err.msg);
 	}
@@ -212,12 +316,13 @@ static void reap(struct worker *w)
 static void loop_once(struct worker *w)
 {
 	int64_t wait_ms = w->args.conf->worker_heartbeat_ms, run_ms = -1;
-	struct pollfd fds[5] = {
+	struct pollfd fds[6] = {
 		{.fd = w->args.chan, .events = (short)(POLLIN | (w->out.head ? POLLOUT : 0))},
 		{.fd = w->args.lifeline, .events = POLLIN},
 		{.fd = w->signal_fd, .events = POLLIN},
 		{.fd = w->run ? w->run->out_fd : -1, .events = POLLIN},
 		{.fd = w->run ? w->run->err_fd : -1, .events = POLLIN},
+		{.fd = w->run ? w->run->fail_fd : -1, .events = POLLIN},
 	};
 	struct timespec timeout;
 	struct err err;
@@ -238,8 +343,10 @@ static void loop_once(struct worker *w)
 	}
 	if (fds[2].revents)
 		reap(w);
-	if (w->run && (fds[3].revents || fds[4].revents))
-		run_drain(w->run, w->hb);
+	if (w->run && (fds[3].revents || fds[4].revents || fds[5].revents))
+		run_drain(w->run, w->hb, follow, w);
+	if (w->run)
+		tell_progress(w);
 	if (w->run && run_is_over(w->run))
 		finish_run(w);
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
@@ -275,6 +382,16 @@ static void keep_only(const struct worker_args *args)
 		from = (unsigned)keep[i] + 1;
 	}
 	close_range(from, ~0U, 0);
+}
+
+static bool is_quiet(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->k6.args.count; i++) {
+		if (!strcmp(conf->k6.args.items[i], "-q") ||
+			!strncmp(conf->k6.args.items[i], "--quiet", 7))
+			return true;
+	}
+	return false;
 }
 
 /* close_range(2): the copy is made of what lies below the range, however much there is above. */
@@ -315,6 +432,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 	memset(w.hb, 0, sizeof(*w.hb));
 	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6_fd,
 		args->sandbox->level != SANDBOX_OFF, args->cgroup_fd, args->cgroup_procs_fd};
+	w.is_quiet = is_quiet(args->conf);
 	w.buf = mem_unshared(MSG_MAX_BYTES);
 	chan_queue_init(&w.out);
 	sigemptyset(&all);

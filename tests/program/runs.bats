@@ -201,7 +201,7 @@ CONF
 		echo "limits { memory = 128M tmp_size = 64K }"
 		script_target Oom 'export const options = { iterations: 1 }; export default function () { const a = []; for (;;) a.push(new Array(100000).fill(Math.random())); }' 60s
 		# The script leaves no room for the 30 kB of the export.
-		script_target Full "export const options = { iterations: 1 }; export default function () {} // $(head -c 65000 /dev/zero | tr '\0' x)"
+		script_target Full "export const options = { iterations: 1 }; export default function () {} // $(head -c 56000 /dev/zero | tr '\0' x)"
 		script_target Forged 'export const options = { iterations: 1 }; export default function () {} export function handleSummary(d) { d.metrics.iterations.values.count = -5; return {}; }'
 	} >"$T/t.conf"
 	write_conf <"$T/t.conf"

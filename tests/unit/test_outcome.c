@@ -131,8 +131,12 @@ static void stopped_runs(void **state)
 	f = facts_for(SIGKILL);
 	f.oom_killed = true;
 	expect(&f, &r, RESULT_ERROR, RESULT_REASON_OOM, "memory.max");
-	f.spawn_errno = 2;
+	f.why_not_started = "No such file";
 	expect(&f, &r, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED, "No such file");
+	f.why_not_started = "allowed_hosts does not name it";
+	expect(&f, &r, RESULT_ERROR, RESULT_REASON_FORBIDDEN_TARGET, "allowed_hosts");
+	f.cancelled = true;
+	expect(&f, &r, RESULT_ERROR, RESULT_REASON_CANCELLED, "cancelled");
 	result_clear(&r);
 }
 

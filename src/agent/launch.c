@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* docs/architecture.md says why each flag and variable is there.  The target is read and the script
+ * written here, so that the worker's memory stays as small as it was. */
+#include "agent/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/confine.h"
+#include "agent/script.h"
+#include "agent/summary.h"
+#include "common/allow.h"
+#include "common/fdio.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/target.h"
+
+/* A target with a 1 MiB script, every byte escaped. */
+#define JOB_MAX_BYTES (8 * 1024 * 1024)
+/* Addresses that names of allowed_hosts stand for. */
+#define ALLOWED_MAX 1024
+#define NAMES_IN_SCRIPT_MAX 64
+
+/* Where distributions keep the one file with all certificates. */
+static const char *const cert_bundles[] = {
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/ssl/ca-bundle.pem",
+	"/etc/ssl/cert.pem",
+};
+
+struct strings {
+	char **items;
+	size_t count;
+};
+
+struct launch {
+	const struct run_env *env;
+	const char *id, *summary_path;
+	int64_t start_wall_ms;
+	int fail;
+	json_t *job;
+	struct target *target;
+	char *script; /* text of the target's script */
+	char *script_path;
+	struct strings blocked; /* CIDRs */
+	bool is_limited;        /* by allowed_hosts */
+	const char **allowed;
+	size_t allowed_count;
+};
+
+__attribute__((noreturn, format(printf, 2, 3))) static void give_up(
+	const struct launch *l, const char *fmt, ...)
+{
+	char text[RUN_WHY_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (write(l->fail, text, strlen(text)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void add(struct strings *s, char *item)
+{
+	s->items = x_realloc(s->items, s->count + 2, sizeof(*s->items));
+	s->items[s->count++] = item;
+	s->items[s->count] = NULL;
+}
+
+/* --- the job ---------------------------------------------------------------- */
+
+/* The supervisor has checked it; this is another process and looks again. */
+static void read_job(struct launch *l, int fd)
+{
+	struct target_error terr;
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) < 0)
+		give_up(l, "the job cannot be read: %s", strerror(errno));
+	if (st.st_size <= 0 || st.st_size > JOB_MAX_BYTES)
+		give_up(l, "the job is larger than a job can be");
+	text = x_calloc((size_t)st.st_size + 1, 1);
+	if (pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
+		give_up(l, "the job cannot be read");
+	l->job = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	free(text);
+	l->target = target_new();
+	if (!l->job || target_apply_json(l->target, l->job, false, &terr) < 0 ||
+		target_validate(l->target, &terr) < 0)
+		give_up(l, "the job makes no sense");
+}
+
+static void write_file(const struct launch *l, const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0 || fdio_write_all(fd, text, strlen(text)) < 0)
+		give_up(l, "the script cannot be written: %s%s", strerror(errno),
+			errno == ENOSPC ? "; raise limits.tmp_size" : "");
+	close(fd);
+}
+
+/* A user's script, or any that has to wait for others, is run through a module around it. */
+static void write_scripts(struct launch *l)
+{
+	const char *dir = l->env->work_dir;
+	const char *suffix = "js";
+	_cleanup_free_ char *name = NULL, *path = NULL, *around = NULL;
+
+	l->script = script_make(l->target);
+	if (l->target->script && script_is_typescript(l->script))
+		suffix = "ts";
+	if ((!l->target->script && !l->start_wall_ms) || !script_is_module(l->script)) {
+		l->script_path = x_asprintf("%s/k6-script-%s.%s", dir, l->id, suffix);
+		write_file(l, l->script_path, l->script);
+		return;
+	}
+	l->script_path = x_asprintf("%s/k6-script-%s.js", dir, l->id);
+	name = x_asprintf("./k6-module-%s.%s", l->id, suffix);
+	path = x_asprintf("%s/%s", dir, name + 2);
+	around = script_wrap(name, l->start_wall_ms);
+	write_file(l, path, l->script);
+	write_file(l, l->script_path, around);
+}
+
+/* --- allowed_hosts ------------------------------------------------------------ */
+
+struct allowed {
+	struct allow_block blocks[ALLOWED_MAX];
+	size_t count;
+};
+
+static void allow_block(struct allowed *a, const char *text)
+{
+	if (a->count < ALLOWED_MAX && allow_parse_block(text, &a->blocks[a->count]))
+		a->count++;
+}
+
+/* What the name stands for now, by the same resolver configuration as k6's.  A name that nobody knows
+ * adds nothing: k6 will say so. */
+static void allow_name(struct allowed *a, const char *name)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *list, *i;
+	char text[NI_MAXHOST];
+
+	if (getaddrinfo(name, NULL, &hints, &list) != 0)
+		return;
+	for (i = list; i; i = i->ai_next) {
+		if (getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof(text), NULL, 0,
+			    NI_NUMERICHOST) == 0) {
+			text[strcspn(text, "%")] = '\0'; /* a link-local address's zone */
+			allow_block(a, text);
+		}
+	}
+	freeaddrinfo(list);
+}
+
+static bool is_host_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '_' || c == '.';
+}
+
+/* Names below a suffix are known as far as they stand in the script. */
+static void allow_names_in(struct allowed *a, const char *script, const char *suffix)
+{
+	size_t len = strlen(suffix);
+	int found = 0;
+
+	for (const char *p = script; found < NAMES_IN_SCRIPT_MAX && (p = strcasestr(p, suffix));
+		p += len) {
+		const char *start = p;
+		_cleanup_free_ char *name = NULL;
+
+		if (is_host_char(p[len]))
+			continue;
+		while (start > script && is_host_char(start[-1]) && p - start < 253)
+			start--;
+		if (start == p)
+			continue;
+		name = x_strndup(start, (size_t)(p - start) + len);
+		allow_name(a, name);
+		found++;
+	}
+}
+
+static void block(void *arg, const char *cidr)
+{
+	struct launch *l = arg;
+
+	add(&l->blocked, x_strdup(cidr));
+}
+
+/* k6 knows lists of what is blocked only; so all that is not allowed. */
+static void read_allowed_hosts(struct launch *l)
+{
+	const json_t *list = json_object_get(l->job, "allowedHosts");
+	_cleanup_free_ char *host = l->target->url ? allow_url_host(l->target->url) : NULL;
+	struct allowed *a;
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	l->is_limited = true;
+	l->allowed = x_calloc(json_array_size(list), sizeof(*l->allowed));
+	json_array_foreach (list, i, item)
+		l->allowed[l->allowed_count++] =
+			json_string_value(item) ? json_string_value(item) : "";
+	if (l->target->url && (!host || !allow_host(l->allowed, l->allowed_count, host)))
+		give_up(l, "allowed_hosts does not name the host of the target");
+	/* resolv.conf(5): not the usual 5 s twice for each server. */
+	setenv("RES_OPTIONS", "timeout:2 attempts:1", 1);
+	a = x_calloc(1, sizeof(*a));
+	for (i = 0; i < l->allowed_count; i++) {
+		const char *suffix = allow_suffix(l->allowed[i]);
+
+		if (suffix)
+			allow_names_in(a, l->script, suffix);
+		else if (a->count < ALLOWED_MAX &&
+			!allow_parse_block(l->allowed[i], &a->blocks[a->count]))
+			allow_name(a, l->allowed[i]);
+		else
+			a->count += a->count < ALLOWED_MAX;
+	}
+	if (host)
+		allow_name(a, host);
+	allow_invert(a->blocks, a->count, block, l);
+	free(a);
+}
+
+/* The same list for what is called by name, and for modules that are imported by URL, which k6 fetches
+ * before its block lists hold: all else goes to a proxy that does not exist, whose name says why.
+ * https://pkg.go.dev/golang.org/x/net/http/httpproxy */
+#define NO_SUCH_PROXY "http://not-in-allowed-hosts.invalid:9"
+
+static void add_proxy_env(const struct launch *l, struct strings *env)
+{
+	char *list = NULL;
+	size_t size;
+	FILE *f = open_memstream(&list, &size);
+
+	if (!f)
+		give_up(l, "out of memory");
+	for (size_t i = 0; i < l->allowed_count; i++) {
+		const char *suffix = allow_suffix(l->allowed[i]);
+
+		fprintf(f, "%s%s", i ? "," : "", suffix ? suffix : l->allowed[i]);
+	}
+	fclose(f);
+	add(env, x_strdup("HTTP_PROXY=" NO_SUCH_PROXY));
+	add(env, x_strdup("HTTPS_PROXY=" NO_SUCH_PROXY));
+	add(env, x_asprintf("NO_PROXY=%s", list));
+	free(list);
+}
+
+/* Go never uses a proxy for this host itself, so modules are looked for in the text as well. */
+static void check_imports(const struct launch *l)
+{
+	for (const char *p = l->script; (p = strstr(p, "http")) != NULL; p += 4) {
+		const char *before = p;
+		size_t len = strcspn(p, "\"'`\n");
+		_cleanup_free_ char *url = NULL, *host = NULL;
+
+		if (before == l->script || !strchr("\"'`", before[-1]) ||
+			(strncmp(p, "http://", 7) != 0 && strncmp(p, "https://", 8) != 0))
+			continue;
+		/* from "...", import "...", require("...") */
+		for (before--; before > l->script && strchr(" \t\r\n(", before[-1]);)
+			before--;
+		if (!(before - l->script >= 4 && !strncmp(before - 4, "from", 4)) &&
+			!(before - l->script >= 6 && !strncmp(before - 6, "import", 6)) &&
+			!(before - l->script >= 7 && !strncmp(before - 7, "require", 7)))
+			continue;
+		url = x_strndup(p, len);
+		host = allow_url_host(url);
+		if (!host || !allow_host(l->allowed, l->allowed_count, host))
+			give_up(l, "the script imports %.200s, which allowed_hosts does not name",
+				url);
+	}
+}
+
+/* --- arguments and environment ---------------------------------------------------- */
+
+static struct strings make_argv(const struct launch *l)
+{
+	static const char *const fixed[] = {"k6", "run", "--no-color", "--no-usage-report",
+		"--log-format", "json", "--address", "", "--include-system-env-vars=false",
+		"--paused=false", "--summary-trend-stats"};
+	const struct opt_list *extra = &l->env->conf->k6.args;
+	int64_t vus = json_get_int(l->job, "vusForScript", 0);
+	int64_t duration_ms = json_get_int(l->job, "durationMsForScript", 0);
+	struct strings argv = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		add(&argv, x_strdup(fixed[i]));
+	add(&argv, summary_trend_stats());
+	add(&argv, x_strdup("--summary-export"));
+	add(&argv, x_strdup(l->summary_path));
+	if (vus > 0)
+		add(&argv, x_asprintf("--vus=%lld", (long long)vus));
+	if (duration_ms > 0)
+		add(&argv, x_asprintf("--duration=%lldms", (long long)duration_ms));
+	for (size_t i = 0; i < extra->count; i++)
+		add(&argv, x_strdup(extra->items[i]));
+	/* Behind what an operator adds, so that no list of his takes it back: k6 adds up the two. */
+	for (size_t i = 0; i < l->blocked.count; i++)
+		add(&argv, x_asprintf("--blacklist-ip=%s", l->blocked.items[i]));
+	if (l->is_limited)
+		add(&argv, x_strdup("--block-hostnames=*.invalid"));
+	add(&argv, x_strdup(l->script_path));
+	return argv;
+}
+
+/* Nothing of the daemon's environment: the script can read all of k6's. */
+static struct strings make_env(const struct launch *l)
+{
+	const struct conf *conf = l->env->conf;
+	long long go_limit = conf->limits.memory_bytes / 8 * 7;
+	struct strings env = {0};
+
+	add(&env, x_strdup("PATH=/usr/bin:/bin"));
+	add(&env, x_asprintf("HOME=%s", confine_home(l->env->sandbox)));
+	add(&env, x_asprintf("TMPDIR=%s", l->env->work_dir));
+	add(&env, x_strdup("GOMAXPROCS=1"));
+	add(&env, x_strdup("GOGC=50"));
+	add(&env, x_asprintf("GOMEMLIMIT=%lldB", go_limit));
+	for (size_t i = 0; i < ARRAY_SIZE(cert_bundles); i++) {
+		if (access(cert_bundles[i], R_OK) == 0) {
+			add(&env, x_asprintf("SSL_CERT_FILE=%s", cert_bundles[i]));
+			add(&env, x_strdup("SSL_CERT_DIR=/nonexistent"));
+			break;
+		}
+	}
+	add(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
+	add(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=5s"));
+	if (l->is_limited)
+		add_proxy_env(l, &env);
+	/* K6_SETUP_TIMEOUT and its like would overrule the script's own options; the deadline bounds
+	 * what they allow. */
+	for (size_t i = 0; i < conf->k6.env.count; i++)
+		add(&env, x_strdup(conf->k6.env.items[i]));
+	return env;
+}
+
+/* --- exec ----------------------------------------------------------------------------- */
+
+_Noreturn void launch_k6(const struct run_env *env, const char *id, const char *summary_path,
+	int64_t start_wall_ms, int job_fd, int out, int err, int fail)
+{
+	enum { K6_FD = 3, FAIL_FD = 4 };
+	struct launch l = {.env = env,
+		.id = id,
+		.summary_path = summary_path,
+		.start_wall_ms = start_wall_ms,
+		.fail = fail};
+	struct strings argv, environment;
+	sigset_t none;
+	int k6_copy, fail_copy, null;
+
+	read_job(&l, job_fd);
+	write_scripts(&l);
+	read_allowed_hosts(&l);
+	if (l.is_limited)
+		check_imports(&l);
+	/* "0" is the writer itself: what it uses from here on counts. */
+	if (env->cgroup_procs_fd >= 0 && write(env->cgroup_procs_fd, "0", 1) != 1)
+		give_up(&l, "the cgroup cannot be entered: %s", strerror(errno));
+	argv = make_argv(&l);
+	environment = make_env(&l);
+
+	/* Move the two we keep out of the way before 0..4 are overwritten. */
+	k6_copy = fcntl(env->k6_fd, F_DUPFD, 10);
+	fail_copy = fcntl(fail, F_DUPFD, 10);
+	null = open("/dev/null", O_RDONLY);
+	if (fail_copy >= 0)
+		l.fail = fail_copy;
+	if (k6_copy < 0 || fail_copy < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
+		dup2(err, 2) < 0 || dup2(k6_copy, K6_FD) < 0 ||
+		dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
+		give_up(&l, "its descriptors cannot be placed: %s", strerror(errno));
+	l.fail = FAIL_FD;
+	/* The result socket, the lifeline and the heartbeat page's descriptor end here. */
+	close_range(FAIL_FD + 1, ~0U, 0);
+	setpgid(0, 0);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	/* k6 dies of HUP and of a closed log; neither may end a run by accident. */
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (chdir(env->work_dir) < 0 || confine_k6(env->sandbox, env->conf, env->work_dir) < 0)
+		give_up(&l, "%s", strerror(errno));
+	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
+	 * across exec, because an interpreter script is read through /dev/fd/3. */
+	if (env->sandbox->level != SANDBOX_OFF)
+		close(K6_FD);
+	confine_exec(env->sandbox, K6_FD, argv.items, environment.items);
+	give_up(&l, "%s", strerror(errno));
+}
