@@ -21,17 +21,16 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "supervisor/follow.h"
+#include "supervisor/logs.h"
 #include "supervisor/metrics.h"
 #include "supervisor/runs.h"
 
-/* For scripts nobody knows how long they take; timeout says it, else this is the bound. */
-#define SCRIPT_TIMEOUT_MS 3600000
 #define RETRY_STORE_S 1.0
+/* A year: what a script may claim to take. */
+#define PLANNED_MAX_MS (366LL * 86400 * 1000)
 /* A tick that came this late says that we, not the workers, were away. */
 #define LATE_TICK_MS 5000
-
-static void read_agent(struct agent *ag);
-static void bury(struct agent *ag);
 
 const char *agents_name(const struct agents *a, unsigned int slot)
 {
@@ -58,13 +57,13 @@ uint64_t agents_restart_count(const struct agents *a, enum agents_restart why)
 	return a->restarts[why];
 }
 
-static const char *name_of(const struct agent *ag)
+const char *agent_name(const struct agent *ag)
 {
 	return ag->all->names[ag->slot];
 }
 
 /* Whether the agent can take a run. */
-static void tell_schedule(const struct agent *ag)
+void agent_tell_schedule(const struct agent *ag)
 {
 	struct supervisor *sup = ag->all->sup;
 
@@ -74,12 +73,12 @@ static void tell_schedule(const struct agent *ag)
 }
 
 /* Tells the fleet, then the schedule. */
-static void tell_fleet(struct agent *ag, enum fleet_event event)
+void agent_tell_fleet(struct agent *ag, enum fleet_event event)
 {
 	struct supervisor *sup = ag->all->sup;
 
 	fleet_event(sup->fleet, ag->slot, event, units_now_mono_ms());
-	tell_schedule(ag);
+	agent_tell_schedule(ag);
 }
 
 static void order_keeper(
@@ -100,12 +99,12 @@ static void order_keeper(
 static void kill_worker(struct agent *ag, const char *why)
 {
 	if (log_limit_allows(&ag->all->limit, 20))
-		log_warn(name_of(ag), "worker killed pid=%u: %s", ag->pid, why);
+		log_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
 	ag->killed = true;
 	order_keeper(ag->all, MSG_KEEP_KILL, ag->slot, ag->generation, SIGKILL);
 }
 
-static void watch(struct agent *ag)
+void agent_watch(struct agent *ag)
 {
 	struct ev_loop *loop = ag->all->sup->loop;
 
@@ -117,37 +116,41 @@ static void watch(struct agent *ag)
 		ev_io_start(loop, &ag->io);
 }
 
-static void send_to_worker(struct agent *ag, struct msg_writer *m, int fd)
+void agent_send(struct agent *ag, struct msg_writer *m, int fd)
 {
 	struct err err;
 
 	if (ag->fd >= 0 && chan_queue_send(&ag->out, ag->fd, m, fd, &err) == CHAN_ERROR)
 		kill_worker(ag, err.msg);
 	msg_free(m);
-	watch(ag);
+	agent_watch(ag);
 }
 
-static void send_simple(struct agent *ag, enum msg_type type, const char *text)
+void agent_send_simple(struct agent *ag, enum msg_type type, const char *text)
 {
 	struct msg_writer m = {0};
 
 	msg_start(&m, type);
 	if (text)
 		msg_put_str(&m, text);
-	send_to_worker(ag, &m, -1);
+	agent_send(ag, &m, -1);
 }
 
-static void drop_run(struct agent *ag)
+void agent_drop_run(struct agent *ag)
 {
+	schedule_end(ag->all->sup->schedule, ag->slot);
 	snprintf(ag->last_result, sizeof(ag->last_result), "%s",
 		json_get_text(ag->run, "status", ""));
 	json_decref(ag->run);
 	ag->run = NULL;
 	ag->run_sent = false;
+	agents_order_unref(ag->order);
+	ag->order = NULL;
+	follow_changed(ag->all->sup->follow);
 }
 
 /* Each record comes by here once, when it is final. */
-static void conclude(const struct agent *ag)
+void agent_conclude(const struct agent *ag)
 {
 	const char *reason = json_get_text(ag->run, "reason", NULL);
 	const char *message = json_get_text(ag->run, "errorMessage", "");
@@ -156,7 +159,7 @@ static void conclude(const struct agent *ag)
 		json_is_null(json_object_get(ag->run, "resources"))
 			? -1
 			: json_get_int(ag->run, "lagMs", -1));
-	log_info(name_of(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
+	log_info(agent_name(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
 		agent_run_id(ag), json_get_text(ag->run, "targetLabel", ""),
 		json_get_text(ag->run, "status", ""), reason ? " reason=" : "",
 		reason ? reason : "", *message ? ": " : "", message);
@@ -178,24 +181,24 @@ static void on_terminal_stored(void *arg, const struct err *err)
 		return;
 	}
 	ag->committing = false;
-	conclude(ag);
-	drop_run(ag);
+	agent_conclude(ag);
+	agent_drop_run(ag);
 	if (!ag->eof) {
 		/* Now, and only now, it is taken off the socket. */
 		chan_recv(ag->fd, ag->all->buf, &len, &fd, false, NULL);
 		if (fd >= 0)
 			close(fd);
-		tell_fleet(ag, FLEET_EV_FREE);
-		watch(ag);
+		agent_tell_fleet(ag, FLEET_EV_FREE);
+		agent_watch(ag);
 	}
-	read_agent(ag);
-	bury(ag);
+	agent_read(ag);
+	agent_bury(ag);
 }
 
 static void store_terminal(struct agent *ag)
 {
 	ag->committing = true;
-	watch(ag);
+	agent_watch(ag);
 	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
 }
 
@@ -230,7 +233,7 @@ static void clear_worker(struct agent *ag)
 }
 
 /* The last step of a worker's life, once it is dead, read to the end and recorded. */
-static void bury(struct agent *ag)
+void agent_bury(struct agent *ag)
 {
 	struct supervisor *sup = ag->all->sup;
 	const struct fleet_slot *fs = fleet_slot(sup->fleet, ag->slot);
@@ -243,8 +246,8 @@ static void bury(struct agent *ag)
 		return;
 	describe_exit(ag->wait_status, how, sizeof(how));
 	if (ag->run) {
-		snprintf(text, sizeof(text), "the worker %s died (%s) during the run", name_of(ag),
-			how);
+		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",
+			agent_name(ag), how);
 		runs_abandon(ag->run, RESULT_REASON_LOST, text, units_now_wall_ms());
 		store_terminal(ag);
 		return;
@@ -260,18 +263,18 @@ static void bury(struct agent *ag)
 		ag->all->restarts[why]++;
 	order_keeper(ag->all, MSG_KEEP_FORGET, ag->slot, ag->generation, 0);
 	clear_worker(ag);
-	tell_fleet(ag, FLEET_EV_EXIT);
+	agent_tell_fleet(ag, FLEET_EV_EXIT);
 	if (renewed && log_limit_allows(&ag->all->limit, 50))
-		log_info(name_of(ag), "worker replaced as asked for restarts=%u", fs->restarts);
+		log_info(agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
 	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
 		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
 
-		log_warn(name_of(ag), "worker died %s restarts=%u; next start in %lld ms", how,
+		log_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms", how,
 			fs->restarts,
 			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
 	}
 	if (!meant && !renewed && fs->failures && fs->failures % 10 == 0)
-		log_error(name_of(ag), "has died %u times in a row; its log lines above say why",
+		log_error(agent_name(ag), "has died %u times in a row; its log lines above say why",
 			fs->failures);
 	storm = fleet_take_storm(ag->all->sup->fleet);
 	if (storm)
@@ -284,6 +287,17 @@ static void bury(struct agent *ag)
 }
 
 /* --- messages from workers --------------------------------------------------- */
+
+/* For a run that the schedule has not handed out itself. */
+static void hold_place(const struct agent *ag)
+{
+	struct supervisor *sup = ag->all->sup;
+	const char *id = json_get_text(ag->run, "targetId", "");
+	const struct target *t = targets_find(sup->targets, id);
+	_cleanup_free_ char *host = t ? targets_host(t) : x_strdup(id);
+
+	schedule_begin(sup->schedule, ag->slot, host, t ? targets_cost(sup->targets, t) : 0);
+}
 
 static void on_hello(struct agent *ag, struct msg_reader *in)
 {
@@ -300,7 +314,8 @@ static void on_hello(struct agent *ag, struct msg_reader *in)
 	if (ag->adopted)
 		return;
 	ag->reported = true;
-	tell_fleet(ag, FLEET_EV_HELLO);
+	agent_tell_fleet(ag, FLEET_EV_HELLO);
+	logs_worker_came(ag->all->sup->logs, ag->slot);
 }
 
 static void on_state(struct agent *ag, struct msg_reader *in)
@@ -312,26 +327,27 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 	ag->adopted = false;
 	ag->reported = true;
 	if (*id)
-		tell_fleet(ag, FLEET_EV_HELLO);
+		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	if (!*id && ag->run) {
 		/* Committed, but the last supervisor died before the worker heard of it. */
 		runs_abandon(ag->run, RESULT_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
-		conclude(ag);
+		agent_conclude(ag);
 		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
-		drop_run(ag);
-		tell_fleet(ag, FLEET_EV_HELLO);
+		agent_drop_run(ag);
+		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	} else if (*id && (!ag->run || strcmp(id, agent_run_id(ag)) != 0)) {
 		kill_worker(ag, "it runs something that nobody knows of");
 	} else if (*id) {
 		ag->run_sent = true;
-		tell_fleet(ag, FLEET_EV_BUSY);
+		hold_place(ag);
+		agent_tell_fleet(ag, FLEET_EV_BUSY);
 	} else {
-		tell_fleet(ag, FLEET_EV_HELLO);
+		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	}
 	/* Scaled down while nobody was there to tell it. */
 	if (!fleet_slot(ag->all->sup->fleet, ag->slot)->wanted && ag->all->sup->handed_over)
-		tell_fleet(ag, FLEET_EV_UNWANT);
+		agent_tell_fleet(ag, FLEET_EV_UNWANT);
 }
 
 static void on_started(struct agent *ag, struct msg_reader *in)
@@ -341,6 +357,28 @@ static void on_started(struct agent *ag, struct msg_reader *in)
 
 	if (ag->run && !strcmp(id, agent_run_id(ag)) && started > 0)
 		runs_started(ag->run, started);
+}
+
+static void on_planned(struct agent *ag, struct msg_reader *in)
+{
+	_cleanup_free_ char *id = msg_get_str(in);
+	int64_t planned = (int64_t)msg_get_u64(in);
+
+	if (!ag->run || strcmp(id, agent_run_id(ag)) != 0 || planned < 0 ||
+		planned > PLANNED_MAX_MS)
+		return;
+	json_object_set_new(ag->run, "plannedMs", json_integer(planned));
+	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+}
+
+static void on_log(struct agent *ag, struct msg_reader *in)
+{
+	_cleanup_free_ char *id = msg_get_str(in);
+	bool first = msg_get_u8(in) != 0;
+	size_t len;
+	const char *text = (const char *)msg_get_bytes(in, &len);
+
+	logs_take(ag->all->sup->logs, ag->slot, id, first, text, len);
 }
 
 /* True: the message stays in the socket until the record is on disk. */
@@ -357,10 +395,13 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 			/* It had finished before its new supervisor could ask. */
 			ag->adopted = false;
 			ag->reported = true;
-			tell_fleet(ag, FLEET_EV_HELLO);
-			tell_fleet(ag, FLEET_EV_BUSY);
+			agent_tell_fleet(ag, FLEET_EV_HELLO);
+			agent_tell_fleet(ag, FLEET_EV_BUSY);
 		}
 		runs_complete(ag->run, &r);
+		targets_learn(ag->all->sup->targets, json_get_text(ag->run, "targetId", ""),
+			r.max_rss_bytes + r.tmp_bytes);
+		metrics_count_cost(&ag->all->sup->metrics, r.cpu_ms, r.max_rss_bytes, r.tmp_bytes);
 		store_terminal(ag);
 		keep = true;
 	}
@@ -380,6 +421,8 @@ static bool handle_message(struct agent *ag, size_t len)
 	case MSG_AGENT_HELLO: on_hello(ag, &in); break;
 	case MSG_AGENT_STATE: on_state(ag, &in); break;
 	case MSG_AGENT_STARTED: on_started(ag, &in); break;
+	case MSG_AGENT_PLANNED: on_planned(ag, &in); break;
+	case MSG_AGENT_LOG: on_log(ag, &in); break;
 	case MSG_AGENT_RESULT:
 		if (on_result(ag, &in))
 			return false;
@@ -392,7 +435,7 @@ static bool handle_message(struct agent *ag, size_t len)
 	return true;
 }
 
-static void read_agent(struct agent *ag)
+void agent_read(struct agent *ag)
 {
 	struct err err;
 	size_t len;
@@ -408,7 +451,7 @@ static void read_agent(struct agent *ag)
 		case CHAN_ERROR: kill_worker(ag, err.msg); /* fall through */
 		case CHAN_EOF:
 			ag->eof = true;
-			watch(ag);
+			agent_watch(ag);
 			break;
 		}
 	}
@@ -423,11 +466,11 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 	if (revents & EV_WRITE) {
 		if (chan_queue_flush(&ag->out, ag->fd, &err) == CHAN_ERROR)
 			kill_worker(ag, err.msg);
-		watch(ag);
+		agent_watch(ag);
 	}
 	if (revents & EV_READ) {
-		read_agent(ag);
-		bury(ag);
+		agent_read(ag);
+		agent_bury(ag);
 	}
 }
 
@@ -462,13 +505,13 @@ void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
 	ag->io.data = ag;
 	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
 	if (w->fresh && fleet_slot(a->sup->fleet, w->slot)->state == FLEET_STOPPING)
-		send_simple(ag, MSG_WORK_EXIT, NULL);
+		agent_send_simple(ag, MSG_WORK_EXIT, NULL);
 	if (!w->fresh) {
 		fleet_adopt(
 			a->sup->fleet, w->slot, w->generation, w->restarts, units_now_mono_ms());
-		send_simple(ag, MSG_WORK_STATE_REQ, NULL);
+		agent_send_simple(ag, MSG_WORK_STATE_REQ, NULL);
 	}
-	watch(ag);
+	agent_watch(ag);
 }
 
 void agents_renew(struct agents *a, bool only_stale)
@@ -487,8 +530,8 @@ void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint
 		return;
 	ag->alive = false;
 	ag->wait_status = wait_status;
-	read_agent(ag);
-	bury(ag);
+	agent_read(ag);
+	agent_bury(ag);
 }
 
 void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why)
@@ -500,7 +543,7 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 	fs = fleet_slot(a->sup->fleet, slot);
 	if (fs->generation != generation)
 		return;
-	tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
+	agent_tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
 	if (log_limit_allows(&a->limit, 20))
 		log_error(a->names[slot], "no worker could be started: %s; trying again", why);
 }
@@ -510,13 +553,19 @@ static void on_last_results(void *arg, json_t *results, const struct err *err)
 {
 	struct agents *a = arg;
 
+	const json_t *statuses = json_object_get(results, "agents");
+	const char *target;
+	json_t *used;
+
 	for (unsigned int i = 0; !err && i < a->count; i++) {
-		const char *status = json_get_text(results, a->names[i], "");
+		const char *status = json_get_text(statuses, a->names[i], "");
 
 		if (!a->slots[i].last_result[0])
 			snprintf(a->slots[i].last_result, sizeof(a->slots[i].last_result), "%s",
 				status);
 	}
+	json_object_foreach (json_object_get(results, "targets"), target, used)
+		targets_learn(a->sup->targets, target, json_integer_value(used));
 }
 
 void agents_on_handed_over(struct agents *a)
@@ -529,111 +578,13 @@ void agents_on_handed_over(struct agents *a)
 			continue;
 		runs_abandon(ag->run, RESULT_REASON_LOST,
 			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
-		conclude(ag);
+		agent_conclude(ag);
 		store_put_run(a->sup->store, ag->run, NULL, NULL);
-		drop_run(ag);
+		agent_drop_run(ag);
 	}
 }
 
-/* --- giving out runs ----------------------------------------------------------- */
-
-static int make_job(const struct target *t, struct err *err)
-{
-	_cleanup_json_ json_t *object = target_to_json(t, false);
-	_cleanup_free_ char *text = NULL;
-
-	json_object_set_new(object, "id", json_text(t->id));
-	text = json_compact(object);
-	/* The worker maps nothing of it, but what it reads must not change under its eyes. */
-	return fdio_seal("k6fleet-job", text, strlen(text), err);
-}
-
-static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)
-{
-	runs_abandon(ag->run, reason, message, units_now_wall_ms());
-	conclude(ag);
-	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
-	drop_run(ag);
-	tell_fleet(ag, FLEET_EV_FREE);
-}
-
-/* The row is on disk: now the worker may hear of it. */
-static void on_run_stored(void *arg, const struct err *err)
-{
-	struct agent *ag = arg;
-	struct supervisor *sup = ag->all->sup;
-	const struct target *t;
-	int64_t planned, deadline;
-	struct msg_writer m = {0};
-	struct err why;
-	int fd;
-
-	ag->committing = false;
-	if (err) {
-		/* Not on disk, so it never was: nothing to take back. */
-		schedule_count_missed(sup->schedule, json_get_text(ag->run, "targetId", ""));
-		drop_run(ag);
-		ag->last_result[0] = '\0';
-		tell_fleet(ag, FLEET_EV_FREE);
-	} else if (ag->fd >= 0 && !ag->eof && ag->alive) {
-		enum fleet_state state = fleet_slot(sup->fleet, ag->slot)->state;
-
-		t = targets_find(sup->targets, json_get_text(ag->run, "targetId", ""));
-		fd = t ? make_job(t, &why) : -1;
-		if (ag->unwanted) {
-			abandon_unsent(ag, RESULT_REASON_CANCELLED,
-				"the fleet was paused before the run began");
-		} else if (state != FLEET_RUNNING) {
-			abandon_unsent(ag, RESULT_REASON_CANCELLED,
-				"the agent was taken away before the run began");
-		} else if (!t) {
-			abandon_unsent(ag, RESULT_REASON_CANCELLED,
-				"the target was deleted before the run began");
-		} else if (fd < 0) {
-			abandon_unsent(ag, RESULT_REASON_SPAWN_FAILED, why.msg);
-		} else {
-			planned = json_get_int(ag->run, "plannedMs", 0);
-			deadline = (t->timeout_ms            ? t->timeout_ms
-						   : planned ? planned
-							     : SCRIPT_TIMEOUT_MS) +
-				sup->conf->run_grace_ms;
-			msg_start(&m, MSG_WORK_RUN);
-			msg_put_str(&m, agent_run_id(ag));
-			msg_put_u64(&m, (uint64_t)planned);
-			msg_put_u64(&m, (uint64_t)deadline);
-			msg_put_str(&m, t->label[0] ? t->label : t->id);
-			msg_put_u8(&m, t->checks_count);
-			ag->run_sent = true;
-			send_to_worker(ag, &m, fd);
-		}
-		if (fd >= 0)
-			close(fd);
-	}
-	watch(ag);
-	read_agent(ag);
-	bury(ag);
-}
-
-static void begin_run(struct agents *a, const struct schedule_due *due, int64_t now_mono)
-{
-	struct agent *ag = &a->slots[due->slot];
-	const struct target *t = targets_find(a->sup->targets, due->target_id);
-	int64_t now_wall = units_now_wall_ms();
-
-	if (!t || ag->run || ag->fd < 0) {
-		/* Cannot be, but an agent that the schedule takes for busy would be so for ever. */
-		tell_schedule(ag);
-		return;
-	}
-	ag->run = runs_make(name_of(ag), a->sup->conf->host_name, t, t->script ? 0 : t->duration_ms,
-		now_wall - (now_mono - due->due_ms), now_wall);
-	ag->run_sent = false;
-	ag->unwanted = false;
-	ag->committing = true;
-	tell_fleet(ag, FLEET_EV_BUSY);
-	watch(ag);
-	store_put_run(a->sup->store, ag->run, on_run_stored, ag);
-}
+/* --- what the fleet wants ------------------------------------------------------- */
 
 static void perform(struct agents *a, const struct fleet_action *action)
 {
@@ -646,28 +597,14 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	if (ag->fd < 0 || ag->generation != action->generation)
 		return;
 	if (action->type == FLEET_DO_DRAIN && log_limit_allows(&a->limit, 50))
-		log_info(name_of(ag), "draining run=%s may go on for %lld ms at most",
+		log_info(agent_name(ag), "draining run=%s may go on for %lld ms at most",
 			agent_run_id(ag), (long long)a->sup->conf->drain_timeout_ms);
 	else if (action->type == FLEET_DO_EXIT)
-		send_simple(ag, MSG_WORK_EXIT, NULL);
+		agent_send_simple(ag, MSG_WORK_EXIT, NULL);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
-		send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
+		agent_send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
 	else if (action->type == FLEET_DO_KILL)
 		kill_worker(ag, "it did not end in time");
-}
-
-void agents_cancel_all(struct agents *a)
-{
-	for (unsigned int i = 0; i < a->count; i++) {
-		struct agent *ag = &a->slots[i];
-
-		if (ag->fd < 0 || !ag->run)
-			continue;
-		if (ag->run_sent)
-			send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
-		else
-			ag->unwanted = true;
-	}
 }
 
 void agents_pump(struct agents *a, int64_t now)
@@ -678,10 +615,10 @@ void agents_pump(struct agents *a, int64_t now)
 	fleet_tick(a->sup->fleet, now);
 	while (fleet_take(a->sup->fleet, &action)) {
 		perform(a, &action);
-		tell_schedule(&a->slots[action.slot]);
+		agent_tell_schedule(&a->slots[action.slot]);
 	}
 	while (!a->sup->stopping && schedule_next(a->sup->schedule, now, &due))
-		begin_run(a, &due, now);
+		agents_begin_due(a, &due, now);
 }
 
 void agents_check_heartbeats(struct agents *a, int64_t now)
@@ -702,11 +639,13 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 			kill_worker(ag, "its heartbeat page makes no sense");
 			continue;
 		}
+		if (ag->run)
+			schedule_set_use(a->sup->schedule, i, (int64_t)page.k6_rss_bytes);
 		if (now - (int64_t)page.beat_mono_ms > a->sup->conf->worker_timeout_ms &&
 			now - ag->started_mono_ms > a->sup->conf->worker_timeout_ms) {
-			log_warn(name_of(ag), "silent for %lld ms",
+			log_warn(agent_name(ag), "silent for %lld ms",
 				(long long)(now - (int64_t)page.beat_mono_ms));
-			tell_fleet(ag, FLEET_EV_SILENT);
+			agent_tell_fleet(ag, FLEET_EV_SILENT);
 		}
 	}
 }
@@ -775,10 +714,24 @@ void agents_free(struct agents *a)
 	for (unsigned int i = 0; i < a->count; i++) {
 		clear_worker(&a->slots[i]);
 		json_decref(a->slots[i].run);
+		agents_order_unref(a->slots[i].order);
 	}
 	munmap((void *)(uintptr_t)a->pages, (size_t)CONF_WORKERS_MAX * HB_PAGE_BYTES);
 	free(a->slots);
 	free(a->names);
 	free(a->buf);
 	free(a);
+}
+
+bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what)
+{
+	struct agent *ag = &a->slots[slot];
+	struct msg_writer m = {0};
+
+	if (ag->fd < 0 || !ag->alive || !ag->reported)
+		return false;
+	msg_start(&m, MSG_WORK_LOG);
+	msg_put_u8(&m, (uint8_t)what);
+	agent_send(ag, &m, -1);
+	return true;
 }

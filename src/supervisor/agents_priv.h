@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What agents.c and agents_report.c share: the supervisor's record of each worker. */
+/* What agents.c, agents_give.c and agents_report.c share: the supervisor's record of each worker. */
 #ifndef K6FLEET_AGENTS_PRIV_H
 #define K6FLEET_AGENTS_PRIV_H
 
@@ -29,7 +29,8 @@ struct agent {
 	bool killed;   /* by us, for cause */
 	bool unwanted; /* its run was cancelled before the worker heard of it */
 	uint32_t wait_status, layers;
-	json_t *run; /* in its hands, or given to it in a moment */
+	json_t *run;         /* in its hands, or given to it in a moment */
+	struct order *order; /* that the run belongs to, NULL: the schedule's */
 	char last_result[16];
 };
 
@@ -45,6 +46,26 @@ struct agents {
 	uint64_t restarts[AGENTS_RESTART_COUNT];
 	char (*names)[80];
 };
+
+const char *agent_name(const struct agent *ag);
+/* Whether the agent can take a run. */
+void agent_tell_schedule(const struct agent *ag);
+/* Tells the fleet, then the schedule. */
+void agent_tell_fleet(struct agent *ag, enum fleet_event event);
+/* Which of its socket's events are waited for now. */
+void agent_watch(struct agent *ag);
+/* The message is freed, fd stays the caller's. */
+void agent_send(struct agent *ag, struct msg_writer *m, int fd);
+void agent_send_simple(struct agent *ag, enum msg_type type, const char *text);
+/* Each record comes by here once, when it is final. */
+void agent_conclude(const struct agent *ag);
+/* The run is over and out of its hands. */
+void agent_drop_run(struct agent *ag);
+/* Goes on with what its worker has sent. */
+void agent_read(struct agent *ag);
+/* The last step of a worker's life, once it is dead, read to the end and recorded. */
+void agent_bury(struct agent *ag);
+void agents_begin_due(struct agents *a, const struct schedule_due *due, int64_t now_mono_ms);
 
 static inline const char *agent_run_id(const struct agent *ag)
 {

@@ -28,6 +28,41 @@ static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t 
 						    : supervisor_sandbox_layers(ag->layers);
 }
 
+/* What a page says of a run. */
+static json_t *progress_object(const struct hb_page *page, int64_t now)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
+		(json_int_t)(now - (int64_t)page->run_start_mono_ms), "durationMs",
+		(json_int_t)page->run_duration_ms, "vus", (json_int_t)page->vus, "iterations",
+		(json_int_t)page->iterations);
+}
+
+json_t *agents_progress(const struct agents *a, const json_t *ids)
+{
+	_cleanup_json_ json_t *wanted = json_object();
+	int64_t now = units_now_mono_ms();
+	json_t *list = json_array(), *id;
+	size_t i;
+
+	json_array_foreach (ids, i, id)
+		json_object_set_new(wanted, json_string_value(id), json_true());
+	for (unsigned int slot = 0; slot < a->count; slot++) {
+		const struct agent *ag = &a->slots[slot];
+		struct hb_page page = {0};
+		json_t *o;
+
+		if (!ag->run || !json_object_get(wanted, agent_run_id(ag)))
+			continue;
+		if (!progress_of(a, ag, now, &page))
+			page.run_start_mono_ms = (uint64_t)now;
+		o = progress_object(&page, now);
+		json_object_set_new(o, "id", json_text(agent_run_id(ag)));
+		json_object_set_new(o, "agent", json_text(a->names[slot]));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *agents_status(const struct agents *a)
 {
 	_cleanup_json_ json_t *usual = supervisor_sandbox_layers(a->sup->sandbox_layers);
@@ -42,11 +77,9 @@ json_t *agents_status(const struct agents *a)
 		bool has = progress_of(a, ag, now, &page);
 
 		if (has) {
-			run = json_pack("{s:s, s:O, s:I, s:I, s:I, s:I}", "id", agent_run_id(ag),
-				"target", json_object_get(ag->run, "targetLabel"), "elapsedMs",
-				(json_int_t)(now - (int64_t)page.run_start_mono_ms), "durationMs",
-				(json_int_t)page.run_duration_ms, "vus", (json_int_t)page.vus,
-				"iterations", (json_int_t)page.iterations);
+			run = progress_object(&page, now);
+			json_object_set_new(run, "id", json_string(agent_run_id(ag)));
+			json_object_set(run, "target", json_object_get(ag->run, "targetLabel"));
 		}
 		json_object_set_new(o, "name", json_text(a->names[i]));
 		json_object_set_new(o, "slot", json_integer(i));
@@ -94,12 +127,7 @@ json_t *agents_heartbeats(struct agents *a)
 		json_object_set_new(
 			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
 		if (has)
-			json_object_set_new(o, "progress",
-				json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
-					(json_int_t)(now - (int64_t)page.run_start_mono_ms),
-					"durationMs", (json_int_t)page.run_duration_ms, "vus",
-					(json_int_t)page.vus, "iterations",
-					(json_int_t)page.iterations));
+			json_object_set_new(o, "progress", progress_object(&page, now));
 		json_array_append_new(list, o);
 	}
 	a->told_extent = now_extent;

@@ -18,7 +18,9 @@
 #include "supervisor/verbs.h"
 
 #define CLIENTS_MAX 256
-#define REQUEST_MAX_BYTES (2 * 1024 * 1024)
+/* A script of 1 MiB, every byte escaped. */
+#define REQUEST_MAX_BYTES (8 * 1024 * 1024)
+#define BEHIND_BYTES (256 * 1024)
 #define ANSWERS_MAX_BYTES (64 * 1024 * 1024)
 
 struct control_client {
@@ -131,6 +133,28 @@ void control_refuse(struct control_ticket ticket, const char *code, const char *
 	cl->busy = cl->waiting = false;
 	send_line(
 		cl, json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error", json_text(text)));
+}
+
+void control_progress(struct control_ticket ticket, json_t *data)
+{
+	struct control_client *cl = find(ticket);
+
+	if (cl)
+		send_line(cl, json_pack("{s:o}", "progress", data));
+	else
+		json_decref(data);
+}
+
+bool control_is_open(struct control_ticket ticket)
+{
+	return find(ticket) != NULL;
+}
+
+bool control_is_behind(struct control_ticket ticket)
+{
+	const struct control_client *cl = find(ticket);
+
+	return !cl || cl->out_len > BEHIND_BYTES;
 }
 
 static json_t *fleet_progress(const struct supervisor *sup)

@@ -41,6 +41,12 @@ void control_refuse(struct control_ticket ticket, const char *code, const char *
 /* Holds the answer back until the fleet has what it wants; with renewals also until no worker
  * waits to be replaced. */
 void control_wait_for_fleet(struct control_ticket ticket, bool renewals);
+/* {"progress": ...} before the answer; data is taken over. */
+void control_progress(struct control_ticket ticket, json_t *data);
+/* Whether the client is still there. */
+bool control_is_open(struct control_ticket ticket);
+/* ... but reads more slowly than it is told. */
+bool control_is_behind(struct control_ticket ticket);
 const char *control_peer(struct control_ticket ticket);
 
 #endif

@@ -4,7 +4,10 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/runs.c src/supervisor/runs.h src/supervisor/targets.c src/supervisor/targets.h \
 	src/supervisor/sync.c src/supervisor/sync.h src/supervisor/http_client.c src/supervisor/http_client.h \
 	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/agents_priv.h \
-	src/supervisor/agents_report.c src/supervisor/control.c src/supervisor/control.h \
+	src/supervisor/agents_report.c src/supervisor/agents_give.c \
+	src/supervisor/orders.c src/supervisor/orders.h src/supervisor/follow.c src/supervisor/follow.h \
+	src/supervisor/logs.c src/supervisor/logs.h src/supervisor/commands.c src/supervisor/commands.h \
+	src/supervisor/control.c src/supervisor/control.h \
 	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/wishes.c src/supervisor/wishes.h \
 	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \
 	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/supervisor.h

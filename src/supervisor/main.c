@@ -28,7 +28,10 @@
 #include "common/units.h"
 #include "keeper/handover.h"
 #include "supervisor/agents.h"
+#include "supervisor/commands.h"
 #include "supervisor/control.h"
+#include "supervisor/follow.h"
+#include "supervisor/logs.h"
 #include "supervisor/metrics_http.h"
 #include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
@@ -121,23 +124,15 @@ static void on_hello(struct msg_reader *in)
 			"the keeper speaks protocol %u, not %u; k6fleetd and k6fleet-supervisor must be of "
 			"one version",
 			protocol, MSG_PROTOCOL);
-	msg_get_u32(in); /* max_workers, which the configuration says too */
+	app.sup.memory_bytes = (int64_t)msg_get_u64(in);
+	supervisor_configure_schedule(&app.sup);
 	app.sup.supervisor_restarts = msg_get_u32(in);
 	app.sup.sandbox_level = msg_get_u32(in);
 	app.sup.sandbox_layers = msg_get_u32(in);
 	app.sup.started_mono_ms = (int64_t)msg_get_u64(in);
 	targets_set_clock(app.sup.targets, (int64_t)msg_get_u64(in));
 	version = msg_get_str(in);
-	/* "k6 v2.2.0 (go1.26, linux/amd64)" or "k6 version ...": the first word that is a version. */
-	for (char *save = NULL, *word = strtok_r(version, " ", &save); word;
-		word = strtok_r(NULL, " ", &save)) {
-		if (word[0] == 'v' && word[1] >= '0' && word[1] <= '9' &&
-			strspn(word + 1, "0123456789.-+abcdefghijklmnopqrstuvwxyz") ==
-				strlen(word + 1)) {
-			snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", word);
-			break;
-		}
-	}
+	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
 }
 
 static void on_worker(struct msg_reader *in, int fd)
@@ -316,6 +311,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 	agents_pump(sup->agents, now);
 	report_changes();
 	control_fleet_changed(sup->control);
+	follow_settle(sup->follow);
 	check_farewell(now);
 	next = schedule_deadline(sup->schedule);
 	fleet_next = fleet_deadline(sup->fleet);
@@ -345,6 +341,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	tell_keeper_simple(MSG_KEEP_PING);
 	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
+	follow_tick(app.sup.follow);
+	logs_tick(app.sup.logs);
 	if (store_state(app.sup.store) != STORE_OK)
 		store_probe(app.sup.store);
 }
@@ -409,11 +407,14 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 		schedule_new(CONF_WORKERS_MAX, (enum schedule_phase)sup->conf->schedule.phase);
 	wishes_restore_paused(sup);
 	sup->held = wishes_load_held(sup->store);
+	sup->commands = commands_new(sup);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
 	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
 	if (store_start(sup->store, &err) < 0)
 		fatal(1, "%s", err.msg);
 	wishes_remember(sup, workers_option);
+	sup->follow = follow_new(sup);
+	sup->logs = logs_new(sup);
 	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, running, &err);
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);

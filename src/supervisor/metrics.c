@@ -4,6 +4,7 @@
 
 #include "supervisor/metrics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -31,6 +32,25 @@ void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms)
 	m->lag_sum_ms += (uint64_t)lag_ms;
 	for (int i = 0; i < METRICS_LAG_BUCKETS; i++)
 		m->lag_buckets[i] += lag_ms <= lag_bounds_ms[i];
+}
+
+void metrics_count_cost(struct metrics *m, int64_t cpu_ms, int64_t rss_bytes, int64_t tmp_bytes)
+{
+	m->k6_cpu_ms += cpu_ms > 0 ? (uint64_t)cpu_ms : 0;
+	m->k6_max_rss_bytes = rss_bytes > m->k6_max_rss_bytes ? rss_bytes : m->k6_max_rss_bytes;
+	m->k6_max_tmp_bytes = tmp_bytes > m->k6_max_tmp_bytes ? tmp_bytes : m->k6_max_tmp_bytes;
+}
+
+json_t *metrics_load(const struct supervisor *sup)
+{
+	const struct schedule_limits *limits = schedule_limits(sup->schedule);
+	struct schedule_load load = schedule_load(sup->schedule);
+
+	return json_pack("{s:I, s:I, s:I, s:s?, s:I, s:I}", "active", (json_int_t)load.active,
+		"waiting", (json_int_t)load.waiting, "queued", (json_int_t)load.queued, "blockedBy",
+		load.block == SCHEDULE_FREE ? NULL : schedule_block_names[load.block],
+		"memoryUsedBytes", (json_int_t)load.used_bytes, "memoryBudgetBytes",
+		(json_int_t)limits->budget_bytes);
 }
 
 void metrics_count_request(struct metrics *m, int status)
@@ -99,6 +119,51 @@ static void put_runs(FILE *f, const struct supervisor *sup)
 		sup->paused);
 }
 
+/* How near the limits are: 1 when the next run would have to wait. */
+static double saturation(const struct schedule_limits *limits, const struct schedule_load *load)
+{
+	double runs = limits->max_runs ? (double)load->active / limits->max_runs : 0;
+	double memory =
+		limits->budget_bytes ? (double)load->used_bytes / (double)limits->budget_bytes : 0;
+
+	if (load->block != SCHEDULE_FREE)
+		return 1;
+	return fmin(1, fmax(runs, memory));
+}
+
+static void put_schedule(FILE *f, const struct supervisor *sup)
+{
+	const struct schedule_limits *limits = schedule_limits(sup->schedule);
+	struct schedule_load load = schedule_load(sup->schedule);
+
+	one(f, "k6fleet_runs_active", "gauge", "Runs that go on.", load.active);
+	one(f, "k6fleet_runs_waiting", "gauge",
+		"Runs that are due and wait for their agent or for a place.", load.waiting);
+	one(f, "k6fleet_runs_queued", "gauge",
+		"Idle agents that wait for a place only: schedule.max_concurrent_runs, "
+		"schedule.max_per_target or schedule.memory_budget.",
+		load.queued);
+	head(f, "k6fleet_queue_blocked", "gauge", "1 for the limit that the next run waits for.");
+	for (int i = SCHEDULE_BY_RUNS; i <= SCHEDULE_BY_MEMORY; i++)
+		fprintf(f, "k6fleet_queue_blocked{limit=\"%s\"} %d\n", schedule_block_names[i],
+			(int)load.block == i);
+	one(f, "k6fleet_saturation_ratio", "gauge",
+		"Share of the limits that is in use; 1: the next run waits.",
+		saturation(limits, &load));
+	one(f, "k6fleet_memory_used_bytes", "gauge",
+		"What the runs that go on use or are expected to use.", (double)load.used_bytes);
+	one(f, "k6fleet_memory_budget_bytes", "gauge", "What they may use together, 0: no limit.",
+		(double)limits->budget_bytes);
+	one(f, "k6fleet_k6_cpu_seconds_total", "counter", "CPU that finished runs have used.",
+		(double)sup->metrics.k6_cpu_ms / 1000);
+	one(f, "k6fleet_k6_max_rss_bytes", "gauge",
+		"Most memory that a k6 has had since this supervisor started.",
+		(double)sup->metrics.k6_max_rss_bytes);
+	one(f, "k6fleet_k6_max_tmp_bytes", "gauge",
+		"Most that a run has left in its tmpfs since this supervisor started.",
+		(double)sup->metrics.k6_max_tmp_bytes);
+}
+
 static void put_dashboard(FILE *f, const struct supervisor *sup)
 {
 	int64_t contact = sync_last_contact_ms(sup->sync);
@@ -152,6 +217,7 @@ char *metrics_text(const struct supervisor *sup)
 		fatal(1, "out of memory");
 	put_workers(f, sup);
 	put_runs(f, sup);
+	put_schedule(f, sup);
 	put_dashboard(f, sup);
 	put_process(f, sup);
 	fclose(f);

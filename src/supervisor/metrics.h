@@ -15,9 +15,13 @@
 /* A terminal record; lag_ms: how much later than due its k6 was started, -1: it never was. */
 void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms);
 void metrics_count_request(struct metrics *m, int status);
+/* What a run has cost. */
+void metrics_count_cost(struct metrics *m, int64_t cpu_ms, int64_t rss_bytes, int64_t tmp_bytes);
 /* The caller frees. */
 char *metrics_text(const struct supervisor *sup);
-/* For status; new reference. */
+/* For status; new references. */
 json_t *metrics_counters(const struct supervisor *sup);
+/* Runs that go on and wait, and the limits. */
+json_t *metrics_load(const struct supervisor *sup);
 
 #endif

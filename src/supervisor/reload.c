@@ -183,6 +183,7 @@ static json_t *apply(struct supervisor *sup, struct err *err)
 	sup->conf = conf;
 	log_init("k6fleet-supervisor", (enum log_level)conf->log_level, conf->log_format == 1);
 	supervisor_configure_fleet(sup);
+	supervisor_configure_schedule(sup);
 	agents_grow(sup->agents, (unsigned int)conf->max_workers);
 	targets_reconfigure(sup->targets, conf);
 	apply_dashboard(sup);

@@ -69,8 +69,8 @@ static json_t *metrics_object(const struct run_result *r)
 
 	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
 		bool count = i == RESULT_DATA_RECEIVED || i == RESULT_ITERATIONS ||
-			i == RESULT_HTTP_REQS || i == RESULT_CHECKS_PASSED ||
-			i == RESULT_CHECKS_FAILED || i == RESULT_VUS;
+			i == RESULT_HTTP_REQS || i == RESULT_HTTP_REQS_ANSWERED ||
+			i == RESULT_CHECKS_PASSED || i == RESULT_CHECKS_FAILED || i == RESULT_VUS;
 
 		if (!result_has_metric(r, (enum result_metric)i))
 			set(o, result_metric_names[i], json_null());

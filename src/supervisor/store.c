@@ -68,8 +68,9 @@ static const char *const sql[STATEMENTS] = {
 		     " ORDER BY seq DESC LIMIT ?1"),
 	[ST_GET] = "SELECT json, log FROM runs WHERE id = ?1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
-	[ST_LAST_RESULTS] = ("SELECT agent, status FROM runs WHERE seq > (SELECT max(seq) FROM runs) - ?1 AND"
-			     " status <> 'running' ORDER BY seq"),
+	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, json_extract(json, '$.resources.maxRssBytes') +"
+			     " json_extract(json, '$.resources.tmpBytes') FROM runs"
+			     " WHERE seq > (SELECT max(seq) FROM runs) - ?1 AND status <> 'running' ORDER BY seq"),
 	[ST_PROBE] = "INSERT INTO meta VALUES ('probe', zeroblob(?1)) ON CONFLICT (key) DO UPDATE SET value = zeroblob(?1)",
 	[ST_PRUNE_AGE] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND"
 			  " status <> 'running' ORDER BY at_ms LIMIT 500)"),
@@ -249,13 +250,20 @@ static int work_get(struct store *s, struct job *job, struct err *err)
 static int work_last_results(struct store *s, struct job *job, struct err *err)
 {
 	sqlite3_stmt *st = s->st[ST_LAST_RESULTS];
+	json_t *agents = json_object(), *targets = json_object();
 	int rc;
 
-	job->result = json_object();
+	job->result = json_pack("{s:o, s:o}", "agents", agents, "targets", targets);
 	sqlite3_bind_int64(st, 1, LAST_RESULTS_LOOK);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *target = db_column_text(st, 2);
+		int64_t used = sqlite3_column_int64(st, 3);
+
 		json_object_set_new(
-			job->result, db_column_text(st, 0), json_text(db_column_text(st, 1)));
+			agents, db_column_text(st, 0), json_text(db_column_text(st, 1)));
+		if (used > json_get_int(targets, target, 0))
+			json_object_set_new(targets, target, json_integer(used));
+	}
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(s->db));
 }

@@ -54,7 +54,8 @@ void store_list_runs(struct store *s, int limit, const char *target, const char 
 	bool failed_only, store_result *done, void *arg);
 /* One run with its log, or JSON null. */
 void store_get_run(struct store *s, const char *id, store_result *done, void *arg);
-/* Object agent -> status of its last run, as far as the newest few thousand runs tell. */
+/* What the newest few thousand runs tell: {"agents": {agent: status of its last run}, "targets":
+ * {target id: most memory that a run has used, in bytes}}. */
 void store_last_results(struct store *s, store_result *done, void *arg);
 /* Deletes acknowledged runs that are older than before_wall_ms, then the oldest while what is stored
  * is more than max_bytes; a few hundred at a time, so that no record waits for it.  done: when there

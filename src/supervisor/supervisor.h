@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/conf.h"
+#include "common/k6version.h"
 #include "common/msg.h"
 #include "supervisor/fleet.h"
 #include "supervisor/schedule.h"
@@ -18,6 +19,9 @@ struct agents;
 struct sync;
 struct control;
 struct reload;
+struct follow;
+struct logs;
+struct commands;
 
 #define METRICS_LAG_BUCKETS 9
 
@@ -26,6 +30,8 @@ struct metrics {
 	uint64_t runs[4]; /* by enum result_status */
 	uint64_t storms;
 	uint64_t requests[600]; /* to the dashboard, by status; 0: no answer */
+	uint64_t k6_cpu_ms;     /* of finished runs */
+	int64_t k6_max_rss_bytes, k6_max_tmp_bytes;
 	uint64_t lag_buckets[METRICS_LAG_BUCKETS], lag_count, lag_sum_ms;
 };
 
@@ -40,11 +46,15 @@ struct supervisor {
 	struct sync *sync; /* NULL: no dashboard configured */
 	struct control *control;
 	struct reload *reload; /* who waits for one */
+	struct follow *follow;
+	struct logs *logs;
+	struct commands *commands;
 	struct metrics metrics;
 	int64_t started_mono_ms;
 	int keeper_pid;
+	int64_t memory_bytes; /* that there is, as the keeper found it */
 	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;
-	char k6_version[128];
+	char k6_version[K6VERSION_MAX];
 	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
 	unsigned int desired;
 	int64_t revision;
@@ -63,6 +73,8 @@ void supervisor_set_desired(
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
 /* After a change of the configuration: its ceilings and delays. */
 void supervisor_configure_fleet(struct supervisor *sup);
+/* ... and limits for what runs at a time. */
+void supervisor_configure_schedule(struct supervisor *sup);
 /* Drains one agent and leaves it stopped until restart or scale; kept across restarts. */
 void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who);
 /* New workers for these slots: at once, or in turns with their runs finished first. */

@@ -17,6 +17,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "supervisor/agents.h"
+#include "supervisor/commands.h"
 #include "supervisor/http_client.h"
 #include "supervisor/metrics.h"
 
@@ -54,7 +55,8 @@ struct sync {
 	int64_t last_contact_ms;
 	char last_error[256];
 	int batch;
-	json_t *posting; /* what the outbox request under way carries */
+	json_t *posting;       /* what the outbox request under way carries */
+	json_t *acknowledging; /* commands that the heartbeat under way tells of */
 	struct log_limit limit;
 };
 
@@ -230,6 +232,11 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 		}
 		take_desired(s, answer, false);
 	}
+	/* The same orders as before may find an idle agent now. */
+	if (reply->status == 200
+			? commands_take(s->sup->commands, json_object_get(answer, "commands"))
+			: commands_retry(s->sup->commands))
+		hurry(&s->talks[HEARTBEAT], 0);
 	schedule_talk(t, s->sup->conf->dashboard.poll_ms);
 }
 
@@ -240,6 +247,7 @@ static void on_heartbeat(struct talk *t, const struct http_reply *reply, const j
 	struct sync *s = t->sync;
 
 	(void)reply;
+	commands_acknowledged(s->sup->commands, s->acknowledging);
 	take_desired(s, answer, false);
 	if (json_array_size(json_object_get(answer, "unknown")))
 		hurry(&s->talks[REGISTER], 0);
@@ -413,8 +421,11 @@ static void start_talk(struct talk *t)
 		break;
 	case HEARTBEAT:
 		/* Agents that have gone are named once more, as stopped. */
-		body = json_pack("{s:s, s:o, s:o}", "host", s->sup->conf->host_name, "desired",
-			desired_object(s), "agents", agents_heartbeats(s->sup->agents));
+		json_decref(s->acknowledging);
+		s->acknowledging = commands_done(s->sup->commands);
+		body = json_pack("{s:s, s:o, s:o, s:O}", "host", s->sup->conf->host_name, "desired",
+			desired_object(s), "agents", agents_heartbeats(s->sup->agents),
+			"commandsDone", s->acknowledging);
 		text = json_compact(body);
 		http_client_send(s->http, "/api/k6/agents/heartbeat", text, NULL, on_reply, t);
 		break;
@@ -509,6 +520,7 @@ void sync_free(struct sync *s)
 		ev_timer_stop(s->sup->loop, &s->talks[i].timer);
 	http_client_free(s->http);
 	json_decref(s->posting);
+	json_decref(s->acknowledging);
 	free(s->etag);
 	free(s);
 }

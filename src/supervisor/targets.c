@@ -5,18 +5,27 @@
 
 #include <string.h>
 
+#include "common/allow.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
 
 #define CACHE_KEY "dashboard_targets"
+/* So many runs back a run's use of memory is remembered. */
+#define USED_RUNS 8
+/* A plain script, and what each virtual user adds: measured with k6 v1 and v2. */
+#define GUESS_BYTES (48LL << 20)
+#define GUESS_SCRIPT_BYTES (64LL << 20)
+#define GUESS_VU_BYTES (256LL << 10)
 
 struct known {
 	struct known *next;
 	struct target *target;
 	bool from_file, seen, fresh;
 	int64_t origin_mono_ms; /* 0: never seen enabled */
+	int64_t used_bytes[USED_RUNS];
+	unsigned int used_count;
 };
 
 struct targets {
@@ -43,8 +52,17 @@ static int64_t find_origin(struct targets *t, const char *id, bool *fresh)
 	return now_mono - (now_wall - wall);
 }
 
+char *targets_host(const struct target *target)
+{
+	char *host = target->url ? allow_url_host(target->url) : NULL;
+
+	return host ? host : x_strdup(target->id);
+}
+
 static void plan(struct targets *t, struct known *k)
 {
+	_cleanup_free_ char *host = NULL;
+
 	if (!k->target->enabled) {
 		schedule_remove(t->schedule, k->target->id);
 		return;
@@ -53,6 +71,8 @@ static void plan(struct targets *t, struct known *k)
 		k->origin_mono_ms = find_origin(t, k->target->id, &k->fresh);
 	schedule_put(t->schedule, k->target->id, k->origin_mono_ms, k->target->interval_ms,
 		(unsigned int)k->target->max_agents, k->fresh, units_now_mono_ms());
+	host = targets_host(k->target);
+	schedule_set_load(t->schedule, k->target->id, host, targets_cost(t, k->target));
 }
 
 static struct known *find(const struct targets *t, const char *id)
@@ -74,18 +94,6 @@ static struct known *add(struct targets *t, struct target *target, bool from_fil
 		end = &(*end)->next;
 	*end = k;
 	return k;
-}
-
-static struct target *copy_target(const struct target *from)
-{
-	_cleanup_json_ json_t *json = target_to_json(from, false);
-	struct target *t = target_new();
-	struct target_error err;
-
-	target_apply_json(t, json, false, &err);
-	free(t->id);
-	t->id = x_strdup(from->id);
-	return t;
 }
 
 static void free_known(struct known *k)
@@ -124,7 +132,7 @@ struct targets *targets_new(
 	t->origins = origins;
 	t->clock_offset_ms = units_now_wall_ms() - units_now_mono_ms();
 	for (size_t i = 0; i < conf->target_count; i++)
-		plan(t, add(t, copy_target(conf->targets[i]->target), true));
+		plan(t, add(t, target_copy(conf->targets[i]->target), true));
 	/* With no dashboard in reach the fleet goes on with what it knew. */
 	if (list && conf->dashboard.url[0])
 		targets_apply(t, list, NULL);
@@ -154,7 +162,7 @@ void targets_reconfigure(struct targets *t, const struct conf *conf)
 	for (struct known *k = t->list; k; k = k->next)
 		k->seen = !k->from_file;
 	for (size_t i = 0; i < conf->target_count; i++) {
-		struct target *target = copy_target(conf->targets[i]->target);
+		struct target *target = target_copy(conf->targets[i]->target);
 		struct known *k = find(t, target->id);
 
 		if (k) {
@@ -230,6 +238,60 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err)
 	text = json_compact(list);
 	store_meta_set(t->store, CACHE_KEY, text);
 	return 0;
+}
+
+int64_t targets_cost(const struct targets *t, const struct target *target)
+{
+	const struct known *k = find(t, target->id);
+	int64_t most = 0, cap = t->conf->limits.memory_bytes + t->conf->limits.tmp_bytes;
+
+	for (unsigned int i = 0; k && i < k->used_count && i < USED_RUNS; i++)
+		most = k->used_bytes[i] > most ? k->used_bytes[i] : most;
+	if (!most)
+		most = target->script ? GUESS_SCRIPT_BYTES
+				      : GUESS_BYTES + target->vus * GUESS_VU_BYTES;
+	return most < cap ? most : cap;
+}
+
+void targets_learn(struct targets *t, const char *id, int64_t bytes)
+{
+	struct known *k = find(t, id);
+
+	if (!k || bytes <= 0)
+		return;
+	k->used_bytes[k->used_count++ % USED_RUNS] = bytes;
+	/* Counted on, it would come round one day. */
+	if (k->used_count == 2 * USED_RUNS)
+		k->used_count = USED_RUNS;
+	plan(t, k);
+}
+
+const struct target *targets_resolve(const struct targets *t, const char *name, struct err *err)
+{
+	const struct known *k = find(t, name), *by_label = NULL;
+	_cleanup_free_ char *in_file = x_asprintf("file:%s", name);
+
+	if (!k)
+		k = find(t, in_file);
+	if (k)
+		return k->target;
+	for (k = t->list; k; k = k->next) {
+		if (strcmp(k->target->label, name) != 0)
+			continue;
+		if (by_label) {
+			err_set(err,
+				"more than one target is called \"%.80s\"; name it by its id, as "
+				"`k6fleetctl targets` lists them",
+				name);
+			return NULL;
+		}
+		by_label = k;
+	}
+	if (!by_label)
+		err_set(err,
+			"there is no target \"%.80s\"; `k6fleetctl targets` lists those that are known",
+			name);
+	return by_label ? by_label->target : NULL;
 }
 
 const struct target *targets_find(const struct targets *t, const char *id)

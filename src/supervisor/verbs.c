@@ -14,7 +14,10 @@
 #include "common/units.h"
 #include "common/uuid.h"
 #include "supervisor/agents.h"
+#include "supervisor/follow.h"
+#include "supervisor/logs.h"
 #include "supervisor/metrics.h"
+#include "supervisor/orders.h"
 #include "supervisor/reload.h"
 #include "supervisor/sync.h"
 
@@ -62,7 +65,7 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 	(void)request;
 	control_answer(ticket,
 		json_pack(
-			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o}",
+			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
@@ -77,7 +80,8 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 				"error",
 				store_error(sup->store)[0] ? json_text(store_error(sup->store))
 							   : json_null()),
-			"counters", metrics_counters(sup), "agents", agents_status(sup->agents)));
+			"counters", metrics_counters(sup), "load", metrics_load(sup), "agents",
+			agents_status(sup->agents)));
 }
 
 static void verb_scale(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -276,6 +280,116 @@ static void verb_drain(struct supervisor *sup, struct control_ticket ticket, con
 			fleet_state_names[fleet_slot(sup->fleet, slots[0])->state]));
 }
 
+/* How long a script is run at most by --duration, as for targets. */
+#define RUN_DURATION_MAX_MS (86400 * 1000LL)
+
+/* What to run: a target that is known, or a script that comes along.  NULL and err; *own is to be freed by
+ * the caller. */
+static const struct target *pick_target(
+	const struct supervisor *sup, const json_t *request, struct target **own, struct err *err)
+{
+	const char *script = json_get_text(request, "script", NULL);
+
+	*own = NULL;
+	if (!script)
+		return targets_resolve(sup->targets, json_get_text(request, "target", ""), err);
+	*own = orders_make_target(json_get_text(request, "label", "script"), script, err);
+	return *own;
+}
+
+static void verb_run(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	int64_t agents = json_get_int(request, "agents", 1), vus = json_get_int(request, "vus", 0);
+	int64_t duration = json_get_int(request, "durationMs", 0);
+	struct target *own;
+	struct order_request rq;
+	json_t *started = NULL;
+	struct err err;
+
+	if (agents < 1 || agents > CONF_WORKERS_MAX || vus < 0 || vus > 10000 || duration < 0 ||
+		duration > RUN_DURATION_MAX_MS) {
+		control_refuse(ticket, "usage",
+			"run takes 1..%d agents, 1..10000 VUs and a duration of up to 24h",
+			CONF_WORKERS_MAX);
+		return;
+	}
+	rq = (struct order_request){
+		.target = pick_target(sup, request, &own, &err),
+		.agents = (unsigned int)agents,
+		.vus = vus,
+		.duration_ms = duration,
+		.sync = json_is_true(json_object_get(request, "sync")),
+		.who = control_peer(ticket),
+	};
+	if (rq.target)
+		started = orders_run(sup, &rq, &err);
+	target_free(own);
+	if (started)
+		control_answer(ticket, started);
+	else
+		control_refuse(ticket, "refused", "%s", err.msg);
+}
+
+static void verb_follow(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	const json_t *ids = json_object_get(request, "runs");
+	json_t *id;
+	size_t i;
+
+	if (!json_array_size(ids) || json_array_size(ids) > CONF_WORKERS_MAX) {
+		control_refuse(ticket, "usage", "follow needs the ids of runs");
+		return;
+	}
+	json_array_foreach (ids, i, id) {
+		if (!json_is_string(id) || !uuid_is_valid(json_string_value(id))) {
+			control_refuse(ticket, "usage", "follow needs the ids of runs");
+			return;
+		}
+	}
+	follow_runs(sup->follow, ticket, ids);
+}
+
+static void on_run_to_cancel(void *arg, json_t *result, const struct err *err)
+{
+	_cleanup_free_ struct pending *p = arg;
+
+	if (!err && json_is_object(result))
+		control_refuse(p->ticket, "refused", "the run has ended already: %s",
+			json_get_text(result, "status", "?"));
+	else
+		control_refuse(p->ticket, "refused", "there is no run of that id on this host");
+}
+
+static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	const char *id = json_get_text(request, "run", "");
+	int slot = agents_find_run(sup->agents, id);
+
+	if (!uuid_is_valid(id)) {
+		control_refuse(ticket, "usage",
+			"cancel needs the id of a run, as `status` and `runs` print it");
+	} else if (slot < 0) {
+		store_get_run(sup->store, id, on_run_to_cancel, pend(ticket));
+	} else {
+		const char *agent = agents_name(sup->agents, (unsigned int)slot);
+
+		log_info(agent, "run cancelled run=%s by=%s", id, control_peer(ticket));
+		agents_cancel(sup->agents, (unsigned int)slot);
+		control_answer(
+			ticket, json_pack("{s:s, s:o}", "run", id, "agent", json_text(agent)));
+	}
+}
+
+static void verb_logs(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
+{
+	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	int n = pick_agents(sup, ticket, request, slots);
+
+	if (n >= 0)
+		logs_watch(sup->logs, ticket, slots, (size_t)n,
+			json_is_true(json_object_get(request, "follow")));
+}
+
 static void verb_reload(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	reload_ask(sup, ticket, json_is_true(json_object_get(request, "binary")));
@@ -310,6 +424,10 @@ static const struct verb {
 	{"show", verb_show},
 	{"restart", verb_restart},
 	{"drain", verb_drain},
+	{"run", verb_run},
+	{"follow", verb_follow},
+	{"cancel", verb_cancel},
+	{"logs", verb_logs},
 	{"reload", verb_reload},
 	{"metrics", verb_metrics},
 	{"pause", verb_pause},

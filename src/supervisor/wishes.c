@@ -175,6 +175,25 @@ void wishes_remember(struct supervisor *sup, bool option)
 	save_desired(sup);
 }
 
+/* What is left for the host itself: page cache, the daemons, whoever logs in. */
+#define BUDGET_SHARE_PERCENT 80
+
+void supervisor_configure_schedule(struct supervisor *sup)
+{
+	const struct conf *conf = sup->conf;
+	struct schedule_limits limits = {
+		.max_runs = (unsigned int)conf->schedule.max_concurrent_runs,
+		.max_per_host = (unsigned int)conf->schedule.max_per_target,
+	};
+
+	/* A host whose size nobody knows has no limit. */
+	if (!strcmp(conf->schedule.memory_budget, "auto"))
+		limits.budget_bytes = sup->memory_bytes / 100 * BUDGET_SHARE_PERCENT;
+	else if (units_parse_size(conf->schedule.memory_budget, &limits.budget_bytes, NULL) < 0)
+		limits.budget_bytes = 0;
+	schedule_set_limits(sup->schedule, &limits);
+}
+
 void supervisor_configure_fleet(struct supervisor *sup)
 {
 	const struct fleet_config config = {

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Giving runs to agents and taking them away.  A run's row is on disk before its worker hears of it;
+ * what comes in between (a pause, an end of the agent, a cancellation) ends the run unsent. */
+#include "supervisor/agents_priv.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/allow.h"
+#include "common/fdio.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "supervisor/runs.h"
+
+static const struct target *target_of(const struct agent *ag)
+{
+	return ag->order
+		? ag->order->target
+		: targets_find(ag->all->sup->targets, json_get_text(ag->run, "targetId", ""));
+}
+
+static int make_job(const struct agent *ag, const struct target *t, struct err *err)
+{
+	const struct opt_list *allowed = &ag->all->sup->conf->allowed_hosts;
+	_cleanup_json_ json_t *object = target_to_json(t, false);
+	_cleanup_free_ char *text = NULL;
+	json_t *hosts = json_array();
+
+	for (size_t i = 0; i < allowed->count; i++)
+		json_array_append_new(hosts, json_text(allowed->items[i]));
+	json_object_set_new(object, "allowedHosts", hosts);
+	json_object_set_new(object, "id", json_text(t->id));
+	if (ag->order && t->script) {
+		json_object_set_new(object, "vusForScript", json_integer(ag->order->vus));
+		json_object_set_new(
+			object, "durationMsForScript", json_integer(ag->order->duration_ms));
+	}
+	text = json_compact(object);
+	/* The worker maps nothing of it, but what it reads must not change under its eyes. */
+	return fdio_seal("k6fleet-job", text, strlen(text), err);
+}
+
+static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)
+{
+	runs_abandon(ag->run, reason, message, units_now_wall_ms());
+	agent_conclude(ag);
+	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	agent_drop_run(ag);
+}
+
+static void send_run(struct agent *ag, const struct target *t, int fd)
+{
+	struct supervisor *sup = ag->all->sup;
+	int64_t planned = json_get_int(ag->run, "plannedMs", 0);
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_WORK_RUN);
+	msg_put_str(&m, agent_run_id(ag));
+	msg_put_u64(&m, (uint64_t)planned);
+	msg_put_u64(&m, (uint64_t)(t->timeout_ms ? t->timeout_ms : planned));
+	msg_put_u64(&m, (uint64_t)sup->conf->run_grace_ms);
+	msg_put_u64(&m, ag->order ? (uint64_t)ag->order->start_wall_ms : 0);
+	msg_put_str(&m, t->label[0] ? t->label : t->id);
+	msg_put_u8(&m, t->checks_count);
+	ag->run_sent = true;
+	agent_send(ag, &m, fd);
+}
+
+/* The row is on disk: now the worker may hear of it. */
+static void on_run_stored(void *arg, const struct err *err)
+{
+	struct agent *ag = arg;
+	struct supervisor *sup = ag->all->sup;
+	const struct target *t = target_of(ag);
+	struct err why;
+	int fd = -1;
+
+	ag->committing = false;
+	if (err) {
+		/* Not on disk, so it never was: nothing to take back. */
+		schedule_count_missed(sup->schedule, json_get_text(ag->run, "targetId", ""));
+		agent_drop_run(ag);
+		ag->last_result[0] = '\0';
+	} else if (ag->fd >= 0 && !ag->eof && ag->alive) {
+		if (ag->unwanted)
+			abandon_unsent(
+				ag, RESULT_REASON_CANCELLED, "cancelled before the run began");
+		else if (fleet_slot(sup->fleet, ag->slot)->state != FLEET_RUNNING)
+			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+				"the agent was taken away before the run began");
+		else if (!t)
+			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+				"the target was deleted before the run began");
+		else if ((fd = make_job(ag, t, &why)) < 0)
+			abandon_unsent(ag, RESULT_REASON_SPAWN_FAILED, why.msg);
+		else
+			send_run(ag, t, fd);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (!ag->run)
+		agent_tell_fleet(ag, FLEET_EV_FREE);
+	agent_watch(ag);
+	agent_read(ag);
+	agent_bury(ag);
+}
+
+/* NULL, or why the target may not be aimed at. */
+static const char *find_forbidden(const struct conf *conf, const struct target *t)
+{
+	const struct opt_list *allowed = &conf->allowed_hosts;
+	_cleanup_free_ char *host = t->url ? allow_url_host(t->url) : NULL;
+
+	/* Where a script aims shows only when it runs: k6 is told the list. */
+	if (!allowed->count || !t->url ||
+		(host && allow_host((const char *const *)allowed->items, allowed->count, host)))
+		return NULL;
+	return "the host of the target's URL is not in allowed_hosts; k6 was not started";
+}
+
+static void begin(
+	struct agent *ag, const struct target *t, int64_t scheduled_wall, const char *forbidden)
+{
+	struct supervisor *sup = ag->all->sup;
+	int64_t planned = t->script ? 0 : t->duration_ms;
+
+	if (ag->order && ag->order->duration_ms)
+		planned = ag->order->duration_ms;
+	ag->run = runs_make(agent_name(ag), sup->conf->host_name, t, planned, scheduled_wall,
+		units_now_wall_ms());
+	ag->run_sent = false;
+	ag->unwanted = false;
+	if (forbidden) {
+		abandon_unsent(ag, RESULT_REASON_FORBIDDEN_TARGET, forbidden);
+		agent_tell_schedule(ag);
+		return;
+	}
+	ag->committing = true;
+	agent_tell_fleet(ag, FLEET_EV_BUSY);
+	agent_watch(ag);
+	store_put_run(sup->store, ag->run, on_run_stored, ag);
+}
+
+void agents_begin_due(struct agents *a, const struct schedule_due *due, int64_t now_mono)
+{
+	struct agent *ag = &a->slots[due->slot];
+	const struct target *t = targets_find(a->sup->targets, due->target_id);
+
+	if (!t || ag->run || ag->fd < 0) {
+		/* Cannot be, but an agent that the schedule takes for busy would be so for ever. */
+		schedule_end(a->sup->schedule, due->slot);
+		agent_tell_schedule(ag);
+		return;
+	}
+	begin(ag, t, units_now_wall_ms() - (now_mono - due->due_ms),
+		find_forbidden(a->sup->conf, t));
+}
+
+/* --- by order ---------------------------------------------------------------------- */
+
+bool agents_is_idle(const struct agents *a, unsigned int slot)
+{
+	const struct agent *ag = &a->slots[slot];
+
+	return ag->fd >= 0 && ag->alive && !ag->eof && !ag->run && !ag->committing &&
+		fleet_slot(a->sup->fleet, slot)->state == FLEET_IDLE;
+}
+
+void agents_begin_order(struct agents *a, unsigned int slot, struct order *order, char id[UUID_MAX])
+{
+	struct agent *ag = &a->slots[slot];
+	int64_t now = units_now_wall_ms();
+	_cleanup_free_ char *host = targets_host(order->target);
+
+	order->refs++;
+	ag->order = order;
+	schedule_begin(a->sup->schedule, slot, host, targets_cost(a->sup->targets, order->target));
+	begin(ag, order->target, order->start_wall_ms ? order->start_wall_ms : now, NULL);
+	snprintf(id, UUID_MAX, "%s", agent_run_id(ag));
+}
+
+const char *agents_forbidden(const struct agents *a, const struct target *t)
+{
+	return find_forbidden(a->sup->conf, t);
+}
+
+void agents_order_unref(struct order *order)
+{
+	if (!order || --order->refs)
+		return;
+	target_free(order->target);
+	free(order);
+}
+
+/* --- taking them away ----------------------------------------------------------------- */
+
+static void cancel(struct agent *ag)
+{
+	if (ag->run_sent)
+		agent_send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
+	else
+		ag->unwanted = true;
+}
+
+void agents_cancel_all(struct agents *a)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (a->slots[i].fd >= 0 && a->slots[i].run)
+			cancel(&a->slots[i]);
+	}
+}
+
+int agents_find_run(const struct agents *a, const char *run_id)
+{
+	for (unsigned int i = 0; i < a->count; i++) {
+		if (a->slots[i].run && !strcmp(agent_run_id(&a->slots[i]), run_id))
+			return (int)i;
+	}
+	return -1;
+}
+
+void agents_cancel(struct agents *a, unsigned int slot)
+{
+	if (a->slots[slot].run)
+		cancel(&a->slots[slot]);
+}

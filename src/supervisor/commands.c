@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The id of a command is queued for the store before the records of its runs: should this process die,
+ * the next one finds it done, or finds it lost, but never does it again.  An order that cannot be carried
+ * out at the moment is kept and tried with each poll until the dashboard lets it expire. */
+#include "supervisor/commands.h"
+
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "supervisor/agents.h"
+#include "supervisor/orders.h"
+#include "supervisor/store.h"
+
+#define META_KEY "commands_done"
+/* The dashboard hands a command out for five minutes; nobody gives so many in that time. */
+#define REMEMBERED_MAX 1000
+#define PENDING_MAX 1000
+
+struct commands {
+	struct supervisor *sup;
+	json_t *done;    /* ids, oldest first, kept across restarts */
+	json_t *unheard; /* of them, those that the dashboard has not acknowledged */
+	json_t *pending; /* as they came */
+	struct log_limit limit;
+};
+
+struct commands *commands_new(struct supervisor *sup)
+{
+	struct commands *c = x_calloc(1, sizeof(*c));
+	_cleanup_free_ char *saved = store_meta_get(sup->store, META_KEY);
+
+	c->sup = sup;
+	c->done = saved ? json_loads(saved, 0, NULL) : NULL;
+	if (!json_is_array(c->done)) {
+		json_decref(c->done);
+		c->done = json_array();
+	}
+	c->unheard = json_deep_copy(c->done);
+	c->pending = json_array();
+	return c;
+}
+
+void commands_free(struct commands *c)
+{
+	if (!c)
+		return;
+	json_decref(c->done);
+	json_decref(c->unheard);
+	json_decref(c->pending);
+	free(c);
+}
+
+static bool has_id(const json_t *ids, const char *id)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (ids, i, item) {
+		if (!strcmp(json_string_value(item) ? json_string_value(item) : "", id))
+			return true;
+	}
+	return false;
+}
+
+struct accepted {
+	struct commands *commands;
+	const char *id;
+};
+
+static void remember(struct commands *c, const char *id)
+{
+	_cleanup_free_ char *text = NULL;
+
+	json_array_append_new(c->done, json_text(id));
+	json_array_append_new(c->unheard, json_text(id));
+	while (json_array_size(c->done) > REMEMBERED_MAX)
+		json_array_remove(c->done, 0);
+	text = json_compact(c->done);
+	store_meta_set(c->sup->store, META_KEY, text);
+}
+
+static void on_accepted(void *arg)
+{
+	struct accepted *a = arg;
+
+	remember(a->commands, a->id);
+}
+
+/* Why it cannot be done now, or never (*final); NULL when it is done. */
+static const char *run(struct commands *c, const json_t *command, bool *final, struct err *err)
+{
+	struct supervisor *sup = c->sup;
+	int64_t agents = json_get_int(command, "agents", 1);
+	struct accepted accepted = {c, json_get_text(command, "id", "")};
+	struct order_request rq = {
+		.target = targets_find(sup->targets, json_get_text(command, "targetId", "")),
+		.agents = agents < 1                ? 1
+			: agents > CONF_WORKERS_MAX ? CONF_WORKERS_MAX
+						    : (unsigned int)agents,
+		.at_most = true,
+		.sync = json_is_true(json_object_get(command, "sync")),
+		.who = "dashboard",
+		.on_accepted = on_accepted,
+		.arg = &accepted,
+	};
+	json_t *started;
+
+	/* It comes with the same answer; so it is one that was left out as bad. */
+	*final = !rq.target || agents_forbidden(sup->agents, rq.target);
+	if (*final)
+		return rq.target ? agents_forbidden(sup->agents, rq.target)
+				 : "its target is not known here";
+	started = orders_run(sup, &rq, err);
+	json_decref(started);
+	return started ? NULL : err->msg;
+}
+
+static const char *carry_out(
+	struct commands *c, const json_t *command, bool *final, struct err *err)
+{
+	struct supervisor *sup = c->sup;
+	const char *type = json_get_text(command, "type", "");
+	int slot;
+
+	if (!strcmp(type, "run"))
+		return run(c, command, final, err);
+	*final = true;
+	if (!strcmp(type, "cancel")) {
+		slot = agents_find_run(sup->agents, json_get_text(command, "runId", ""));
+		if (slot < 0)
+			return "the run has ended already, or was never here";
+		agents_cancel(sup->agents, (unsigned int)slot);
+	} else if (!strcmp(type, "pause") || !strcmp(type, "resume")) {
+		supervisor_pause(sup, type[0] == 'p', json_is_true(json_object_get(command, "now")),
+			"dashboard");
+	} else {
+		return "this version does not know such commands";
+	}
+	return NULL;
+}
+
+/* True: done with, one way or the other. */
+static bool try_one(struct commands *c, const json_t *command)
+{
+	const char *id = json_get_text(command, "id", "");
+	const char *type = json_get_text(command, "type", "");
+	bool final = false;
+	struct err err;
+	const char *why = carry_out(c, command, &final, &err);
+
+	if (why && log_limit_allows(&c->limit, 10))
+		log_warn("dashboard", "command %s of type %.20s not carried out%s: %s", id, type,
+			final ? "" : " yet", why);
+	if (why && !final)
+		return false;
+	if (why || strcmp(type, "run") != 0)
+		remember(c, id);
+	return true;
+}
+
+bool commands_retry(struct commands *c)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < json_array_size(c->pending);) {
+		if (try_one(c, json_array_get(c->pending, i))) {
+			json_array_remove(c->pending, i);
+			any = true;
+		} else {
+			i++;
+		}
+	}
+	return any;
+}
+
+bool commands_take(struct commands *c, const json_t *list)
+{
+	json_t *item;
+	size_t i;
+	bool again = false;
+
+	json_array_clear(c->pending);
+	json_array_foreach (list, i, item) {
+		const char *id = json_get_text(item, "id", "");
+
+		if (!*id || strlen(id) > TARGET_ID_MAX ||
+			json_array_size(c->pending) >= PENDING_MAX)
+			continue;
+		if (!has_id(c->done, id)) {
+			json_array_append(c->pending, item);
+		} else if (!has_id(c->unheard, id)) {
+			/* Told before, and handed out again: it was not heard. */
+			json_array_append_new(c->unheard, json_text(id));
+			again = true;
+		}
+	}
+	return commands_retry(c) || again;
+}
+
+json_t *commands_done(const struct commands *c)
+{
+	return json_deep_copy(c->unheard);
+}
+
+void commands_acknowledged(struct commands *c, const json_t *ids)
+{
+	for (size_t i = 0; i < json_array_size(c->unheard);) {
+		if (has_id(ids, json_string_value(json_array_get(c->unheard, i))))
+			json_array_remove(c->unheard, i);
+		else
+			i++;
+	}
+}
