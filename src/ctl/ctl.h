@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Exit statuses, fixed: scripts rely on them. */
 enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3, CTL_DENIED = 4 };
@@ -12,6 +14,7 @@ enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3, CT
 struct ctl {
 	const char *socket;
 	bool json, color;
+	int screen_rows; /* of the terminal that is drawn on again and again, 0: none */
 	int fd;
 	char *buf; /* bytes read beyond the last line */
 	size_t len, cap;
@@ -30,6 +33,8 @@ json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const jso
 
 /* The same for --json where nothing is done with the answer but to print it, as it came. */
 void ctl_print_answer(struct ctl *ctl, json_t *request);
+/* {"runs", "statuses", "metrics", "latencyQuantiles"} of run objects together; new reference. */
+json_t *merge_runs(const json_t *runs);
 /* One of the verbs: argv[0] is its name.  Returns the exit status. */
 int ctl_run_verb(struct ctl *ctl, int argc, char **argv);
 /* The verbs' part of --help. */
@@ -40,9 +45,22 @@ void render_status(const struct ctl *ctl, const json_t *status);
 void render_targets(const struct ctl *ctl, const json_t *targets);
 void render_runs(const struct ctl *ctl, const json_t *runs);
 void render_run(const struct ctl *ctl, const json_t *run);
+/* How runs go on: a bar each on a terminal (drawn over the last ones), else a line each. */
+void render_runs_progress(const json_t *runs, bool on_terminal);
+void render_runs_progress_end(bool on_terminal);
+/* Runs that have ended, and what they have measured together. */
+void render_merged(const struct ctl *ctl, const json_t *runs, const json_t *merged);
+/* Output of k6, each line behind the agent's name where there is one. */
+void render_log(const char *text, const char *agent);
 void render_reload(const json_t *reload);
 void render_progress(const json_t *progress);
 void render_progress_end(void);
+/* Control characters become '?'. */
+void render_clean(char *s);
+/* "3d4h", "5m10s"; buf. */
+const char *render_span(int64_t ms, char *buf, size_t size);
+/* As fmt says: "ms" "%" "MiB" "rps"; "-" for null. */
+const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size);
 /* And for programs: one compact line. */
 void render_json(const json_t *value);
 

@@ -1,4 +1,4 @@
 bin_PROGRAMS += k6fleetctl
-k6fleetctl_SOURCES = src/ctl/main.c src/ctl/verbs.c src/ctl/render_text.c src/ctl/render_json.c src/ctl/ctl.h
+k6fleetctl_SOURCES = src/ctl/main.c src/ctl/verbs.c src/ctl/verbs.h src/ctl/verbs_run.c src/ctl/merge.c src/ctl/render_text.c src/ctl/render_run.c src/ctl/render_json.c src/ctl/ctl.h
 k6fleetctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-k6fleetctl_LDADD = src/common/libjson.a src/common/libcommon.a $(JANSSON_LIBS) $(CAP_LIBS)
+k6fleetctl_LDADD = src/common/libjson.a src/common/libcommon.a $(JANSSON_LIBS) $(CAP_LIBS) -lm

@@ -166,7 +166,7 @@ static void send_request(struct ctl *ctl, json_t *request)
 
 	/* Counts are absolute, so asking for one again is asking for the same. */
 	ctl->repeat = strcmp(verb, "restart") != 0 && strcmp(verb, "stop") != 0 &&
-		!json_is_true(json_object_get(request, "binary"));
+		strcmp(verb, "run") != 0 && !json_is_true(json_object_get(request, "binary"));
 	ctl->repeated = 0;
 	free(ctl->request);
 	ctl->request = x_asprintf("%s\n", text);

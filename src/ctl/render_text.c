@@ -12,7 +12,7 @@
 #define CELL_MAX 256
 #define COLUMNS_MAX 12
 
-static void clean(char *s)
+void render_clean(char *s)
 {
 	for (; *s; s++) {
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
@@ -44,7 +44,7 @@ static void table_row(struct table *t, const char *const cells[])
 		char *cell = t->cells[t->rows * t->columns + i];
 
 		snprintf(cell, CELL_MAX, "%s", cells[i]);
-		clean(cell);
+		render_clean(cell);
 	}
 	t->rows++;
 }
@@ -61,6 +61,13 @@ static const char *colour_of(const char *cell)
 	return NULL;
 }
 
+#define HEADLINE_ROWS 5
+
+static size_t rows_left(const struct ctl *ctl)
+{
+	return ctl->screen_rows > HEADLINE_ROWS + 2 ? (size_t)ctl->screen_rows - HEADLINE_ROWS : 2;
+}
+
 static void table_print(struct table *t)
 {
 	size_t widths[COLUMNS_MAX] = {0};
@@ -72,6 +79,11 @@ static void table_print(struct table *t)
 			widths[i % t->columns] = w;
 	}
 	for (size_t r = 0; r < t->rows; r++) {
+		/* As much as a screen holds below the headline. */
+		if (t->ctl->screen_rows && r + 2 > rows_left(t->ctl) && r + 1 < t->rows) {
+			printf("... and %zu more", t->rows - r);
+			break;
+		}
 		for (size_t c = 0; c < t->columns; c++) {
 			const char *cell = t->cells[r * t->columns + c];
 			const char *colour = t->ctl->color ? r == 0 ? "1" : colour_of(cell) : NULL;
@@ -88,7 +100,7 @@ static void table_print(struct table *t)
 }
 
 /* "3d4h", "5m10s", "820ms": two units are enough to read. */
-static const char *span(int64_t ms, char *buf, size_t size)
+const char *render_span(int64_t ms, char *buf, size_t size)
 {
 	int64_t s = ms / 1000;
 
@@ -107,7 +119,7 @@ static const char *span(int64_t ms, char *buf, size_t size)
 	return buf;
 }
 
-static const char *number(const json_t *v, const char *fmt, char *buf, size_t size)
+const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size)
 {
 	/* The formats are this file's own literals with one double. */
 	if (!json_is_number(v))
@@ -170,7 +182,7 @@ static void status_layers(const json_t *st)
 static void status_headline(const json_t *st)
 {
 	const json_t *storage = json_object_get(st, "storage");
-	const json_t *d = json_object_get(st, "dashboard");
+	const json_t *d = json_object_get(st, "dashboard"), *load = json_object_get(st, "load");
 	const char *state = json_get_text(d, "state", "none"),
 		   *error = json_get_text(d, "error", NULL);
 	char up[32];
@@ -180,11 +192,15 @@ static void status_headline(const json_t *st)
 		json_is_true(json_object_get(st, "paused")) ? "PAUSED (k6fleetctl resume), " : "",
 		(long long)json_get_int(st, "running", 0),
 		(long long)json_get_int(st, "desired", 0), (long long)json_get_int(st, "busy", 0),
-		span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
+		render_span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
 		json_get_text(st, "sandbox", "?"), json_get_text(st, "k6Version", "?"));
 	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
 		printf("%s: no new runs are started (%s); free some space in state_dir\n",
 			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
+	if (json_get_text(load, "blockedBy", NULL))
+		printf("%lld agents wait for a place: schedule.%s\n",
+			(long long)json_get_int(load, "queued", 0),
+			json_get_text(load, "blockedBy", ""));
 	if (!strcmp(state, "none"))
 		printf("dashboard: none configured\n");
 	else
@@ -220,14 +236,16 @@ void render_status(const struct ctl *ctl, const json_t *st)
 		if (json_is_object(run))
 			snprintf(what, sizeof(what), "%.60s %s%s%s",
 				json_get_text(run, "target", "?"),
-				span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
-				duration ? "/" : "", duration ? span(duration, d, sizeof(d)) : "");
+				render_span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
+				duration ? "/" : "",
+				duration ? render_span(duration, d, sizeof(d)) : "");
 		table_row(&t,
 			(const char *const[]){json_get_text(a, "name", "?"),
 				json_get_text(a, "state", "?"), pid,
-				span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)), restarts,
-				what,
-				number(json_object_get(a, "k6RssBytes"), "MiB", mem, sizeof(mem)),
+				render_span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)),
+				restarts, what,
+				render_number(
+					json_object_get(a, "k6RssBytes"), "MiB", mem, sizeof(mem)),
 				json_get_text(a, "lastResult", "-")});
 	}
 	table_print(&t);
@@ -258,8 +276,9 @@ void render_targets(const struct ctl *ctl, const json_t *targets)
 				script ? "script" : json_get_text(o, "url", "?"),
 				script ? "-" : vus,
 				script ? "-"
-				       : span(json_get_int(o, "durationS", 0) * 1000, d, sizeof(d)),
-				span(json_get_int(o, "runIntervalMs", 0), iv, sizeof(iv)),
+				       : render_span(json_get_int(o, "durationS", 0) * 1000, d,
+						 sizeof(d)),
+				render_span(json_get_int(o, "runIntervalMs", 0), iv, sizeof(iv)),
 				json_get_text(o, "source", "?"),
 				json_is_true(json_object_get(o, "enabled"))
 					? json_get_text(o, "nextDueAt", "-")
@@ -291,51 +310,12 @@ void render_runs(const struct ctl *ctl, const json_t *runs)
 				json_get_text(o, "startedAt", "-"), json_get_text(o, "agent", "?"),
 				json_get_text(o, "targetLabel", ""),
 				json_get_text(o, "status", "?"), json_get_text(o, "reason", "-"),
-				number(json_object_get(m, "p95_ms"), "ms", p95, sizeof(p95)),
-				number(json_object_get(m, "error_rate"), "%", rate, sizeof(rate)),
-				number(json_object_get(m, "rps"), "rps", rps, sizeof(rps))});
+				render_number(json_object_get(m, "p95_ms"), "ms", p95, sizeof(p95)),
+				render_number(
+					json_object_get(m, "error_rate"), "%", rate, sizeof(rate)),
+				render_number(json_object_get(m, "rps"), "rps", rps, sizeof(rps))});
 	}
 	table_print(&t);
-}
-
-void render_run(const struct ctl *ctl, const json_t *run)
-{
-	const json_t *metrics = json_object_get(run, "metrics");
-	const char *const fields[] = {"id", "agent", "host", "targetLabel", "status", "reason",
-		"errorMessage", "scheduledAt", "startedAt", "finishedAt", "lagMs", "exitCode"};
-	const char *key, *log = json_get_text(run, "log", "");
-	json_t *v;
-
-	(void)ctl;
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		_cleanup_free_ char *other = NULL;
-		char text[2048];
-
-		v = json_object_get(run, fields[i]);
-		if (!json_is_string(v))
-			other = json_compact(v);
-		snprintf(text, sizeof(text), "%s",
-			other ? json_is_null(v) ? "-" : other : json_string_value(v));
-		clean(text);
-		printf("%-22s %s\n", fields[i], text);
-	}
-	json_object_foreach ((json_t *)(uintptr_t)metrics, key, v) {
-		if (json_is_number(v))
-			printf("%-22s %.6g\n", key, json_number_value(v));
-		else
-			printf("%-22s -\n", key);
-	}
-	v = json_object_get(run, "resources");
-	if (json_is_object(v))
-		printf("%-22s %lld ms CPU, %.0f MiB, %lld bytes of tmpfs\n", "resources",
-			(long long)json_get_int(v, "cpuMs", 0),
-			(double)json_get_int(v, "maxRssBytes", 0) / 1048576,
-			(long long)json_get_int(v, "tmpBytes", 0));
-	if (*log) {
-		puts("\nlog:");
-		for (const char *p = log; *p; p++)
-			putchar((unsigned char)*p >= 0x20 || *p == '\n' || *p == '\t' ? *p : '?');
-	}
 }
 
 void render_reload(const json_t *reload)

@@ -2,34 +2,31 @@
 /* The verbs: arguments into a request, the answer into a renderer. */
 #include "config.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "ctl/ctl.h"
+#include "ctl/verbs.h"
 
 struct verb {
 	const char *name, *synopsis, *text;
 	int (*fn)(struct ctl *ctl, int argc, char **argv);
 };
 
-static int bad_usage(const char *verb, const char *what, const char *arg)
+int verbs_bad_usage(const char *verb, const char *what, const char *arg)
 {
 	fprintf(stderr, "k6fleetctl %s: %s%s\nTry 'k6fleetctl --help'.\n", verb, what, arg);
 	return CTL_USAGE;
 }
 
-/* Options that every verb takes too, behind its name: --json and --no-color. */
 enum {
-	OPT_JSON = 256,
-	OPT_NO_COLOR,
-	OPT_NOW,
+	OPT_NOW = VERBS_OPT_OWN,
 	OPT_WAIT,
 	OPT_TARGET,
 	OPT_AGENT,
@@ -39,34 +36,28 @@ enum {
 	OPT_CHECK
 };
 
-#define COMMON_OPTIONS \
-	{"json", no_argument, NULL, OPT_JSON}, {"no-color", no_argument, NULL, OPT_NO_COLOR}, \
-	{ \
-		NULL, 0, NULL, 0 \
-	}
-
-static bool take_common(struct ctl *ctl, int c)
+bool verbs_take_common(struct ctl *ctl, int c)
 {
-	if (c == OPT_JSON)
+	if (c == VERBS_OPT_JSON)
 		ctl->json = true;
-	else if (c == OPT_NO_COLOR)
+	else if (c == VERBS_OPT_NO_COLOR)
 		ctl->color = false;
-	return c == OPT_JSON || c == OPT_NO_COLOR;
+	return c == VERBS_OPT_JSON || c == VERBS_OPT_NO_COLOR;
 }
 
 /* Verbs without options of their own; false after a message. */
-static bool no_options(struct ctl *ctl, int argc, char **argv, int arguments)
+bool verbs_no_options(struct ctl *ctl, int argc, char **argv, int arguments)
 {
-	static const struct option longopts[] = {COMMON_OPTIONS};
+	static const struct option longopts[] = {VERBS_COMMON_OPTIONS};
 	int c;
 
 	optind = 0; /* start anew: main() has used getopt before */
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		if (!take_common(ctl, c))
+		if (!verbs_take_common(ctl, c))
 			return false;
 	}
 	if (argc - optind != arguments) {
-		bad_usage(argv[0],
+		verbs_bad_usage(argv[0],
 			argc - optind > arguments ? "too many arguments: "
 						  : "an argument is missing",
 			argc - optind > arguments ? argv[optind + arguments] : "");
@@ -112,23 +103,59 @@ static int check_status(const struct ctl *ctl, const json_t *st)
 	return agents && reached ? CTL_OK : CTL_FAILED;
 }
 
+#define WATCH_US 1000000
+#define SCREEN_BYTES (256 * 1024)
+
+/* Keeps it on the screen until somebody ends it; what follows another program reads, a line of JSON a
+ * second. */
+static int watch_status(struct ctl *ctl)
+{
+	bool screen = !ctl->json && isatty(STDOUT_FILENO);
+	struct winsize size;
+
+	/* One write a second: nothing flickers. */
+	setvbuf(stdout, NULL, _IOFBF, SCREEN_BYTES);
+	for (;;) {
+		json_t *data = ctl_call(ctl, request("status"), NULL);
+
+		if (ctl->json) {
+			render_json(data);
+		} else {
+			if (screen && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+				ctl->screen_rows = size.ws_row;
+			/* ECMA-48: to the top, and away with what was there. */
+			if (screen)
+				fputs("\033[H\033[J", stdout);
+			render_status(ctl, data);
+		}
+		json_decref(data);
+		if (fflush(stdout) != 0)
+			return CTL_FAILED;
+		usleep(WATCH_US);
+	}
+}
+
 static int verb_status(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{"check", no_argument, NULL, OPT_CHECK}, COMMON_OPTIONS};
+	static const struct option longopts[] = {{"check", no_argument, NULL, OPT_CHECK},
+		{"watch", no_argument, NULL, 'w'}, VERBS_COMMON_OPTIONS};
 	_cleanup_json_ json_t *data = NULL;
-	bool check = false;
+	bool check = false, watch = false;
 	int c;
 
 	optind = 0; /* start anew: main() has used getopt before */
-	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "w", longopts, NULL)) != -1) {
 		if (c == OPT_CHECK)
 			check = true;
-		else if (!take_common(ctl, c))
+		else if (c == 'w')
+			watch = true;
+		else if (!verbs_take_common(ctl, c))
 			return CTL_USAGE;
 	}
 	if (optind < argc)
-		return bad_usage("status", "unexpected argument: ", argv[optind]);
+		return verbs_bad_usage("status", "unexpected argument: ", argv[optind]);
+	if (watch)
+		return watch_status(ctl);
 	if (ctl->json && !check) {
 		ctl_print_answer(ctl, request("status"));
 		return CTL_OK;
@@ -145,7 +172,7 @@ static int verb_scale(struct ctl *ctl, int argc, char **argv)
 	static const struct option longopts[] = {
 		{"now", no_argument, NULL, OPT_NOW},
 		{"wait", no_argument, NULL, OPT_WAIT},
-		COMMON_OPTIONS,
+		VERBS_COMMON_OPTIONS,
 	};
 	bool now = false, wait = false, bar;
 	_cleanup_json_ json_t *data = NULL;
@@ -159,14 +186,14 @@ static int verb_scale(struct ctl *ctl, int argc, char **argv)
 			now = true;
 		else if (c == OPT_WAIT)
 			wait = true;
-		else if (!take_common(ctl, c))
+		else if (!verbs_take_common(ctl, c))
 			return CTL_USAGE;
 	}
 	if (argc - optind != 1)
-		return bad_usage(
+		return verbs_bad_usage(
 			"scale", "say how many agents, for example: k6fleetctl scale 3", "");
 	if (units_parse_int(argv[optind], &n, NULL) < 0 || n < 0)
-		return bad_usage("scale", "not a number of agents: ", argv[optind]);
+		return verbs_bad_usage("scale", "not a number of agents: ", argv[optind]);
 	req = json_pack("{s:s, s:I, s:b, s:b}", "verb", "scale", "agents", (json_int_t)n, "now",
 		now, "wait", wait);
 	bar = wait && !ctl->json && isatty(STDERR_FILENO);
@@ -198,7 +225,7 @@ static int verb_restart(struct ctl *ctl, int argc, char **argv)
 	static const struct option longopts[] = {
 		{"rolling", no_argument, NULL, OPT_ROLLING},
 		{"wait", no_argument, NULL, OPT_WAIT},
-		COMMON_OPTIONS,
+		VERBS_COMMON_OPTIONS,
 	};
 	bool rolling = false, wait = false, bar;
 	_cleanup_json_ json_t *data = NULL;
@@ -210,7 +237,7 @@ static int verb_restart(struct ctl *ctl, int argc, char **argv)
 			rolling = true;
 		else if (c == OPT_WAIT)
 			wait = true;
-		else if (!take_common(ctl, c))
+		else if (!verbs_take_common(ctl, c))
 			return CTL_USAGE;
 	}
 	bar = wait && !ctl->json && isatty(STDERR_FILENO);
@@ -234,7 +261,7 @@ static int verb_drain(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 1))
+	if (!verbs_no_options(ctl, argc, argv, 1))
 		return CTL_USAGE;
 	data = ctl_call(ctl,
 		json_pack("{s:s, s:o}", "verb", "drain", "agents", names_of(argc, argv)), NULL);
@@ -266,7 +293,7 @@ static int verb_reload(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{"binary", no_argument, NULL, OPT_BINARY},
-		COMMON_OPTIONS,
+		VERBS_COMMON_OPTIONS,
 	};
 	_cleanup_json_ json_t *data = NULL;
 	bool binary = false;
@@ -276,11 +303,11 @@ static int verb_reload(struct ctl *ctl, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (c == OPT_BINARY)
 			binary = true;
-		else if (!take_common(ctl, c))
+		else if (!verbs_take_common(ctl, c))
 			return CTL_USAGE;
 	}
 	if (optind < argc)
-		return bad_usage("reload", "unexpected argument: ", argv[optind]);
+		return verbs_bad_usage("reload", "unexpected argument: ", argv[optind]);
 	if (binary)
 		return reload_binary(ctl);
 	data = ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", false), NULL);
@@ -295,7 +322,7 @@ static int verb_targets(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 0))
+	if (!verbs_no_options(ctl, argc, argv, 0))
 		return CTL_USAGE;
 	data = ctl_call(ctl, request("targets"), NULL);
 	if (ctl->json)
@@ -311,7 +338,7 @@ static int verb_runs(struct ctl *ctl, int argc, char **argv)
 		{"target", required_argument, NULL, OPT_TARGET},
 		{"agent", required_argument, NULL, OPT_AGENT},
 		{"failed", no_argument, NULL, OPT_FAILED},
-		COMMON_OPTIONS,
+		VERBS_COMMON_OPTIONS,
 	};
 	_cleanup_json_ json_t *data = NULL;
 	json_t *req = request("runs");
@@ -323,7 +350,7 @@ static int verb_runs(struct ctl *ctl, int argc, char **argv)
 		if (c == 'n') {
 			if (units_parse_int(optarg, &n, NULL) < 0 || n < 1) {
 				json_decref(req);
-				return bad_usage("runs", "not a number of runs: ", optarg);
+				return verbs_bad_usage("runs", "not a number of runs: ", optarg);
 			}
 			json_object_set_new(req, "limit", json_integer(n));
 		} else if (c == OPT_TARGET) {
@@ -332,14 +359,14 @@ static int verb_runs(struct ctl *ctl, int argc, char **argv)
 			json_object_set_new(req, "agent", json_text(optarg));
 		} else if (c == OPT_FAILED) {
 			json_object_set_new(req, "failed", json_true());
-		} else if (!take_common(ctl, c)) {
+		} else if (!verbs_take_common(ctl, c)) {
 			json_decref(req);
 			return CTL_USAGE;
 		}
 	}
 	if (optind < argc) {
 		json_decref(req);
-		return bad_usage("runs", "unexpected argument: ", argv[optind]);
+		return verbs_bad_usage("runs", "unexpected argument: ", argv[optind]);
 	}
 	if (ctl->json) {
 		ctl_print_answer(ctl, req);
@@ -354,7 +381,7 @@ static int verb_show(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 1))
+	if (!verbs_no_options(ctl, argc, argv, 1))
 		return CTL_USAGE;
 	data = ctl_call(
 		ctl, json_pack("{s:s, s:o}", "verb", "show", "run", json_text(argv[optind])), NULL);
@@ -369,7 +396,7 @@ static int verb_metrics(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 0))
+	if (!verbs_no_options(ctl, argc, argv, 0))
 		return CTL_USAGE;
 	data = ctl_call(ctl, request("metrics"), NULL);
 	if (ctl->json)
@@ -383,7 +410,7 @@ static int verb_ping(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 0))
+	if (!verbs_no_options(ctl, argc, argv, 0))
 		return CTL_USAGE;
 	data = ctl_call(ctl, request("ping"), NULL);
 	if (ctl->json)
@@ -397,7 +424,7 @@ static int verb_version(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 0))
+	if (!verbs_no_options(ctl, argc, argv, 0))
 		return CTL_USAGE;
 	data = ctl_call(ctl, request("version"), NULL);
 	json_object_set_new(data, "k6fleetctl", json_string(PACKAGE_VERSION));
@@ -413,7 +440,7 @@ static int verb_version(struct ctl *ctl, int argc, char **argv)
 static bool now_option(struct ctl *ctl, int argc, char **argv, bool *now)
 {
 	static const struct option longopts[] = {
-		{"now", no_argument, NULL, OPT_NOW}, COMMON_OPTIONS};
+		{"now", no_argument, NULL, OPT_NOW}, VERBS_COMMON_OPTIONS};
 	int c;
 
 	*now = false;
@@ -421,11 +448,11 @@ static bool now_option(struct ctl *ctl, int argc, char **argv, bool *now)
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (c == OPT_NOW)
 			*now = true;
-		else if (!take_common(ctl, c))
+		else if (!verbs_take_common(ctl, c))
 			return false;
 	}
 	if (optind < argc)
-		bad_usage(argv[0], "unexpected argument: ", argv[optind]);
+		verbs_bad_usage(argv[0], "unexpected argument: ", argv[optind]);
 	return optind >= argc;
 }
 
@@ -450,7 +477,7 @@ static int verb_resume(struct ctl *ctl, int argc, char **argv)
 {
 	_cleanup_json_ json_t *data = NULL;
 
-	if (!no_options(ctl, argc, argv, 0))
+	if (!verbs_no_options(ctl, argc, argv, 0))
 		return CTL_USAGE;
 	data = ctl_call(ctl, request("resume"), NULL);
 	if (ctl->json)
@@ -477,8 +504,9 @@ static int verb_stop(struct ctl *ctl, int argc, char **argv)
 }
 
 static const struct verb verbs[] = {
-	{"status", "status [--check]",
-		"the fleet in one line, then one line an agent; --check for probes:\n"
+	{"status", "status [-w] [--check]",
+		"the fleet in one line, then one line an agent; -w keeps it on the\n"
+		"                                      screen; --check for probes:\n"
 		"                                      one line, exit 1 unless all agents run and the dashboard\n"
 		"                                      was reached within three heartbeats",
 		verb_status},
@@ -496,6 +524,16 @@ static const struct verb verbs[] = {
 		verb_restart},
 	{"drain", "drain AGENT", "let it finish, then leave it stopped until restart or scale",
 		verb_drain},
+	{"run", "run TARGET [--agents N] [--sync] [--follow]",
+		"run a target now on N idle agents; --sync: all at the same instant;\n"
+		"                                      --follow: show progress, then what all have measured together;\n"
+		"                                      exit 1 unless every run succeeded",
+		verb_run},
+	{"run", "run --script FILE [--vus N] [--duration D] ...",
+		"the same for a script on this machine", verb_run},
+	{"cancel", "cancel RUN", "stop one run and keep what it has measured so far", verb_cancel},
+	{"logs", "logs [AGENT...] [-f]", "the last lines of k6; -f: and those that come",
+		verb_logs},
 	{"reload", "reload [--binary]",
 		"read the configuration again and say what changed; --binary: let the\n"
 		"                                      programs on disk take over, workers and runs go on",
