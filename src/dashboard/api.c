@@ -11,8 +11,7 @@
 
 enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
 
-#define BODY true
-#define NO_BODY false
+enum body { NO_BODY, BODY, BODY_OPTIONAL };
 
 static void page(struct api_request *req, struct api_response *res);
 static void healthz(struct api_request *req, struct api_response *res);
@@ -23,7 +22,7 @@ static void readyz(struct api_request *req, struct api_response *res);
 static const struct route {
 	const char *method, *path;
 	enum access access;
-	bool has_body;
+	enum body body;
 	api_handler *handler;
 } routes[] = {
 	{"GET", "/", ACCESS_OPEN, NO_BODY, page},
@@ -39,6 +38,8 @@ static const struct route {
 	{"GET", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_get},
 	{"PATCH", "/api/admin/k6/targets/{}", ACCESS_ADMIN, BODY, api_targets_patch},
 	{"DELETE", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_delete},
+	{"POST", "/api/admin/k6/targets/{}/run", ACCESS_ADMIN, BODY_OPTIONAL, api_targets_run},
+	{"POST", "/api/admin/k6/runs/{}/cancel", ACCESS_ADMIN, NO_BODY, api_runs_cancel},
 	{"GET", "/api/admin/config", ACCESS_ADMIN, NO_BODY, api_config_get},
 	{"PUT", "/api/admin/config", ACCESS_ADMIN, BODY, api_config_put},
 	{"GET", "/api/dashboard/k6/targets", ACCESS_READ, NO_BODY, api_read_targets},
@@ -285,7 +286,7 @@ static bool parse_body(struct api_request *req, const struct route *route, struc
 			API_BODY_MAX);
 		return false;
 	}
-	if (!route->has_body)
+	if (route->body == NO_BODY || (route->body == BODY_OPTIONAL && !req->body_len))
 		return true;
 	req->json = json_loadb(
 		req->body_len ? req->body : "", req->body_len, JSON_REJECT_DUPLICATES, &jerr);

@@ -71,6 +71,7 @@ api_handler api_agents_register, api_agents_heartbeat, api_agents_targets, api_a
 	api_agents_scale;
 api_handler api_targets_create, api_targets_get, api_targets_patch, api_targets_delete,
 	api_targets_list;
+api_handler api_targets_run, api_runs_cancel;
 api_handler api_config_get, api_config_put;
 api_handler api_read_targets, api_read_agents, api_read_hosts, api_read_runs, api_read_run;
 

@@ -121,8 +121,7 @@ void api_targets_list(struct api_request *req, struct api_response *res)
 	struct err err = {0};
 
 	api_reply(res, 200,
-		json_pack(
-			"{s:o}", "items", store_list_targets(req->api->store, false, false, &err)));
+		json_pack("{s:o}", "items", store_list_targets(req->api->store, false, &err)));
 }
 
 void api_config_get(struct api_request *req, struct api_response *res)

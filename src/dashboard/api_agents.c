@@ -182,6 +182,19 @@ static int heartbeat_all(struct store *s, const char *host, json_t *agents, int6
 	return 0;
 }
 
+static int forget_commands(struct store *s, const char *host, const json_t *ids, struct err *err)
+{
+	json_t *id;
+	size_t i;
+
+	json_array_foreach (ids, i, id) {
+		if (json_is_string(id) &&
+			store_command_done(s, host, json_string_value(id), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
@@ -209,7 +222,8 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 		return;
 	}
 	if (store_touch_host(s, host, now, &d, &err) < 0 ||
-		heartbeat_all(s, host, agents, now, unknown, &err) < 0) {
+		heartbeat_all(s, host, agents, now, unknown, &err) < 0 ||
+		forget_commands(s, host, json_object_get(req->json, "commandsDone"), &err) < 0) {
 		store_rollback(s);
 		api_store_error(res, &err);
 		return;
@@ -243,26 +257,29 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	const char *host = req->query(req, "host");
 	struct store_desired d = {0, 0};
 	struct err err = {0};
-	json_t *targets;
+	int64_t now = units_now_wall_ms();
+	json_t *targets, *commands;
 
 	if (store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_touch_host(s, host ? host : "", units_now_wall_ms(), &d, &err) < 0) {
+	if (store_touch_host(s, host ? host : "", now, &d, &err) < 0) {
 		store_rollback(s);
 		api_store_error(res, &err);
 		return;
 	}
-	targets = store_list_targets(s, true, false, &err);
+	targets = store_list_targets_for(s, host ? host : "", now, &err);
+	commands = store_list_commands(s, host ? host : "", now, &err);
 	if (store_commit(s, &err) < 0) {
 		json_decref(targets);
+		json_decref(commands);
 		api_store_error(res, &err);
 		return;
 	}
 	api_reply(res, 200,
-		json_pack("{s:o, s:o, s:[]}", "targets", targets, "desired", desired_json(&d),
-			"commands"));
+		json_pack("{s:o, s:o, s:o}", "targets", targets, "desired", desired_json(&d),
+			"commands", commands));
 	make_etag(res->body, res->etag, sizeof(res->etag));
 	if (etag_matches(req->if_none_match, res->etag)) {
 		free(res->body);

@@ -22,7 +22,7 @@ void api_read_targets(struct api_request *req, struct api_response *res)
 {
 	struct err err = {0};
 
-	reply_items(res, store_list_targets(req->api->store, false, !req->is_admin, &err), &err);
+	reply_items(res, store_list_targets(req->api->store, !req->is_admin, &err), &err);
 }
 
 void api_read_agents(struct api_request *req, struct api_response *res)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* All SQL of the dashboard.  Values enter by bound parameters only; the one text that is put
  * together, the order of the runs list, comes from a table of this file. */
-#include "dashboard/store.h"
+#include "dashboard/store_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "common/db.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/result.h"
@@ -34,12 +33,12 @@ static const char *const migrations[] = {
 	"CREATE INDEX k6_runs_target ON k6_runs (target_id, started_at);"
 	"CREATE INDEX k6_runs_agent ON k6_runs (host, agent, started_at);"
 	"CREATE INDEX k6_runs_running ON k6_runs (started_at) WHERE status = 'running';",
+	"CREATE TABLE k6_commands (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, host TEXT NOT NULL,"
+	" type TEXT NOT NULL, target_id TEXT, run_id TEXT, agents INTEGER NOT NULL, sync INTEGER NOT NULL,"
+	" created_at INTEGER NOT NULL);"
+	"CREATE INDEX k6_commands_host ON k6_commands (host, seq);",
 };
 /* clang-format on */
-
-struct store {
-	sqlite3 *db;
-};
 
 struct store *store_open(const char *path, struct err *err)
 {
@@ -64,8 +63,7 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* Statements are prepared once each and found again by their text, which is a literal. */
-static sqlite3_stmt *stmt(struct store *s, const char *sql, struct err *err)
+sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
 
@@ -83,7 +81,7 @@ static int fail(struct store *s, struct err *err)
 
 int store_backup(struct store *s, const char *path, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s, "VACUUM INTO ?1", err);
+	sqlite3_stmt *st = store_stmt(s, "VACUUM INTO ?1", err);
 
 	if (!st)
 		return -1;
@@ -113,7 +111,7 @@ void store_rollback(struct store *s)
 /* One integer of a query without parameters; fallback when there is no row. */
 static int64_t get_int(struct store *s, const char *sql, int64_t fallback)
 {
-	sqlite3_stmt *st = stmt(s, sql, NULL);
+	sqlite3_stmt *st = store_stmt(s, sql, NULL);
 	int64_t n = fallback;
 
 	if (st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
@@ -124,7 +122,7 @@ static int64_t get_int(struct store *s, const char *sql, int64_t fallback)
 
 static int set_meta(struct store *s, const char *key, int64_t value, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", err);
 
 	if (!st)
@@ -156,7 +154,7 @@ static int set_host_desired(
 	struct store *s, const char *host, int64_t agents, int64_t rev, struct err *err)
 {
 	sqlite3_stmt *st =
-		stmt(s, "UPDATE hosts SET desired = ?2, revision = ?3 WHERE host = ?1", err);
+		store_stmt(s, "UPDATE hosts SET desired = ?2, revision = ?3 WHERE host = ?1", err);
 
 	if (!st)
 		return -1;
@@ -199,7 +197,7 @@ static void divide(struct share *shares, size_t n, int64_t count)
  * revision, so the others need not act. */
 static int spread(struct store *s, int64_t now_ms, int64_t online_ms, int64_t rev, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"SELECT host, max_agents, desired FROM hosts WHERE managed AND last_seen_at >= ?1 "
 		"ORDER BY host",
 		err);
@@ -229,7 +227,8 @@ static int spread(struct store *s, int64_t now_ms, int64_t online_ms, int64_t re
 /* 1: found. */
 static int find_host(struct store *s, const char *host, struct store_desired *out, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s, "SELECT desired, revision FROM hosts WHERE host = ?1", err);
+	sqlite3_stmt *st =
+		store_stmt(s, "SELECT desired, revision FROM hosts WHERE host = ?1", err);
 	int rc;
 
 	*out = (struct store_desired){0, 0};
@@ -247,7 +246,7 @@ static int find_host(struct store *s, const char *host, struct store_desired *ou
 static int put_host(struct store *s, const struct store_host *h, const struct store_desired *d,
 	int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"INSERT INTO hosts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (host) DO UPDATE SET"
 		" managed = ?2, max_agents = ?3, desired = ?4, revision = ?5, version = ?6, k6_version = ?7,"
 		" sandbox = ?8, last_seen_at = ?9",
@@ -314,7 +313,7 @@ int store_register_host(struct store *s, const struct store_host *h, int64_t now
 int store_touch_host(struct store *s, const char *host, int64_t now_ms, struct store_desired *out,
 	struct err *err)
 {
-	sqlite3_stmt *st = stmt(s, "UPDATE hosts SET last_seen_at = ?2 WHERE host = ?1", err);
+	sqlite3_stmt *st = store_stmt(s, "UPDATE hosts SET last_seen_at = ?2 WHERE host = ?1", err);
 
 	if (!st)
 		return -1;
@@ -391,7 +390,7 @@ static json_t *json_column(sqlite3_stmt *st, int column)
 
 json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"SELECT host, managed, max_agents, desired, revision, version, k6_version, sandbox, last_seen_at,"
 		" (SELECT count(*) FROM k6_agents a WHERE a.host = hosts.host AND a.status <> 'offline')"
 		" FROM hosts ORDER BY host",
@@ -426,7 +425,7 @@ static void bind_known(sqlite3_stmt *st, int index, int64_t value)
 int store_register_agent(struct store *s, const char *host, const struct store_agent *a,
 	int64_t now_ms, char *id_out, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"INSERT INTO k6_agents (id, host, name, slot, status, last_seen_at, registered_at, version,"
 		" k6_version) VALUES (?1, ?2, ?3, ?4, 'idle', ?5, ?5, ?6, ?7) ON CONFLICT (host, name) DO UPDATE SET"
 		" slot = ?4, last_seen_at = ?5, version = ?6, k6_version = ?7,"
@@ -457,7 +456,7 @@ int store_register_agent(struct store *s, const char *host, const struct store_a
 int store_heartbeat(struct store *s, const char *host, const struct store_agent *a, int64_t now_ms,
 	struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
 		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
 		err);
@@ -480,7 +479,7 @@ int store_heartbeat(struct store *s, const char *host, const struct store_agent 
 
 json_t *store_list_agents(struct store *s, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"SELECT id, name, host, slot, status, current_run_id, last_seen_at, registered_at, version,"
 		" k6_version, restarts, rss_bytes, progress FROM k6_agents ORDER BY host, slot, name",
 		err);
@@ -507,7 +506,7 @@ json_t *store_list_agents(struct store *s, struct err *err)
 
 int store_insert_target(struct store *s, struct target *t, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"INSERT INTO k6_targets (id, enabled, json, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)",
 		err);
 	_cleanup_json_ json_t *json = NULL;
@@ -555,8 +554,8 @@ static json_t *target_row(sqlite3_stmt *st, bool mask, struct target **out)
 json_t *store_get_target(
 	struct store *s, const char *id, bool mask, struct target **t, struct err *err)
 {
-	sqlite3_stmt *st =
-		stmt(s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
 	json_t *json = NULL;
 	int rc;
 
@@ -575,7 +574,7 @@ json_t *store_get_target(
 
 int store_update_target(struct store *s, const struct target *t, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"UPDATE k6_targets SET json = ?2, enabled = ?3, updated_at = ?4 WHERE id = ?1",
 		err);
 	_cleanup_json_ json_t *json = target_to_json(t, false);
@@ -592,7 +591,7 @@ int store_update_target(struct store *s, const struct target *t, int64_t now_ms,
 
 int store_delete_target(struct store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
+	sqlite3_stmt *st = store_stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
 
 	if (!st)
 		return -1;
@@ -600,15 +599,34 @@ int store_delete_target(struct store *s, const char *id, struct err *err)
 	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
 }
 
-json_t *store_list_targets(struct store *s, bool enabled_only, bool mask, struct err *err)
+json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
-		"SELECT json, created_at, updated_at FROM k6_targets WHERE enabled OR NOT ?1 ORDER BY seq",
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT json, created_at, updated_at FROM k6_targets t WHERE enabled OR EXISTS (SELECT 1 FROM"
+		" k6_commands c WHERE c.host = ?1 AND c.created_at > ?2 AND c.target_id = t.id) ORDER BY seq",
 		err);
 	json_t *list = json_array();
 
-	if (st)
-		sqlite3_bind_int(st, 1, enabled_only);
+	if (st) {
+		db_bind_text(st, 1, host);
+		sqlite3_bind_int64(st, 2, now_ms - STORE_COMMAND_LIFE_MS);
+	}
+	while (st && sqlite3_step(st) == SQLITE_ROW) {
+		json_t *json = target_row(st, false, NULL);
+
+		if (json)
+			json_array_append_new(list, json);
+	}
+	sqlite3_reset(st);
+	return list;
+}
+
+json_t *store_list_targets(struct store *s, bool mask, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT json, created_at, updated_at FROM k6_targets ORDER BY seq", err);
+	json_t *list = json_array();
+
 	while (st && sqlite3_step(st) == SQLITE_ROW) {
 		json_t *json = target_row(st, mask, NULL);
 
@@ -650,7 +668,7 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 
 static int put_run(struct store *s, const json_t *run, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"INSERT OR REPLACE INTO k6_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 		err);
 	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
@@ -685,7 +703,7 @@ static int put_run(struct store *s, const json_t *run, struct err *err)
 int store_upsert_run(struct store *s, const json_t *run, enum store_upsert *out, struct err *err)
 {
 	sqlite3_stmt *st =
-		stmt(s, "SELECT status, reason, started_at FROM k6_runs WHERE id = ?1", err);
+		store_stmt(s, "SELECT status, reason, started_at FROM k6_runs WHERE id = ?1", err);
 	bool replace = true;
 	int rc;
 
@@ -758,7 +776,7 @@ json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struc
 	}
 	make_where(f, where, sizeof(where));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM k6_runs %s", where);
-	st = stmt(s, sql, err);
+	st = store_stmt(s, sql, err);
 	if (!st)
 		goto failed;
 	bind_filter(st, f);
@@ -768,7 +786,7 @@ json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struc
 	snprintf(sql, sizeof(sql),
 		"SELECT json, status, reason, error_message, agent FROM k6_runs %s ORDER BY %s LIMIT ?7 OFFSET ?8",
 		where, order);
-	st = stmt(s, sql, err);
+	st = store_stmt(s, sql, err);
 	if (!st)
 		goto failed;
 	bind_filter(st, f);
@@ -786,7 +804,7 @@ failed:
 
 json_t *store_get_run(struct store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s,
+	sqlite3_stmt *st = store_stmt(s,
 		"SELECT json, status, reason, error_message, agent, quantiles, log FROM k6_runs WHERE id = ?1",
 		err);
 	json_t *run = NULL;
@@ -813,7 +831,7 @@ json_t *store_get_run(struct store *s, const char *id, struct err *err)
 static int reap_step(
 	struct store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
 {
-	sqlite3_stmt *st = stmt(s, sql, err);
+	sqlite3_stmt *st = store_stmt(s, sql, err);
 
 	if (!st)
 		return -1;
@@ -853,7 +871,8 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		reap_step(s, pointers, 1, NULL, err) < 0 ||
 		reap_step(s, offline, now_ms - offline_ms, &out->agents_offline, err) < 0 ||
 		reap_step(s, keep_runs ? detach : orphans, now_ms - delete_ms, NULL, err) < 0 ||
-		reap_step(s, agents, now_ms - delete_ms, &out->agents_deleted, err) < 0) {
+		reap_step(s, agents, now_ms - delete_ms, &out->agents_deleted, err) < 0 ||
+		store_expire_commands(s, now_ms, err) < 0) {
 		store_rollback(s);
 		return -1;
 	}

@@ -89,7 +89,23 @@ json_t *store_get_target(
 /* 1: done, 0: no such target. */
 int store_update_target(struct store *s, const struct target *t, int64_t now_ms, struct err *err);
 int store_delete_target(struct store *s, const char *id, struct err *err);
-json_t *store_list_targets(struct store *s, bool enabled_only, bool mask, struct err *err);
+json_t *store_list_targets(struct store *s, bool mask, struct err *err);
+/* Those that the host shall run: enabled ones, and those that a command for it names. */
+json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms, struct err *err);
+
+/* --- commands for hosts -------------------------------------------------------------- */
+#define STORE_COMMAND_LIFE_MS (5 * 60 * 1000)
+/* What is made is appended to `made` as {"id","type","host","agents"}; nothing where no host that was
+ * heard of within online_ms has agents.  Within a transaction. */
+int store_command_run(struct store *s, const char *target_id, int64_t agents, bool sync,
+	int64_t now_ms, int64_t online_ms, json_t *made, struct err *err);
+int store_command_cancel(struct store *s, const char *run_id, const char *host, int64_t now_ms,
+	json_t *made, struct err *err);
+/* As the host is told of them. */
+json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, struct err *err);
+/* The host has carried it out; an id that is not known is fine. */
+int store_command_done(struct store *s, const char *host, const char *id, struct err *err);
+int store_expire_commands(struct store *s, int64_t now_ms, struct err *err);
 
 /* --- runs ------------------------------------------------------------------------------ */
 /* run is a valid run object with its times in ms under the names …Ms. */

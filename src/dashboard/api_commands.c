@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The admin's calls that reach hosts with their next poll. */
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/units.h"
+#include "dashboard/api.h"
+
+#define AGENTS_MAX 100000
+
+/* Commits and answers 202 with what was made; in each case the transaction has an end. */
+static void finish(struct api_request *req, struct api_response *res, json_t *made, struct err *err)
+{
+	if (store_commit(req->api->store, err) < 0)
+		api_store_error(res, err);
+	else
+		api_reply(res, 202, json_pack("{s:O}", "commands", made));
+}
+
+static bool read_run_request(
+	struct api_request *req, struct api_response *res, int64_t *agents, bool *sync)
+{
+	static const char *const known[] = {"agents", "sync", NULL};
+	const json_t *a = json_object_get(req->json, "agents");
+	const json_t *b = json_object_get(req->json, "sync");
+
+	*agents = 1;
+	*sync = json_is_true(b);
+	if (!req->json)
+		return true;
+	if (!json_is_object(req->json)) {
+		api_error(res, 400, "invalid_body", NULL, "the body must be an object");
+		return false;
+	}
+	if (!api_only_members(res, req->json, known))
+		return false;
+	if ((a && !json_is_integer(a)) || (b && !json_is_boolean(b))) {
+		api_error(res, 400, "invalid_field", a && !json_is_integer(a) ? "agents" : "sync",
+			"agents must be an integer, sync true or false");
+		return false;
+	}
+	if (a)
+		*agents = json_integer_value(a);
+	if (*agents < 1 || *agents > AGENTS_MAX) {
+		api_error(res, 422, "invalid_field", "agents", "agents must be 1..%d, got %lld",
+			AGENTS_MAX, (long long)*agents);
+		return false;
+	}
+	return true;
+}
+
+void api_targets_run(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	_cleanup_json_ json_t *target = NULL, *made = json_array();
+	struct err err = {0};
+	int64_t agents;
+	bool sync;
+
+	if (!read_run_request(req, res, &agents, &sync))
+		return;
+	target = store_get_target(s, req->params[0], false, NULL, &err);
+	if (!target && err.msg[0]) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (!target) {
+		api_error(res, 404, "not_found", NULL, "there is no target \"%.100s\"",
+			req->params[0]);
+		return;
+	}
+	if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (store_command_run(s, req->params[0], agents, sync, units_now_wall_ms(),
+		    req->api->config->reaper.offline_after_ms, made, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+		return;
+	}
+	if (!json_array_size(made)) {
+		store_rollback(s);
+		api_error(res, 409, "no_agents", NULL,
+			"no managed host with agents has been heard of lately");
+		return;
+	}
+	log_info("targets", "run now target=%.100s agents=%lld hosts=%zu", req->params[0],
+		(long long)agents, json_array_size(made));
+	finish(req, res, made, &err);
+}
+
+void api_runs_cancel(struct api_request *req, struct api_response *res)
+{
+	struct store *s = req->api->store;
+	_cleanup_json_ json_t *run = NULL, *made = json_array();
+	struct err err = {0};
+
+	run = store_get_run(s, req->params[0], &err);
+	if (!run && err.msg[0]) {
+		api_store_error(res, &err);
+	} else if (!run) {
+		api_error(
+			res, 404, "not_found", NULL, "there is no run \"%.100s\"", req->params[0]);
+	} else if (strcmp(json_get_text(run, "status", ""), "running") != 0) {
+		api_error(res, 409, "not_running", NULL, "the run has ended already: %s",
+			json_get_text(run, "status", ""));
+	} else if (store_begin(s, &err) < 0) {
+		api_store_error(res, &err);
+	} else if (store_command_cancel(s, req->params[0], json_get_text(run, "host", ""),
+			   units_now_wall_ms(), made, &err) < 0) {
+		store_rollback(s);
+		api_store_error(res, &err);
+	} else {
+		log_info("runs", "cancel run=%.100s", req->params[0]);
+		finish(req, res, made, &err);
+	}
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Orders for hosts.  A row goes when its host has acknowledged it, or after five minutes: who comes
+ * back later is not to find yesterday's orders. */
+#include "dashboard/store_priv.h"
+
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/uuid.h"
+
+#define HOSTS_MAX 10000
+
+static int insert(struct store *s, const char *host, const char *type, const char *target_id,
+	const char *run_id, int64_t agents, bool sync, int64_t now_ms, json_t *made,
+	struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"INSERT INTO k6_commands (id, host, type, target_id, run_id, agents, sync, created_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		err);
+	char id[UUID_MAX];
+
+	if (!st)
+		return -1;
+	uuid_make_v7(now_ms, id);
+	db_bind_text(st, 1, id);
+	db_bind_text(st, 2, host);
+	db_bind_text(st, 3, type);
+	db_bind_text(st, 4, target_id);
+	db_bind_text(st, 5, run_id);
+	sqlite3_bind_int64(st, 6, agents);
+	sqlite3_bind_int(st, 7, sync);
+	sqlite3_bind_int64(st, 8, now_ms);
+	if (db_run(st, err) < 0)
+		return -1;
+	json_array_append_new(made,
+		json_pack("{s:s, s:s, s:o, s:o}", "id", id, "type", type, "host", json_text(host),
+			"agents", agents ? json_integer(agents) : json_null()));
+	return 0;
+}
+
+struct candidate {
+	char *host;
+	int64_t idle, agents, given;
+};
+
+/* Managed hosts that have been heard of lately, with how many of their agents were idle then. */
+static size_t find_candidates(
+	struct store *s, int64_t since_ms, struct candidate *out, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT h.host, (SELECT count(*) FROM k6_agents a WHERE a.host = h.host AND a.status = 'idle'),"
+		" h.desired FROM hosts h WHERE h.managed AND h.last_seen_at >= ?1 AND h.desired > 0"
+		" ORDER BY 2 DESC, h.host LIMIT ?2",
+		err);
+	size_t n = 0;
+
+	if (!st)
+		return 0;
+	sqlite3_bind_int64(st, 1, since_ms);
+	sqlite3_bind_int(st, 2, HOSTS_MAX);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		out[n++] = (struct candidate){.host = x_strdup(db_column_text(st, 0)),
+			.idle = sqlite3_column_int64(st, 1),
+			.agents = sqlite3_column_int64(st, 2)};
+	sqlite3_reset(st);
+	return n;
+}
+
+/* One each in turn, first to agents that are known to be idle, then to those that may be by now. */
+static int64_t share_out(struct candidate *c, size_t n, int64_t count)
+{
+	int64_t left = count;
+
+	for (int pass = 0; pass < 2; pass++) {
+		bool given = true;
+
+		while (left && given) {
+			given = false;
+			for (size_t i = 0; i < n && left; i++) {
+				if (c[i].given >= (pass ? c[i].agents : c[i].idle))
+					continue;
+				c[i].given++;
+				left--;
+				given = true;
+			}
+		}
+	}
+	return count - left;
+}
+
+int store_command_run(struct store *s, const char *target_id, int64_t agents, bool sync,
+	int64_t now_ms, int64_t online_ms, json_t *made, struct err *err)
+{
+	struct candidate *c = x_calloc(HOSTS_MAX, sizeof(*c));
+	size_t n;
+	int rc = 0;
+
+	err->msg[0] = '\0';
+	n = find_candidates(s, now_ms - online_ms, c, err);
+	share_out(c, n, agents);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && c[i].given)
+			rc = insert(s, c[i].host, "run", target_id, NULL, c[i].given, sync, now_ms,
+				made, err);
+		free(c[i].host);
+	}
+	free(c);
+	return rc < 0 || err->msg[0] ? -1 : 0;
+}
+
+int store_command_cancel(struct store *s, const char *run_id, const char *host, int64_t now_ms,
+	json_t *made, struct err *err)
+{
+	return insert(s, host, "cancel", NULL, run_id, 0, false, now_ms, made, err);
+}
+
+json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT id, type, target_id, run_id, agents, sync FROM k6_commands WHERE host = ?1 AND created_at > ?2"
+		" ORDER BY seq LIMIT 1000",
+		err);
+	json_t *list = json_array();
+
+	if (!st)
+		return list;
+	db_bind_text(st, 1, host);
+	sqlite3_bind_int64(st, 2, now_ms - STORE_COMMAND_LIFE_MS);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		json_t *o = json_pack(
+			"{s:s, s:s}", "id", db_column_text(st, 0), "type", db_column_text(st, 1));
+
+		if (sqlite3_column_type(st, 2) != SQLITE_NULL)
+			json_object_set_new(o, "targetId", json_text(db_column_text(st, 2)));
+		if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+			json_object_set_new(o, "runId", json_text(db_column_text(st, 3)));
+		if (sqlite3_column_int64(st, 4)) {
+			json_object_set_new(o, "agents", json_integer(sqlite3_column_int64(st, 4)));
+			json_object_set_new(o, "sync", json_boolean(sqlite3_column_int(st, 5)));
+		}
+		json_array_append_new(list, o);
+	}
+	sqlite3_reset(st);
+	return list;
+}
+
+int store_command_done(struct store *s, const char *host, const char *id, struct err *err)
+{
+	sqlite3_stmt *st =
+		store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, id);
+	return db_run(st, err);
+}
+
+int store_expire_commands(struct store *s, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, "DELETE FROM k6_commands WHERE created_at <= ?1", err);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, now_ms - STORE_COMMAND_LIFE_MS);
+	return db_run(st, err);
+}
