@@ -6,6 +6,7 @@
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
 K6_VERSION=v2.2.0
+K6_OLDER_VERSION=v1.8.1
 GO_TOOLCHAIN=go1.26.8
 # shellcheck disable=SC2034 # used by the scripts that source this
 BUILD_PACKAGES=(autoconf automake gcc make pkg-config libc6-dev libev-dev libcurl4-openssl-dev
@@ -91,18 +92,20 @@ install_k6_package() {
 	return $rc
 }
 
-# Builds k6 as a Go module, statically.  A module of our own that requires it does what
+# build_k6 VERSION DEST: as a Go module, statically.  A module of our own that requires it does what
 # `go install` does, and also works with proxies that list no versions.
 build_k6() {
-	local dest=$1 tmp
+	local version=$1 dest=$2 module=go.k6.io/k6 tmp major=${1#v}
+	major=${major%%.*}
+	[ "$major" -lt 2 ] || module=$module/v$major
 	tmp=$(mktemp -d)
 	go_is_recent || fetch_toolchain "$tmp"
-	say "building k6 $K6_VERSION with Go (some minutes, once)"
-	printf 'module k6build\n\ngo 1.24\n\nrequire go.k6.io/k6/v2 %s\n' "$K6_VERSION" >"$tmp/go.mod"
-	printf 'package tools\n\nimport _ "go.k6.io/k6/v2"\n' >"$tmp/tools.go"
+	say "building k6 $version with Go (some minutes, once)"
+	printf 'module k6build\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$version" >"$tmp/go.mod"
+	printf 'package tools\n\nimport _ "%s"\n' "$module" >"$tmp/tools.go"
 	mkdir -p "$(dirname "$dest")"
 	if ! (cd "$tmp" && CGO_ENABLED=0 GOFLAGS='-mod=mod -trimpath -buildvcs=false' \
-		go build -o "$dest.tmp" go.k6.io/k6/v2) >"$tmp/log" 2>&1; then
+		go build -o "$dest.tmp" "$module") >"$tmp/log" 2>&1; then
 		tail -5 "$tmp/log" >&2
 		fail "cannot build k6; install it by hand and put it in PATH"
 	fi
@@ -110,10 +113,15 @@ build_k6() {
 	rm -rf "$tmp"
 }
 
+# cached_k6 VERSION: where a k6 that was built here lies.
+cached_k6() {
+	printf '%s/k6-%s/k6' "$(cache_dir)" "$1"
+}
+
 # Sets K6_BINARY: the one given, one in PATH, Grafana's package, or one built here.
 need_k6() {
 	local cached
-	cached="$(cache_dir)/k6-$K6_VERSION/k6"
+	cached=$(cached_k6 "$K6_VERSION")
 	if [ -n "${K6_BINARY:-}" ]; then
 		[ -x "$K6_BINARY" ] || fail "K6_BINARY=$K6_BINARY is not an executable file"
 	elif command -v k6 >/dev/null; then
@@ -123,12 +131,20 @@ need_k6() {
 	elif install_k6_package; then
 		K6_BINARY=$(command -v k6)
 	else
-		build_k6 "$cached"
+		build_k6 "$K6_VERSION" "$cached"
 		K6_BINARY=$cached
 	fi
 	K6_BINARY=$(realpath "$K6_BINARY")
 	export K6_BINARY
 	say "k6: $("$K6_BINARY" version | head -1) at $K6_BINARY"
+}
+
+# Sets K6_OLDER: one of the major version before, for the tests.
+need_older_k6() {
+	K6_OLDER=$(cached_k6 "$K6_OLDER_VERSION")
+	[ -x "$K6_OLDER" ] || build_k6 "$K6_OLDER_VERSION" "$K6_OLDER"
+	export K6_OLDER
+	say "k6: $("$K6_OLDER" version | head -1) at $K6_OLDER"
 }
 
 # The users that k6fleetd and the dashboard become when they are started as root.
