@@ -68,7 +68,7 @@ static int count_processes_apart(const struct sandbox *sb, const struct conf *co
 	return 0;
 }
 
-int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *work_dir)
+int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *work_dir, int k6_fd)
 {
 	const char *const writable[] = {
 		work_dir, sb->level == SANDBOX_OFF ? NULL : ROOTFS_HOME, NULL};
@@ -88,19 +88,20 @@ int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *wo
 	/* prctl(2): cleared by a change of credentials, so it comes after all of them. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -1;
-	if ((sb->layers & SANDBOX_LAYER_LANDLOCK) && landlock_confine(sb->landlock, writable) < 0)
+	if ((sb->layers & SANDBOX_LAYER_LANDLOCK) &&
+		landlock_confine(sb->landlock, writable, k6_fd) < 0)
 		return -1;
 	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->k6_filter) < 0)
 		return -1;
 	return 0;
 }
 
-void confine_exec(const struct sandbox *sb, int k6_fd, char *const argv[], char *const envp[])
+void confine_exec(int k6_fd, char *const argv[], char *const envp[])
 {
-	if (sb->level != SANDBOX_OFF)
+	if (k6_fd < 0)
 		execve(ROOTFS_K6, argv, envp);
 	else
-		/* By descriptor: the binary may lie below a directory that only root may pass. */
+		/* The binary may lie below a directory that only root may pass, or outside our root. */
 		syscall(SYS_execveat, k6_fd, "", argv, envp, AT_EMPTY_PATH);
 }
 

@@ -43,20 +43,25 @@ int landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-static int allow_beneath(int ruleset, const char *path, uint64_t access)
+static int allow(int ruleset, int fd, uint64_t access)
 {
-	struct path_beneath_attr rule = {.allowed_access = access};
-	long rc;
+	struct path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
 
-	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
-	if (rule.parent_fd < 0)
-		return errno == ENOENT ? 0 : -1;
-	rc = syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
-	close(rule.parent_fd);
-	return (int)rc;
+	return (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
 }
 
-int landlock_confine(int abi, const char *const *writable)
+static int allow_beneath(int ruleset, const char *path, uint64_t access)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	rc = allow(ruleset, fd, access);
+	close(fd);
+	return rc;
+}
+
+int landlock_confine(int abi, const char *const *writable, int exe_fd)
 {
 	struct ruleset_attr attr = {.handled_access_fs = FS_ABI1};
 	/* Kernels refuse a structure that is longer than theirs with anything set in it. */
@@ -83,6 +88,8 @@ int landlock_confine(int abi, const char *const *writable)
 			(FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & attr.handled_access_fs);
 	for (; rc == 0 && *writable; writable++)
 		rc = allow_beneath(ruleset, *writable, everything);
+	if (rc == 0 && exe_fd >= 0)
+		rc = allow(ruleset, exe_fd, FS_EXECUTE | FS_READ_FILE);
 	if (rc == 0)
 		rc = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
 	close(ruleset);

@@ -344,7 +344,8 @@ static struct strings make_env(const struct launch *l)
 		}
 	}
 	add(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
-	add(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=5s"));
+	/* k6 makes its summary in JavaScript: 6 s for 12,000 metrics.  The deadline bounds it, too. */
+	add(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=30s"));
 	if (l->is_limited)
 		add_proxy_env(l, &env);
 	/* K6_SETUP_TIMEOUT and its like would overrule the script's own options; the deadline bounds
@@ -367,8 +368,13 @@ _Noreturn void launch_k6(const struct run_env *env, const char *id, const char *
 		.fail = fail};
 	struct strings argv, environment;
 	sigset_t none;
+	bool by_fd = env->k6.by_fd;
 	int k6_copy, fail_copy, null;
 
+	if (!k6bin_is_unchanged(&env->k6))
+		give_up(&l,
+			"the binary was overwritten after it had told its version; `k6fleetctl reload` "
+			"asks it again");
 	read_job(&l, job_fd);
 	write_scripts(&l);
 	read_allowed_hosts(&l);
@@ -381,7 +387,7 @@ _Noreturn void launch_k6(const struct run_env *env, const char *id, const char *
 	environment = make_env(&l);
 
 	/* Move the two we keep out of the way before 0..4 are overwritten. */
-	k6_copy = fcntl(env->k6_fd, F_DUPFD, 10);
+	k6_copy = fcntl(env->k6.fd, F_DUPFD, 10);
 	fail_copy = fcntl(fail, F_DUPFD, 10);
 	null = open("/dev/null", O_RDONLY);
 	if (fail_copy >= 0)
@@ -400,12 +406,12 @@ _Noreturn void launch_k6(const struct run_env *env, const char *id, const char *
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (chdir(env->work_dir) < 0 || confine_k6(env->sandbox, env->conf, env->work_dir) < 0)
+	if (chdir(env->work_dir) < 0 || confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
 		give_up(&l, "%s", strerror(errno));
 	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
 	 * across exec, because an interpreter script is read through /dev/fd/3. */
-	if (env->sandbox->level != SANDBOX_OFF)
+	if (!by_fd)
 		close(K6_FD);
-	confine_exec(env->sandbox, K6_FD, argv.items, environment.items);
+	confine_exec(by_fd ? K6_FD : -1, argv.items, environment.items);
 	give_up(&l, "%s", strerror(errno));
 }

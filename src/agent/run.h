@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "agent/k6bin.h"
 #include "agent/k6out.h"
 #include "agent/sandbox.h"
 #include "common/conf.h"
@@ -26,8 +27,8 @@ struct run_env {
 	const struct conf *conf;
 	const struct sandbox *sandbox;
 	const char *work_dir;
-	int k6_fd;    /* the k6 binary, opened by the keeper */
-	bool is_init; /* pid 1 of its own pid namespace: may signal everything in it */
+	struct k6bin k6; /* opened by the keeper */
+	bool is_init;    /* pid 1 of its own pid namespace: may signal everything in it */
 	int cgroup_fd, cgroup_procs_fd; /* k6's own cgroup; -1: none */
 };
 

@@ -361,7 +361,7 @@ static void loop_once(struct worker *w)
 
 static void keep_only(const struct worker_args *args)
 {
-	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6_fd, args->cgroup_fd,
+	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6.fd, args->cgroup_fd,
 		args->cgroup_procs_fd};
 	unsigned int from = 3;
 
@@ -430,7 +430,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 		die(&w, "%s", err.msg);
 	close(args->hb_fd);
 	memset(w.hb, 0, sizeof(*w.hb));
-	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6_fd,
+	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6,
 		args->sandbox->level != SANDBOX_OFF, args->cgroup_fd, args->cgroup_procs_fd};
 	w.is_quiet = is_quiet(args->conf);
 	w.buf = mem_unshared(MSG_MAX_BYTES);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "agent/k6bin.h"
 #include "agent/sandbox.h"
 #include "common/conf.h"
 
@@ -22,7 +23,7 @@ struct worker_args {
 	int chan;     /* to the supervisor, whoever that is at the moment */
 	int lifeline; /* read end of a pipe that only the keeper can write to */
 	int hb_fd;
-	int k6_fd;
+	struct k6bin k6;
 	int cgroup_fd, cgroup_procs_fd; /* where its k6 belongs; -1: nowhere */
 };
 

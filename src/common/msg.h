@@ -44,6 +44,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	X(KEEPER_FILE, MSG_TO_SUPERVISOR_K, "41", 32, true)                                        \
 	/* as KEEP_RELOAD said, done, why not or which keys need a new start */                    \
 	X(KEEPER_RELOADED, MSG_TO_SUPERVISOR_K, "81s", 2048, false)                                \
+	/* version of the k6 that workers run from now on */                                        \
+	X(KEEPER_K6, MSG_TO_SUPERVISOR_K, "s", 512, false)                                         \
 	/* supervisor -> keeper */                                                                 \
 	/* slot, generation, restarts so far, kept for the next supervisor */                      \
 	X(KEEP_SPAWN, MSG_TO_KEEPER, "484", 32, false)                                             \

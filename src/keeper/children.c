@@ -17,13 +17,13 @@
 #include "common/units.h"
 
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, int k6_fd, const int lifeline[2], struct err *err)
+	int hb_fd, const struct k6bin *k6, const int lifeline[2], struct err *err)
 {
 	*c = (struct children){.conf = conf,
 		.sandbox = sandbox,
 		.cgroup = {.base_fd = -1},
 		.hb_fd = hb_fd,
-		.k6_fd = k6_fd};
+		.k6 = *k6};
 	c->count = CONF_WORKERS_MAX;
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
 	c->own_files = mmap(NULL, c->count * sizeof(*c->own_files), PROT_READ | PROT_WRITE,
@@ -67,19 +67,27 @@ void children_settle(struct children *c)
 	c->unsettled_count = kept;
 }
 
-/* So that the numbers below WORKER_FDS_END suffice; false: not within a few milliseconds, as when
- * those that share have died and are not reaped, or were stopped, before they had a table of their own. */
-static bool make_room(struct children *c)
+/* Until no more than `most` share our table; false: not within a few milliseconds, as when those that
+ * share have died and are not reaped, or were stopped, before they had a table of their own. */
+static bool wait_settled(struct children *c, unsigned int most)
 {
 	const struct timespec moment = {0, 1000000};
 
 	children_settle(c);
-	for (int i = 0; i < 5 && c->unsettled_count == CHILDREN_UNSETTLED_MAX; i++) {
+	for (int i = 0; i < 5 && c->unsettled_count > most; i++) {
 		syscall(SYS_futex, &c->own_files[c->unsettled[0].slot], FUTEX_WAIT, 0, &moment,
 			NULL, 0);
 		children_settle(c);
 	}
-	return c->unsettled_count < CHILDREN_UNSETTLED_MAX;
+	return c->unsettled_count <= most;
+}
+
+void children_use_k6(struct children *c, const struct k6bin *k6)
+{
+	/* Closed in our table it would be closed in theirs; one descriptor too many hurts nobody. */
+	if (wait_settled(c, 0))
+		close_fd(&c->k6.fd);
+	c->k6 = *k6;
 }
 
 /* The supervisor's end goes where workers do not take it along. */
@@ -98,7 +106,8 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 {
 	struct cgroup_slot cgroup;
 	int pair[2];
-	bool share = make_room(c);
+	/* So that the numbers below WORKER_FDS_END suffice. */
+	bool share = wait_settled(c, CHILDREN_UNSETTLED_MAX - 1);
 	pid_t pid;
 
 	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &cgroup, err) < 0)
@@ -116,7 +125,7 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 	/* Started with many open descriptors we may have none left below: then by copying all. */
 	share = share && pair[1] < WORKER_FDS_END && cgroup.dir_fd < WORKER_FDS_END &&
 		cgroup.procs_fd < WORKER_FDS_END && c->lifeline[0] < WORKER_FDS_END &&
-		c->hb_fd < WORKER_FDS_END && c->k6_fd < WORKER_FDS_END;
+		c->hb_fd < WORKER_FDS_END && c->k6.fd < WORKER_FDS_END;
 	atomic_store(&c->own_files[slot], 0);
 	pid = sandbox_clone(c->sandbox, share);
 	if (pid == 0) {
@@ -129,7 +138,7 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 			.chan = pair[1],
 			.lifeline = c->lifeline[0],
 			.hb_fd = c->hb_fd,
-			.k6_fd = c->k6_fd,
+			.k6 = c->k6,
 			.cgroup_fd = cgroup.dir_fd,
 			.cgroup_procs_fd = cgroup.procs_fd,
 		};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/k6bin.h"
 #include "agent/sandbox.h"
 #include "common/conf.h"
 #include "common/err.h"
@@ -43,7 +44,8 @@ struct children {
 	unsigned int count, alive;
 	unsigned int high;  /* no slot from here on is used */
 	unsigned int epoch; /* raised when workers of before are no longer as new ones would be */
-	int hb_fd, k6_fd;
+	int hb_fd;
+	struct k6bin k6;
 	_Atomic uint32_t *own_files; /* shared with the workers, one a slot */
 	struct unsettled unsettled[CHILDREN_UNSETTLED_MAX];
 	unsigned int unsettled_count;
@@ -52,7 +54,9 @@ struct children {
 
 /* lifeline: that of an earlier image, or {-1, -1} for a new one. */
 int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, int k6_fd, const int lifeline[2], struct err *err);
+	int hb_fd, const struct k6bin *k6, const int lifeline[2], struct err *err);
+/* New workers run this one, which is taken over; those that there are keep theirs. */
+void children_use_k6(struct children *c, const struct k6bin *k6);
 /* Takes over a worker of an earlier image. */
 void children_adopt(struct children *c, unsigned int slot, const struct child *child);
 /* Forks the worker of a free slot. */

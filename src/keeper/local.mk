@@ -8,7 +8,7 @@ src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
 
 sbin_PROGRAMS += k6fleetd
 k6fleetd_SOURCES = src/keeper/main.c src/keeper/startup.c src/keeper/keeper.h \
-	src/keeper/reload.c src/keeper/reload.h src/keeper/upgrade.c src/keeper/upgrade.h
+	src/keeper/k6.c src/keeper/k6.h src/keeper/reload.c src/keeper/reload.h src/keeper/upgrade.c src/keeper/upgrade.h
 k6fleetd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 k6fleetd_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) $(SECCOMP_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) -lm

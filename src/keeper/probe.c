@@ -18,7 +18,8 @@
 #define PROBE_TIMEOUT_MS 10000
 #define EXEC_FAILED 127
 
-_Noreturn static void child(const struct sandbox *sb, const struct conf *conf, int k6_fd, int out)
+_Noreturn static void child(
+	const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6, int out)
 {
 	char *const argv[] = {x_strdup("k6"), x_strdup("version"), NULL};
 	char *const envp[] = {x_strdup("PATH=/usr/bin:/bin"),
@@ -26,24 +27,25 @@ _Noreturn static void child(const struct sandbox *sb, const struct conf *conf, i
 		x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"), NULL};
 	struct err err = {0};
 	const char *work_dir;
+	int exe = k6->by_fd ? 3 : -1;
 
-	if (dup2(k6_fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	if (dup2(k6->fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXEC_FAILED);
 	close_range(4, ~0U, 0);
 	if (sandbox_enter(sb, conf, "probe", 0, &work_dir, &err) < 0) {
 		dprintf(1, "%s", err.msg);
 		_exit(EXEC_FAILED);
 	}
-	if (confine_k6(sb, conf, work_dir) == 0) {
+	if (confine_k6(sb, conf, work_dir, exe) == 0) {
 		if (sb->level == SANDBOX_OFF)
 			rmdir(work_dir);
-		confine_exec(sb, 3, argv, envp);
+		confine_exec(exe, argv, envp);
 	}
 	dprintf(1, "%s", strerror(errno));
 	_exit(EXEC_FAILED);
 }
 
-int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd,
+int probe_k6(const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6,
 	char version[K6VERSION_MAX], struct err *err)
 {
 	char out[512];
@@ -56,7 +58,7 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd,
 		return err_sys(err, errno, "cannot make a pipe");
 	pid = sandbox_clone(sb, false);
 	if (pid == 0)
-		child(sb, conf, k6_fd, pipefd[1]);
+		child(sb, conf, k6, pipefd[1]);
 	close(pipefd[1]);
 	while (pid > 0 && len < sizeof(out) - 1) {
 		struct pollfd pfd = {.fd = pipefd[0], .events = POLLIN};

@@ -3,13 +3,14 @@
 #ifndef K6FLEET_PROBE_H
 #define K6FLEET_PROBE_H
 
+#include "agent/k6bin.h"
 #include "agent/sandbox.h"
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/k6version.h"
 
 /* Its version, or an error that says why the binary cannot be used. */
-int probe_k6(const struct sandbox *sb, const struct conf *conf, int k6_fd,
+int probe_k6(const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6,
 	char version[K6VERSION_MAX], struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/msg.h"
 #include "common/units.h"
+#include "keeper/k6.h"
 #include "keeper/notify.h"
 #include "keeper/privs.h"
 
@@ -19,6 +20,8 @@ struct fresh {
 	struct conf *conf;
 	struct files_kept kept;
 	int config_fd;
+	struct k6bin k6; /* fd -1: as before */
+	char k6_version[K6VERSION_MAX];
 	char *fixed; /* keys that keep their values until the next start */
 };
 
@@ -28,7 +31,7 @@ static int prepare(struct keeper *k, struct fresh *f, struct err *err)
 	size_t size;
 	FILE *fixed;
 
-	*f = (struct fresh){.kept = {-1, -1, -1, -1}, .config_fd = -1};
+	*f = (struct fresh){.kept = {-1, -1, -1, -1}, .config_fd = -1, .k6.fd = -1};
 	f->conf = files_load_config(&k->options, &usage, err);
 	if (!f->conf)
 		return -1;
@@ -41,7 +44,14 @@ static int prepare(struct keeper *k, struct fresh *f, struct err *err)
 		files_keep(f->conf, &k->handover.kept, &f->kept, err) < 0)
 		return -1;
 	f->config_fd = handover_make_config(f->conf, err);
-	return f->config_fd < 0 ? -1 : 0;
+	if (f->config_fd < 0)
+		return -1;
+	/* Last, since it takes a while. */
+	if (k6_look_again(k, f->conf, &f->k6, f->k6_version, err) == 0)
+		f->k6.fd = -1;
+	else if (f->k6.fd < 0)
+		return -1;
+	return 0;
 }
 
 static void discard(struct fresh *f)
@@ -49,6 +59,7 @@ static void discard(struct fresh *f)
 	conf_free(f->conf);
 	files_close(&f->kept);
 	close_fd(&f->config_fd);
+	close_fd(&f->k6.fd);
 	free(f->fixed);
 }
 
@@ -65,6 +76,8 @@ static void swap(struct keeper *k, struct fresh *f)
 	k->handover.kept = f->kept;
 	k->handover.config_fd = f->config_fd;
 	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
+	if (f->k6.fd >= 0)
+		k6_use(k, &f->k6, f->k6_version);
 	free(f->fixed);
 }
 

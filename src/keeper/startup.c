@@ -30,6 +30,7 @@
 #include "keeper/memory.h"
 #include "keeper/notify.h"
 #include "keeper/privs.h"
+#include "keeper/k6.h"
 #include "keeper/probe.h"
 #include "keeper/upgrade.h"
 
@@ -237,22 +238,6 @@ static int open_metrics(const struct conf *conf, struct err *why)
 	return conf->metrics_listen[0] ? sock_listen_tcp(conf->metrics_listen, why) : -1;
 }
 
-static int open_k6(const struct conf *conf)
-{
-	int fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		fatal(EXIT_START,
-			"there is no k6 at %s (%s); install k6 (https://grafana.com/docs/k6/latest/set-up/install-k6/) "
-			"or set k6.binary or K6_BINARY to where it is",
-			conf->k6.binary, strerror(errno));
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-		fatal(EXIT_START, "%s is not an executable file; set k6.binary or K6_BINARY",
-			conf->k6.binary);
-	return fd;
-}
-
 /* What every image needs for its loop. */
 static void make_loop_parts(struct keeper *k)
 {
@@ -268,7 +253,8 @@ void startup(struct keeper *k, int argc, char **argv)
 	const int no_lifeline[2] = {-1, -1};
 	struct cgroup cgroup;
 	struct err err;
-	int hb_fd, k6_fd, take_over = -1;
+	struct k6bin k6;
+	int hb_fd, take_over = -1;
 	bool usage_error;
 
 	k->options = parse_options(argc, argv, &take_over);
@@ -296,7 +282,8 @@ void startup(struct keeper *k, int argc, char **argv)
 	notify_open();
 	open_state_dir(k);
 	open_control_socket(k);
-	k6_fd = open_k6(k->conf);
+	if (k6_find(k->conf, false, &k6, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
 	k->handover.exe_fd = open_supervisor(k);
 	keeper_note_binaries(k);
 	k->handover.metrics_fd = open_metrics(k->conf, &k->no_metrics);
@@ -311,8 +298,10 @@ void startup(struct keeper *k, int argc, char **argv)
 		cgroup.base_fd = -1;
 	else if (cgroup_open(&cgroup, &k->no_cgroup) < 0)
 		cgroup.base_fd = -1;
-	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6_fd, &k->sandbox, &err) < 0)
+	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6.fd, &k->sandbox, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
+	/* sandbox = try may have come down to that. */
+	k6.by_fd = k->sandbox.level == SANDBOX_OFF;
 	if (cgroup.base_fd >= 0)
 		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
 	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
@@ -320,12 +309,11 @@ void startup(struct keeper *k, int argc, char **argv)
 	/* Also without root: in its user namespace the keeper has all of them. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	if (probe_k6(&k->sandbox, k->conf, k6_fd, k->k6_version, &err) < 0)
+	if (probe_k6(&k->sandbox, k->conf, &k6, k->k6_version, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
 	if (hb_fd < 0 ||
-		children_init(&k->children, k->conf, &k->sandbox, hb_fd, k6_fd, no_lifeline, &err) <
-			0)
+		children_init(&k->children, k->conf, &k->sandbox, hb_fd, &k6, no_lifeline, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->children.cgroup = cgroup;
 	k->handover.hb_fd = hb_fd;

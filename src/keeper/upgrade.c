@@ -276,7 +276,7 @@ static json_t *fds_state(const struct keeper *k)
 		h->kept.ca_fd, "cert", h->kept.cert_fd, "key", h->kept.key_fd, "socketDir",
 		k->socket_dir_fd, "lifelineRead", k->children.lifeline[0], "lifelineWrite",
 		k->children.lifeline[1], "cgroup", k->children.cgroup.base_fd, "k6",
-		k->children.k6_fd, "host", hostfs_fd(), "notify", notify_fd());
+		k->children.k6.fd, "host", hostfs_fd(), "notify", notify_fd());
 }
 
 static json_t *state_to_json(const struct keeper *k)
@@ -308,6 +308,11 @@ static json_t *state_to_json(const struct keeper *k)
 			"memoryBytes", (json_int_t)k->memory_bytes, "startedMs",
 			(json_int_t)k->started_ms, "clockOffsetMs", (json_int_t)k->clock_offset_ms,
 			"epoch", (int)k->children.epoch, "cgroupCpu", k->children.cgroup.cpu));
+	json_object_set_new(state, "k6",
+		json_pack("[b, I, I, I, I, I]", k->children.k6.by_fd, (json_int_t)k->children.k6.dev,
+			(json_int_t)k->children.k6.inode, (json_int_t)k->children.k6.size,
+			(json_int_t)k->children.k6.modified.tv_sec,
+			(json_int_t)k->children.k6.modified.tv_nsec));
 	json_object_set_new(state, "fds", fds_state(k));
 	json_object_set_new(state, "children", children_state(&k->children));
 	return state;
@@ -462,17 +467,32 @@ static void resume_sandbox(struct keeper *k, const json_t *state)
 		fatal(EXIT_START, "%s", err.msg);
 }
 
+static struct k6bin resume_k6(const json_t *state)
+{
+	const json_t *row = json_object_get(state, "k6");
+
+	return (struct k6bin){
+		.fd = get_fd(state, "k6"),
+		.by_fd = json_is_true(json_array_get(row, 0)),
+		.dev = (dev_t)json_integer_value(json_array_get(row, 1)),
+		.inode = (ino_t)json_integer_value(json_array_get(row, 2)),
+		.size = (off_t)json_integer_value(json_array_get(row, 3)),
+		.modified = {(time_t)json_integer_value(json_array_get(row, 4)),
+			(long)json_integer_value(json_array_get(row, 5))},
+	};
+}
+
 static void resume_children(struct keeper *k, const json_t *state)
 {
 	const json_t *own = json_object_get(state, "keeper");
 	int lifeline[2] = {get_fd(state, "lifelineRead"), get_fd(state, "lifelineWrite")};
+	const struct k6bin k6 = resume_k6(state);
 	struct children *c = &k->children;
 	json_t *row;
 	struct err err;
 	size_t i;
 
-	if (children_init(c, k->conf, &k->sandbox, k->handover.hb_fd, get_fd(state, "k6"), lifeline,
-		    &err) < 0)
+	if (children_init(c, k->conf, &k->sandbox, k->handover.hb_fd, &k6, lifeline, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	c->cgroup.base_fd = get_fd(state, "cgroup");
 	c->cgroup.cpu = json_is_true(json_object_get(own, "cgroupCpu"));

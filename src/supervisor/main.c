@@ -135,6 +135,17 @@ static void on_hello(struct msg_reader *in)
 	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
 }
 
+static void on_k6(struct msg_reader *in)
+{
+	_cleanup_free_ char *version = msg_get_str(in);
+
+	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
+	/* The dashboard hears of it with a registration. */
+	if (app.sup.sync)
+		sync_agents_changed(app.sup.sync);
+	agents_renew(app.sup.agents, false);
+}
+
 static void on_worker(struct msg_reader *in, int fd)
 {
 	struct agents_worker w;
@@ -205,6 +216,7 @@ static void on_keeper_message(size_t len, int fd)
 			hand_over(sup);
 		break;
 	case MSG_KEEPER_FILE: reload_take_file(&in, fd); return;
+	case MSG_KEEPER_K6: on_k6(&in); break;
 	case MSG_KEEPER_RELOADED: reload_done(sup, &in); break;
 	default: fatal(1, "from the keeper: %s", err.msg);
 	}

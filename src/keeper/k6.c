@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* A binary that was replaced on disk goes on to be run until somebody asks for the new one: the old file
+ * is kept open.  One that was overwritten in place is refused by the worker (launch.c). */
+#include "keeper/k6.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "common/hostfs.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/msg.h"
+#include "keeper/probe.h"
+
+int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *err)
+{
+	_cleanup_fd_ int fd = hostfs_open(conf->k6.binary, O_PATH);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(err,
+			"there is no k6 at %s (%s); install k6 "
+			"(https://grafana.com/docs/k6/latest/set-up/install-k6/) or set k6.binary or "
+			"K6_BINARY to where it is",
+			conf->k6.binary, strerror(errno));
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		return err_set(err,
+			"%s is not an executable file; set k6.binary or K6_BINARY", conf->k6.binary);
+	k6bin_note(out, fd, by_fd);
+	steal_fd(&fd);
+	return 0;
+}
+
+int k6_look_again(const struct keeper *k, const struct conf *conf, struct k6bin *out,
+	char version[K6VERSION_MAX], struct err *err)
+{
+	if (k6_find(conf, true, out, err) < 0)
+		return -1;
+	if (!k6bin_is_same(out, &k->children.k6)) {
+		if (probe_k6(&k->sandbox, conf, out, version, err) == 0)
+			return 1;
+		close_fd(&out->fd);
+		return -1;
+	}
+	close_fd(&out->fd);
+	return 0;
+}
+
+void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)
+{
+	struct msg_writer m = {0};
+
+	log_info("k6", "new workers run version=%s instead of %s", version, k->k6_version);
+	children_use_k6(&k->children, k6);
+	snprintf(k->k6_version, sizeof(k->k6_version), "%s", version);
+	k->children.epoch++;
+	msg_start(&m, MSG_KEEPER_K6);
+	msg_put_str(&m, version);
+	keeper_tell(k, &m, -1);
+}
