@@ -67,6 +67,22 @@ char *outcome_last_error(const char *log)
 	return plain ? steal_ptr(plain) : x_strdup("");
 }
 
+/* Line breaks and what else is white becomes one space; none at the end. */
+static void squeeze(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++) {
+		if (!strchr("\r\n\t ", *p))
+			*to++ = *p;
+		else if (to > text && to[-1] != ' ')
+			*to++ = ' ';
+	}
+	while (to > text && to[-1] == ' ')
+		to--;
+	*to = '\0';
+}
+
 static void say(
 	struct run_result *r, enum result_status status, enum result_reason reason, char *message)
 {
@@ -74,9 +90,8 @@ static void say(
 	r->reason = reason;
 	free(r->message);
 	r->message = message;
-	/* Trailing newlines of k6's own messages would break tables. */
-	for (size_t n = strlen(message); n && strchr("\r\n\t ", message[n - 1]); n--)
-		message[n - 1] = '\0';
+	/* One line, so that k6's own messages break no table. */
+	squeeze(message);
 }
 
 static bool any_threshold_crossed(const struct run_result *r)
