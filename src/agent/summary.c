@@ -12,6 +12,7 @@
 #include "agent/script.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/quantiles.h"
 
 enum shape { SHAPE_EXPORT, SHAPE_HANDLE, SHAPE_MACHINE };
 
@@ -183,11 +184,47 @@ static double rank_of(const double *q, double x)
 }
 
 /*
+ * Where all unanswered samples lie below the answered ones (refused: 0 ms) or above (timed out), one interval
+ * of percentiles spans the gap, and no sample lies in there.  The answered ones at its end are taken to
+ * lie as dense as in the next interval.
+ */
+static void step_over_gap(
+	const struct trend *all, double n, const struct trend *none, double n0, double *out)
+{
+	const int last = RESULT_QUANTILES - 1;
+	const double step = (n - 1) / last; /* ranks from one percentile to the next */
+	int above = (int)ceil(n0 / step), below = (int)floor((n - n0 - 1) / step);
+
+	if (above < last && none->q[last] < all->q[above]) {
+		double slope = (all->q[above + 1] - all->q[above]) / step;
+
+		for (int i = last; i >= 0; i--) {
+			double rank = n0 + (double)i / last * (n - n0 - 1);
+
+			if (rank < above * step)
+				out[i] = fmax(none->q[last],
+					all->q[above] - (above * step - rank) * slope);
+		}
+	} else if (below > 0 && none->q[0] > all->q[below]) {
+		double slope = (all->q[below] - all->q[below - 1]) / step;
+
+		for (int i = 0; i <= last; i++) {
+			double rank = (double)i / last * (n - n0 - 1);
+
+			if (rank > below * step)
+				out[i] = fmin(none->q[0],
+					all->q[below] + (rank - below * step) * slope);
+		}
+	}
+}
+
+/*
  * k6 counts a refused connection as 0 ms and a timed-out request by its waiting time; neither is
  * a latency.  Takes the unanswered samples out of the distribution of all: the answered ones'
  * distribution is (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each percentile.
  * The percentiles are exact at whole ranks of k6's own list, so the error is at most one
- * percentile of rank.  Only used where some requests, but not all, got no answer.
+ * percentile of the rank among all.  Only used where some requests, but not all, got no answer, and
+ * there are too many to tell each of them.
  */
 static void subtract_unanswered(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
@@ -212,11 +249,21 @@ static void subtract_unanswered(
 		out[i] = i == 0 ? hi : fmax(hi, out[i - 1]);
 		floor_ms = lo;
 	}
-	/* p0 is the smallest answered sample: the first value above the unanswered zeros. */
-	for (int i = 0; i < RESULT_QUANTILES && out[0] <= 1e-6; i++) {
-		if (all->q[i] > 0)
-			out[0] = fmin(all->q[i], out[1]);
-	}
+	step_over_gap(all, n, none, n0, out);
+}
+
+/* Percentiles of the answered requests. */
+static void find_answered(
+	const struct trend *all, double n, const struct trend *none, double n0, double *out)
+{
+	struct quantiles a = {.count = n}, b = {.count = n0}, left;
+
+	memcpy(a.q, all->q, sizeof(a.q));
+	memcpy(b.q, none->q, sizeof(b.q));
+	if (quantiles_subtract(&a, &b, &left))
+		memcpy(out, left.q, sizeof(left.q));
+	else
+		subtract_unanswered(all, n, none, n0, out);
 }
 
 /* Latency of answered requests into r. */
@@ -242,7 +289,7 @@ static int take_latency(const struct doc *d, double reqs, struct run_result *r)
 	if (n0 >= reqs)
 		return 0;
 	if (n0 > 0 && all.has_quantiles && none.has_quantiles) {
-		subtract_unanswered(&all, reqs, &none, n0, r->quantiles);
+		find_answered(&all, reqs, &none, n0, r->quantiles);
 		r->has_quantiles = true;
 		all.med = r->quantiles[50];
 		all.p95 = r->quantiles[95];

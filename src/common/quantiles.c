@@ -74,17 +74,21 @@ static bool find_samples(const double *q, int n, double *x)
 	return true;
 }
 
+/* Each of a run's samples, if there are few enough for that. */
+static bool tell_samples(const struct quantiles *run, double *x)
+{
+	x[0] = run->q[0];
+	return run->count == 1 ||
+		(run->count <= QUANTILES && find_samples(run->q, (int)run->count, x));
+}
+
 /* Samples of a run, or points that stand for several of them each. */
 static size_t spread(const struct quantiles *run, struct point *out)
 {
 	int n = run->count <= QUANTILES ? (int)run->count : STAND_INS;
 	double x[QUANTILES];
 
-	if (n == 1) {
-		out[0] = (struct point){run->q[0], 1};
-		return 1;
-	}
-	if (run->count <= QUANTILES && find_samples(run->q, n, x)) {
+	if (tell_samples(run, x)) {
 		for (int i = 0; i < n; i++)
 			out[i] = (struct point){x[i], 1};
 		return (size_t)n;
@@ -122,6 +126,35 @@ static void take_percentiles(
 	/* What rounding left behind. */
 	for (int i = 1; i < QUANTILES; i++)
 		out->q[i] = fmax(out->q[i], out->q[i - 1]);
+}
+
+bool quantiles_subtract(
+	const struct quantiles *all, const struct quantiles *part, struct quantiles *out)
+{
+	int n = all->count <= QUANTILES ? (int)all->count : 0, gone = (int)part->count, left = 0;
+	double x[QUANTILES], away[QUANTILES];
+	struct point points[QUANTILES];
+
+	if (gone < 1 || n <= gone || !tell_samples(all, x) || !tell_samples(part, away))
+		return false;
+	/* The nearest, since both lists were found by calculation. */
+	for (int i = 0; i < gone; i++) {
+		int nearest = -1;
+
+		for (int k = 0; k < n; k++) {
+			if (!isnan(x[k]) &&
+				(nearest < 0 || fabs(x[k] - away[i]) < fabs(x[nearest] - away[i])))
+				nearest = k;
+		}
+		x[nearest] = NAN;
+	}
+	for (int k = 0; k < n; k++) {
+		if (!isnan(x[k]))
+			points[left++] = (struct point){x[k], 1};
+	}
+	*out = (struct quantiles){.count = left};
+	take_percentiles(points, (size_t)left, left, out);
+	return true;
 }
 
 bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *out)

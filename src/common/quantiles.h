@@ -21,6 +21,10 @@ struct quantiles {
 	double count;        /* of samples */
 };
 
+/* Percentiles of what is left when the samples of `part`, some of those of `all`, are taken away.  False when
+ * there are too many for their percentiles to tell each, or nothing is left. */
+bool quantiles_subtract(
+	const struct quantiles *all, const struct quantiles *part, struct quantiles *out);
 /* Percentiles of all samples of the n runs; false when they have none. */
 bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *out);
 

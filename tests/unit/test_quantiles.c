@@ -167,12 +167,44 @@ static void weights_are_the_counts(void **state)
 	assert_false(quantiles_merge(runs, 0, &merged));
 }
 
+static void what_is_taken_away_leaves_the_rest(void **state)
+{
+	double samples[QUANTILES], rest[QUANTILES], away[QUANTILES];
+	struct quantiles all, part, left, exact;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		size_t n = 2 + (size_t)random() % 100, gone = 1 + (size_t)random() % (n - 1);
+
+		/* Refused, timed out, or anything between. */
+		for (size_t i = 0; i < n; i++)
+			samples[i] = 1 + (double)(random() % 1000000) / 1000;
+		for (size_t i = 0; i < gone; i++)
+			samples[i] = round % 3 == 0 ? 0 : round % 3 == 1 ? 60000 : samples[i];
+		memcpy(away, samples, gone * sizeof(*away));
+		memcpy(rest, samples + gone, (n - gone) * sizeof(*rest));
+		percentiles_of(samples, n, &all);
+		percentiles_of(away, gone, &part);
+		percentiles_of(rest, n - gone, &exact);
+		assert_true(quantiles_subtract(&all, &part, &left));
+		assert_true(left.count == (double)(n - gone));
+		for (int i = 0; i < QUANTILES; i++) {
+			if (fabs(left.q[i] - exact.q[i]) > 1e-5 * (1 + exact.q[i]))
+				fail_msg("round %d p%d: %.9g, exact %.9g", round, i, left.q[i],
+					exact.q[i]);
+		}
+	}
+	part = all;
+	assert_false(quantiles_subtract(&all, &part, &left));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_runs_are_merged_exactly),
 		cmocka_unit_test(long_runs_within_a_percentile_of_rank),
 		cmocka_unit_test(weights_are_the_counts),
+		cmocka_unit_test(what_is_taken_away_leaves_the_rest),
 	};
 	const char *given = getenv("QUANTILES_SEED");
 	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
