@@ -618,7 +618,7 @@ void agents_pump(struct agents *a, int64_t now)
 		agent_tell_schedule(&a->slots[action.slot]);
 	}
 	while (!a->sup->stopping && schedule_next(a->sup->schedule, now, &due))
-		agents_begin_due(a, &due, now);
+		agents_begin_due(a, &due);
 }
 
 void agents_check_heartbeats(struct agents *a, int64_t now)

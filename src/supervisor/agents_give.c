@@ -3,6 +3,7 @@
  * what comes in between (a pause, an end of the agent, a cancellation) ends the run unsent. */
 #include "supervisor/agents_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,9 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "supervisor/runs.h"
+
+/* A difference that is no rounding. */
+#define WALL_STEP_MS 5
 
 static const struct target *target_of(const struct agent *ag)
 {
@@ -141,7 +145,18 @@ static void begin(
 	store_put_run(sup->store, ag->run, on_run_stored, ag);
 }
 
-void agents_begin_due(struct agents *a, const struct schedule_due *due, int64_t now_mono)
+/* From the monotonic to the wall clock, steady while that is only being slewed: agents that are due at one
+ * instant get one time stamp. */
+static int64_t wall_offset(struct agents *a)
+{
+	int64_t offset = units_now_wall_ms() - units_now_mono_ms();
+
+	if (llabs(offset - a->wall_offset_ms) > WALL_STEP_MS)
+		a->wall_offset_ms = offset;
+	return a->wall_offset_ms;
+}
+
+void agents_begin_due(struct agents *a, const struct schedule_due *due)
 {
 	struct agent *ag = &a->slots[due->slot];
 	const struct target *t = targets_find(a->sup->targets, due->target_id);
@@ -152,8 +167,7 @@ void agents_begin_due(struct agents *a, const struct schedule_due *due, int64_t 
 		agent_tell_schedule(ag);
 		return;
 	}
-	begin(ag, t, units_now_wall_ms() - (now_mono - due->due_ms),
-		find_forbidden(a->sup->conf, t));
+	begin(ag, t, due->due_ms + wall_offset(a), find_forbidden(a->sup->conf, t));
 }
 
 /* --- by order ---------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ struct agents {
 	uint8_t *buf;
 	unsigned int told_extent; /* slots that the last heartbeat named */
 	int64_t last_tick_ms, judge_after_ms;
+	int64_t wall_offset_ms; /* wall less monotonic clock, as time stamps have it */
 	struct log_limit limit;
 	uint64_t restarts[AGENTS_RESTART_COUNT];
 	char (*names)[80];
@@ -65,7 +66,7 @@ void agent_drop_run(struct agent *ag);
 void agent_read(struct agent *ag);
 /* The last step of a worker's life, once it is dead, read to the end and recorded. */
 void agent_bury(struct agent *ag);
-void agents_begin_due(struct agents *a, const struct schedule_due *due, int64_t now_mono_ms);
+void agents_begin_due(struct agents *a, const struct schedule_due *due);
 
 static inline const char *agent_run_id(const struct agent *ag)
 {

@@ -13,15 +13,16 @@
 #include "common/units.h"
 #include "supervisor/agents.h"
 
-/* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, two seconds at
- * least (docs/architecture.md). */
+/* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, and a second in which
+ * they do nothing but wait; two seconds at least (docs/architecture.md). */
 #define READY_MIN_MS 2000
+#define READY_QUIET_MS 1000
 #define READY_EACH_MS 90
 
 static int64_t time_to_get_ready_ms(unsigned int agents)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	int64_t ms = (int64_t)agents * READY_EACH_MS / (cores > 0 ? cores : 1);
+	int64_t ms = READY_QUIET_MS + (int64_t)agents * READY_EACH_MS / (cores > 0 ? cores : 1);
 
 	return ms > READY_MIN_MS ? ms : READY_MIN_MS;
 }
