@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 struct k6bin {
-	int fd;      /* O_PATH; -1: none */
-	bool by_fd;  /* another one than lies in the agents' root: executed by its descriptor */
-	dev_t dev;   /* ... and what it was then */
+	int fd;     /* O_PATH; -1: none */
+	bool by_fd; /* another one than lies in the agents' root: executed by its descriptor */
+	dev_t dev;  /* ... and what it was then */
 	ino_t inode;
 	off_t size;
 	struct timespec modified;

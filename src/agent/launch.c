@@ -406,7 +406,8 @@ _Noreturn void launch_k6(const struct run_env *env, const char *id, const char *
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (chdir(env->work_dir) < 0 || confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
+	if (chdir(env->work_dir) < 0 ||
+		confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
 		give_up(&l, "%s", strerror(errno));
 	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
 	 * across exec, because an interpreter script is read through /dev/fd/3. */

@@ -81,32 +81,33 @@ char *script_make(const struct target *t)
 /* --- the module around a user's script ------------------------------------------ */
 
 /* Object.assign and not the spread operator: k6 v0.49 has no object spread in every mode. */
-static const char around[] = "import { sleep } from 'k6';\n"
-			     "import * as script from '%s';\n"
-			     "export * from '%s';\n"
-			     "export default script.default;\n"
-			     "\n"
-			     "const given = script.options || {};\n"
-			     "export const options = Object.assign({}, given, {\n"
-			     "  thresholds: Object.assign({ '%s': [] }, given.thresholds),\n"
-			     "});\n"
-			     "\n"
-			     "function failedChecks(group, lines) {\n"
-			     "  for (const c of group.checks || []) {\n"
-			     "    if (c.fails && lines.length < 100)\n"
-			     "      lines.push(`check failed: ${c.path.slice(2)}: ${c.fails} of ${c.fails + c.passes}`);\n"
-			     "  }\n"
-			     "  for (const g of group.groups || []) failedChecks(g, lines);\n"
-			     "  return lines;\n"
-			     "}\n"
-			     "\n"
-			     /* k6's own text is left out: as for generated scripts, and with thousands
+static const char around[] =
+	"import { sleep } from 'k6';\n"
+	"import * as script from '%s';\n"
+	"export * from '%s';\n"
+	"export default script.default;\n"
+	"\n"
+	"const given = script.options || {};\n"
+	"export const options = Object.assign({}, given, {\n"
+	"  thresholds: Object.assign({ '%s': [] }, given.thresholds),\n"
+	"});\n"
+	"\n"
+	"function failedChecks(group, lines) {\n"
+	"  for (const c of group.checks || []) {\n"
+	"    if (c.fails && lines.length < 100)\n"
+	"      lines.push(`check failed: ${c.path.slice(2)}: ${c.fails} of ${c.fails + c.passes}`);\n"
+	"  }\n"
+	"  for (const g of group.groups || []) failedChecks(g, lines);\n"
+	"  return lines;\n"
+	"}\n"
+	"\n"
+	/* k6's own text is left out: as for generated scripts, and with thousands
 			      * of metrics it takes minutes and gigabytes. */
-			     "export function handleSummary(data) {\n"
-			     "  if (script.handleSummary) return script.handleSummary(data);\n"
-			     "  const lines = failedChecks(data.root_group || {}, []);\n"
-			     "  return lines.length ? { stdout: lines.join('\\n') + '\\n' } : {};\n"
-			     "}\n";
+	"export function handleSummary(data) {\n"
+	"  if (script.handleSummary) return script.handleSummary(data);\n"
+	"  const lines = failedChecks(data.root_group || {}, []);\n"
+	"  return lines.length ? { stdout: lines.join('\\n') + '\\n' } : {};\n"
+	"}\n";
 
 /* https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/: setup() is run once, before any virtual
  * user; what it waits for comes on top of the time that the script allows for its own. */

@@ -212,8 +212,8 @@ static void step_over_gap(
 			double rank = (double)i / last * (n - n0 - 1);
 
 			if (rank > below * step)
-				out[i] = fmin(none->q[0],
-					all->q[below] + (rank - below * step) * slope);
+				out[i] = fmin(
+					none->q[0], all->q[below] + (rank - below * step) * slope);
 		}
 	}
 }

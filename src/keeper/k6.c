@@ -25,8 +25,8 @@ int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *
 			"K6_BINARY to where it is",
 			conf->k6.binary, strerror(errno));
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-		return err_set(err,
-			"%s is not an executable file; set k6.binary or K6_BINARY", conf->k6.binary);
+		return err_set(err, "%s is not an executable file; set k6.binary or K6_BINARY",
+			conf->k6.binary);
 	k6bin_note(out, fd, by_fd);
 	steal_fd(&fd);
 	return 0;

@@ -313,7 +313,8 @@ void startup(struct keeper *k, int argc, char **argv)
 		fatal(EXIT_START, "%s", err.msg);
 	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
 	if (hb_fd < 0 ||
-		children_init(&k->children, k->conf, &k->sandbox, hb_fd, &k6, no_lifeline, &err) < 0)
+		children_init(&k->children, k->conf, &k->sandbox, hb_fd, &k6, no_lifeline, &err) <
+			0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->children.cgroup = cgroup;
 	k->handover.hb_fd = hb_fd;

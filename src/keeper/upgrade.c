@@ -309,9 +309,9 @@ static json_t *state_to_json(const struct keeper *k)
 			(json_int_t)k->started_ms, "clockOffsetMs", (json_int_t)k->clock_offset_ms,
 			"epoch", (int)k->children.epoch, "cgroupCpu", k->children.cgroup.cpu));
 	json_object_set_new(state, "k6",
-		json_pack("[b, I, I, I, I, I]", k->children.k6.by_fd, (json_int_t)k->children.k6.dev,
-			(json_int_t)k->children.k6.inode, (json_int_t)k->children.k6.size,
-			(json_int_t)k->children.k6.modified.tv_sec,
+		json_pack("[b, I, I, I, I, I]", k->children.k6.by_fd,
+			(json_int_t)k->children.k6.dev, (json_int_t)k->children.k6.inode,
+			(json_int_t)k->children.k6.size, (json_int_t)k->children.k6.modified.tv_sec,
 			(json_int_t)k->children.k6.modified.tv_nsec));
 	json_object_set_new(state, "fds", fds_state(k));
 	json_object_set_new(state, "children", children_state(&k->children));
