@@ -8,7 +8,12 @@ int k6bin_note(struct k6bin *k6, int fd, bool by_fd)
 
 	if (fstat(fd, &st) < 0)
 		return -1;
-	*k6 = (struct k6bin){fd, by_fd, st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+	*k6 = (struct k6bin){.fd = fd,
+		.by_fd = by_fd,
+		.dev = st.st_dev,
+		.inode = st.st_ino,
+		.size = st.st_size,
+		.modified = st.st_mtim};
 	return 0;
 }
 

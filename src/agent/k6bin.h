@@ -9,7 +9,9 @@
 struct k6bin {
 	int fd;     /* O_PATH; -1: none */
 	bool by_fd; /* another one than lies in the agents' root: executed by its descriptor */
-	dev_t dev;  /* ... and what it was then */
+	bool has_es_modules; /* k6version_has_es_modules() */
+	/* What it was when it told its version. */
+	dev_t dev;
 	ino_t inode;
 	off_t size;
 	struct timespec modified;

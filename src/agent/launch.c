@@ -128,7 +128,7 @@ static void write_scripts(struct launch *l)
 	l->script_path = x_asprintf("%s/k6-script-%s.js", dir, l->id);
 	name = x_asprintf("./k6-module-%s.%s", l->id, suffix);
 	path = x_asprintf("%s/%s", dir, name + 2);
-	around = script_wrap(name, l->start_wall_ms);
+	around = script_wrap(name, l->start_wall_ms, l->env->k6.has_es_modules);
 	write_file(l, path, l->script);
 	write_file(l, l->script_path, around);
 }

@@ -80,15 +80,24 @@ char *script_make(const struct target *t)
 
 /* --- the module around a user's script ------------------------------------------ */
 
-/* Object.assign and not the spread operator: k6 v0.49 has no object spread in every mode. */
+static const char around_begin[] = "import { sleep } from 'k6';\n"
+				   "import * as script from '%s';\n"
+				   "export * from '%s';\n"
+				   "export default script.default;\n";
+static const char around_end[] = "\nexport { options, handleSummary%s };\n";
+
+/* Up to v0.52 k6 makes CommonJS of modules, and there a name that comes by `export *` cannot be given
+ * another meaning. */
+static const char old_begin[] = "const { sleep } = require('k6');\n"
+				"const script = require('%s');\n";
+static const char old_end[] =
+	"\nmodule.exports = Object.assign({}, script, { options, handleSummary%s });\n";
+
+/* Object.assign and not the spread operator, which v0.49 does not have everywhere. */
 static const char around[] =
-	"import { sleep } from 'k6';\n"
-	"import * as script from '%s';\n"
-	"export * from '%s';\n"
-	"export default script.default;\n"
 	"\n"
 	"const given = script.options || {};\n"
-	"export const options = Object.assign({}, given, {\n"
+	"const options = Object.assign({}, given, {\n"
 	"  thresholds: Object.assign({ '%s': [] }, given.thresholds),\n"
 	"});\n"
 	"\n"
@@ -101,9 +110,9 @@ static const char around[] =
 	"  return lines;\n"
 	"}\n"
 	"\n"
-	/* k6's own text is left out: as for generated scripts, and with thousands
-			      * of metrics it takes minutes and gigabytes. */
-	"export function handleSummary(data) {\n"
+	/* k6's own text is left out: as for generated scripts, and with thousands of metrics it takes
+	 * minutes and gigabytes. */
+	"function handleSummary(data) {\n"
 	"  if (script.handleSummary) return script.handleSummary(data);\n"
 	"  const lines = failedChecks(data.root_group || {}, []);\n"
 	"  return lines.length ? { stdout: lines.join('\\n') + '\\n' } : {};\n"
@@ -130,21 +139,25 @@ static const char together[] =
 	"  Math.ceil(Math.max(0, startMs - Date.now()) + 10000 + inMs(given.setupTimeout || '60s')) + 'ms';\n"
 	"options.noSetup = false;\n"
 	"\n"
-	"export function setup() {\n"
+	"function setup() {\n"
 	"  const leftMs = startMs - Date.now();\n"
 	"  if (leftMs > 0) sleep(leftMs / 1000);\n"
 	"  else console.warn('%s' + -leftMs);\n"
 	"  return script.setup && !given.noSetup ? script.setup() : undefined;\n"
 	"}\n";
 
-char *script_wrap(const char *path, int64_t start_wall_ms)
+char *script_wrap(const char *path, int64_t start_wall_ms, bool has_es_modules)
 {
-	_cleanup_free_ char *head = x_asprintf(around, path, path, SCRIPT_UNANSWERED);
-	_cleanup_free_ char *tail = start_wall_ms
+	_cleanup_free_ char *begin =
+		x_asprintf(has_es_modules ? around_begin : old_begin, path, path);
+	_cleanup_free_ char *middle = x_asprintf(around, SCRIPT_UNANSWERED);
+	_cleanup_free_ char *wait = start_wall_ms
 		? x_asprintf(together, (long long)start_wall_ms, SCRIPT_LATE)
 		: x_strdup("");
+	_cleanup_free_ char *end =
+		x_asprintf(has_es_modules ? around_end : old_end, start_wall_ms ? ", setup" : "");
 
-	return x_asprintf("%s%s", head, tail);
+	return x_asprintf("%s%s%s%s", begin, middle, wait, end);
 }
 
 static bool is_word(char c)

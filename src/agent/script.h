@@ -9,6 +9,8 @@
 #ifndef K6FLEET_SCRIPT_H
 #define K6FLEET_SCRIPT_H
 
+#include <stdbool.h>
+
 #include "common/target.h"
 
 /* Seconds that a virtual user rests between two requests of a generated script. */
@@ -30,7 +32,7 @@ bool script_is_module(const char *text);
 #define SCRIPT_TYPESCRIPT "// typescript"
 bool script_is_typescript(const char *text);
 /* The module around the one at `path` (relative, as in an import).  start_wall_ms: when all shall
- * start, 0: at once.  The caller frees the text. */
-char *script_wrap(const char *path, int64_t start_wall_ms);
+ * start, 0: at once.  has_es_modules: as k6version_has_es_modules() says.  The caller frees the text. */
+char *script_wrap(const char *path, int64_t start_wall_ms, bool has_es_modules);
 
 #endif

@@ -7,6 +7,7 @@
 
 #define OLDEST_MINOR 49 /* of major version 0 */
 #define NEWEST_MAJOR 2
+#define FIRST_WITH_ES_MODULES 53 /* likewise */
 
 int k6version_parse(const char *printed, char version[K6VERSION_MAX], struct err *err)
 {
@@ -32,4 +33,12 @@ int k6version_parse(const char *printed, char version[K6VERSION_MAX], struct err
 		p += len;
 	}
 	return err_set(err, "it is no k6: asked for its version it says \"%.80s\"", printed);
+}
+
+bool k6version_has_es_modules(const char *version)
+{
+	unsigned int major, minor;
+
+	return sscanf(version, "v%u.%u", &major, &minor) != 2 || major > 0 ||
+		minor >= FIRST_WITH_ES_MODULES;
 }

@@ -3,6 +3,7 @@
 #ifndef K6FLEET_K6VERSION_H
 #define K6FLEET_K6VERSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/err.h"
@@ -14,5 +15,8 @@
 /* What `k6 version` printed ("k6 v2.2.0 (go1.26, linux/amd64)", in older ones "k6 v0.49.0 (...)") to
  * "v2.2.0".  -1 and err when it is no k6, or one that is not supported. */
 int k6version_parse(const char *printed, char version[K6VERSION_MAX], struct err *err);
+
+/* Whether that version keeps modules as they are; those before v0.53 make CommonJS of them. */
+bool k6version_has_es_modules(const char *version);
 
 #endif

@@ -139,11 +139,10 @@ bool quantiles_subtract(
 		return false;
 	/* The nearest, since both lists were found by calculation. */
 	for (int i = 0; i < gone; i++) {
-		int nearest = -1;
+		int nearest = 0;
 
-		for (int k = 0; k < n; k++) {
-			if (!isnan(x[k]) &&
-				(nearest < 0 || fabs(x[k] - away[i]) < fabs(x[nearest] - away[i])))
+		for (int k = 1; k < n; k++) {
+			if (!isnan(x[k]) && !(fabs(x[k] - away[i]) >= fabs(x[nearest] - away[i])))
 				nearest = k;
 		}
 		x[nearest] = NAN;

@@ -45,7 +45,7 @@ _Noreturn static void child(
 	_exit(EXEC_FAILED);
 }
 
-int probe_k6(const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6,
+int probe_k6(const struct sandbox *sb, const struct conf *conf, struct k6bin *k6,
 	char version[K6VERSION_MAX], struct err *err)
 {
 	char out[512];
@@ -84,5 +84,6 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, const struct k6b
 		return err_set(err, "k6 (%s) cannot be executed: %s", conf->k6.binary, out);
 	if (k6version_parse(out, version, err) < 0)
 		return err_prefix(err, "%s cannot be used", conf->k6.binary);
+	k6->has_es_modules = k6version_has_es_modules(version);
 	return 0;
 }

@@ -9,8 +9,8 @@
 #include "common/err.h"
 #include "common/k6version.h"
 
-/* Its version, or an error that says why the binary cannot be used. */
-int probe_k6(const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6,
+/* Its version, which is noted in k6, too, or an error that says why the binary cannot be used. */
+int probe_k6(const struct sandbox *sb, const struct conf *conf, struct k6bin *k6,
 	char version[K6VERSION_MAX], struct err *err);
 
 #endif

@@ -473,6 +473,8 @@ static struct k6bin resume_k6(const json_t *state)
 
 	return (struct k6bin){
 		.fd = get_fd(state, "k6"),
+		.has_es_modules = k6version_has_es_modules(
+			json_get_text(json_object_get(state, "keeper"), "k6Version", "")),
 		.by_fd = json_is_true(json_array_get(row, 0)),
 		.dev = (dev_t)json_integer_value(json_array_get(row, 1)),
 		.inode = (ino_t)json_integer_value(json_array_get(row, 2)),
