@@ -18,8 +18,10 @@
 #include "supervisor/verbs.h"
 
 #define CLIENTS_MAX 256
-/* A script of 1 MiB, every byte escaped. */
-#define REQUEST_MAX_BYTES (8 * 1024 * 1024)
+/* A script of 1 MiB with a backslash before every byte; few clients at a time send such. */
+#define REQUEST_MAX_BYTES (2 * 1024 * 1024 + 65536)
+#define REQUEST_USUAL_BYTES 65536
+#define REQUESTS_MAX_BYTES (16 * 1024 * 1024) /* of all clients together */
 #define BEHIND_BYTES (256 * 1024)
 #define ANSWERS_MAX_BYTES (64 * 1024 * 1024)
 
@@ -43,7 +45,7 @@ struct control {
 	struct supervisor *sup;
 	ev_io accept;
 	struct control_client *clients;
-	size_t count;
+	size_t count, in_bytes;
 	uint64_t next_number;
 	struct log_limit limit;
 };
@@ -56,6 +58,7 @@ static void close_client(struct control_client *cl)
 	if (cl->next)
 		cl->next->prev = cl->prev;
 	cl->control->count--;
+	cl->control->in_bytes -= cl->in_cap;
 	free(cl->in);
 	free(cl->out);
 	free(cl);
@@ -239,11 +242,16 @@ static bool read_client(struct control_client *cl)
 	ssize_t n;
 
 	if (cl->in_len + 1 >= cl->in_cap) {
-		if (cl->in_cap >= REQUEST_MAX_BYTES) {
+		size_t cap = cl->in_cap * 2 < REQUEST_MAX_BYTES ? cl->in_cap * 2 : REQUEST_MAX_BYTES;
+		size_t all = cl->control->in_bytes + cap - cl->in_cap;
+
+		if (cap == cl->in_cap ||
+			(cap > REQUEST_USUAL_BYTES && all > REQUESTS_MAX_BYTES)) {
 			close_client(cl);
 			return false;
 		}
-		cl->in_cap = cl->in_cap ? cl->in_cap * 2 : 1024;
+		cl->control->in_bytes = all;
+		cl->in_cap = cap;
 		cl->in = x_realloc(cl->in, cl->in_cap, 1);
 	}
 	n = recv(cl->fd, cl->in + cl->in_len, cl->in_cap - cl->in_len, MSG_DONTWAIT);
@@ -325,6 +333,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 	cl->io.data = cl;
 	ev_io_start(loop, &cl->io);
 	cl->in_cap = 1024;
+	c->in_bytes += cl->in_cap;
 	cl->in = x_calloc(1, cl->in_cap);
 	send_line(cl,
 		json_pack("{s:s, s:i}", "k6fleet", PACKAGE_VERSION, "protocol", CONTROL_PROTOCOL));
