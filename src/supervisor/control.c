@@ -242,11 +242,11 @@ static bool read_client(struct control_client *cl)
 	ssize_t n;
 
 	if (cl->in_len + 1 >= cl->in_cap) {
-		size_t cap = cl->in_cap * 2 < REQUEST_MAX_BYTES ? cl->in_cap * 2 : REQUEST_MAX_BYTES;
+		size_t cap =
+			cl->in_cap * 2 < REQUEST_MAX_BYTES ? cl->in_cap * 2 : REQUEST_MAX_BYTES;
 		size_t all = cl->control->in_bytes + cap - cl->in_cap;
 
-		if (cap == cl->in_cap ||
-			(cap > REQUEST_USUAL_BYTES && all > REQUESTS_MAX_BYTES)) {
+		if (cap == cl->in_cap || (cap > REQUEST_USUAL_BYTES && all > REQUESTS_MAX_BYTES)) {
 			close_client(cl);
 			return false;
 		}
