@@ -63,7 +63,7 @@ arrivals() {
 	cat >"$T/half.js" <<-JS
 		import http from 'k6/http'; import { check } from 'k6';
 		export const options = { vus: 1, iterations: 4 };
-		export default function () { check(http.get('$SERVER/half'), { 'is 200': r => r.status === 200 }); }
+		export default function () { check(http.get('$SERVER/' + (__ITER % 2 ? '500' : 'fine')), { 'is 200': r => r.status === 200 }); }
 	JS
 	write_conf <<<'workers = 3'
 	start_fleet
