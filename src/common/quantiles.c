@@ -4,6 +4,7 @@
 #include "common/quantiles.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,10 @@
 #define STEPS (QUANTILES - 1)
 /* For a run with more samples than percentiles; each percentile is one of them. */
 #define STAND_INS 401
+#define POOL_STAND_INS 101
 #define TOLERANCE 1e-6
 
-struct point {
+struct quantiles_point {
 	double value, weight;
 };
 
@@ -83,31 +85,31 @@ static bool tell_samples(const struct quantiles *run, double *x)
 }
 
 /* Samples of a run, or points that stand for several of them each. */
-static size_t spread(const struct quantiles *run, struct point *out)
+static size_t spread(const struct quantiles *run, int stand_ins, struct quantiles_point *out)
 {
-	int n = run->count <= QUANTILES ? (int)run->count : STAND_INS;
+	int n = run->count <= QUANTILES ? (int)run->count : stand_ins;
 	double x[QUANTILES];
 
 	if (tell_samples(run, x)) {
 		for (int i = 0; i < n; i++)
-			out[i] = (struct point){x[i], 1};
+			out[i] = (struct quantiles_point){x[i], 1};
 		return (size_t)n;
 	}
 	for (int i = 0; i < n; i++)
-		out[i] = (struct point){at(run->q, (double)i / (n - 1)), run->count / n};
+		out[i] = (struct quantiles_point){at(run->q, (double)i / (n - 1)), run->count / n};
 	return (size_t)n;
 }
 
 static int by_value(const void *a, const void *b)
 {
-	const struct point *x = a, *y = b;
+	const struct quantiles_point *x = a, *y = b;
 
 	return (x->value > y->value) - (x->value < y->value);
 }
 
 /* A point of weight w stands for w samples of one value. */
 static void take_percentiles(
-	const struct point *points, size_t n, double total, struct quantiles *out)
+	const struct quantiles_point *points, size_t n, double total, struct quantiles *out)
 {
 	double first = 0; /* rank of the first sample that points[k] stands for */
 	size_t k = 0;
@@ -133,7 +135,7 @@ bool quantiles_subtract(
 {
 	int n = all->count <= QUANTILES ? (int)all->count : 0, gone = (int)part->count, left = 0;
 	double x[QUANTILES], away[QUANTILES];
-	struct point points[QUANTILES];
+	struct quantiles_point points[QUANTILES];
 
 	if (gone < 1 || n <= gone || !tell_samples(all, x) || !tell_samples(part, away))
 		return false;
@@ -149,7 +151,7 @@ bool quantiles_subtract(
 	}
 	for (int k = 0; k < n; k++) {
 		if (!isnan(x[k]))
-			points[left++] = (struct point){x[k], 1};
+			points[left++] = (struct quantiles_point){x[k], 1};
 	}
 	*out = (struct quantiles){.count = left};
 	take_percentiles(points, (size_t)left, left, out);
@@ -158,14 +160,14 @@ bool quantiles_subtract(
 
 bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *out)
 {
-	struct point *points = x_calloc(n + 1, STAND_INS * sizeof(*points));
+	struct quantiles_point *points = x_calloc(n + 1, STAND_INS * sizeof(*points));
 	size_t count = 0;
 
 	*out = (struct quantiles){0};
 	for (size_t i = 0; i < n; i++) {
 		if (runs[i].count < 1)
 			continue;
-		count += spread(&runs[i], points + count);
+		count += spread(&runs[i], STAND_INS, points + count);
 		out->count += floor(runs[i].count);
 	}
 	if (count) {
@@ -174,4 +176,139 @@ bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *o
 	}
 	free(points);
 	return count > 0;
+}
+
+/* --- pools -------------------------------------------------------------------- */
+
+/* Between two compressions. */
+#define POOL_ROOM (4 * QUANTILES_POOL_POINTS)
+
+static void sort_pool(struct quantiles_pool *p)
+{
+	if (p->sorted < p->len)
+		qsort(p->points, p->len, sizeof(*p->points), by_value);
+	p->sorted = p->len;
+}
+
+/* Puts sorted points together to at most `most`.  The smallest and the largest sample stay what they are,
+ * each cell between them holds the same share and gets the value at its middle rank. */
+static size_t compress(const struct quantiles_point *in, size_t n, double total, size_t most,
+	struct quantiles_point *out)
+{
+	double cell = (total - 2) / (double)(most - 2), first = 0, middle;
+	size_t k = 0, made = 0;
+
+	out[made++] = (struct quantiles_point){in[0].value, 1};
+	for (size_t i = 0; i < most - 2; i++) {
+		middle = 1 + ((double)i + 0.5) * cell;
+		while (k + 1 < n && first + in[k].weight <= middle)
+			first += in[k++].weight;
+		/* Alike neighbours are one point. */
+		if (made > 1 && out[made - 1].value == in[k].value)
+			out[made - 1].weight += cell;
+		else
+			out[made++] = (struct quantiles_point){in[k].value, cell};
+	}
+	out[made++] = (struct quantiles_point){in[n - 1].value, 1};
+	return made;
+}
+
+static void make_room(struct quantiles_pool *p, size_t more)
+{
+	if (p->len + more <= POOL_ROOM) {
+		if (p->len + more > p->cap) {
+			p->cap = p->len + more > 2 * p->cap ? p->len + more : 2 * p->cap;
+			p->points = x_realloc(p->points, p->cap, sizeof(*p->points));
+		}
+		return;
+	}
+	sort_pool(p);
+	if (p->len > QUANTILES_POOL_POINTS && p->count > QUANTILES_POOL_POINTS) {
+		struct quantiles_point *small = x_calloc(POOL_ROOM + STAND_INS, sizeof(*small));
+
+		p->len = compress(p->points, p->len, p->count, QUANTILES_POOL_POINTS, small);
+		free(p->points);
+		p->points = small;
+		p->cap = POOL_ROOM + STAND_INS;
+		p->sorted = p->len;
+	}
+}
+
+void quantiles_pool_add(struct quantiles_pool *p, const struct quantiles *run)
+{
+	if (run->count < 1)
+		return;
+	make_room(p, QUANTILES);
+	p->len += spread(run, POOL_STAND_INS, p->points + p->len);
+	p->count += floor(run->count);
+}
+
+bool quantiles_pool_percentiles(struct quantiles_pool *p, struct quantiles *out)
+{
+	*out = (struct quantiles){.count = p->count};
+	if (!p->len)
+		return false;
+	sort_pool(p);
+	take_percentiles(p->points, p->len, p->count, out);
+	return true;
+}
+
+/* Native doubles and floats: read back on the machine that has written them. */
+struct packed_head {
+	uint32_t magic, points;
+	double count;
+};
+
+#define PACKED_MAGIC 0x51303031 /* "Q001" */
+
+size_t quantiles_pool_pack(struct quantiles_pool *p, unsigned char out[QUANTILES_PACKED_MAX])
+{
+	struct quantiles_point few[QUANTILES_PACKED_POINTS];
+	const struct quantiles_point *points = p->points;
+	struct packed_head head = {PACKED_MAGIC, 0, p->count};
+	size_t n = p->len;
+
+	if (!n)
+		return 0;
+	sort_pool(p);
+	if (n > QUANTILES_PACKED_POINTS) {
+		n = compress(p->points, n, p->count, QUANTILES_PACKED_POINTS, few);
+		points = few;
+	}
+	head.points = (uint32_t)n;
+	memcpy(out, &head, sizeof(head));
+	for (size_t i = 0; i < n; i++) {
+		const float pair[2] = {(float)points[i].value, (float)points[i].weight};
+
+		memcpy(out + sizeof(head) + i * sizeof(pair), pair, sizeof(pair));
+	}
+	return sizeof(head) + n * 2 * sizeof(float);
+}
+
+bool quantiles_pool_add_packed(struct quantiles_pool *p, const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+	struct packed_head head;
+
+	if (len < sizeof(head))
+		return false;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != PACKED_MAGIC || !head.points || head.points > QUANTILES_PACKED_POINTS ||
+		len != sizeof(head) + head.points * 2 * sizeof(float) || !(head.count >= 1))
+		return false;
+	make_room(p, head.points);
+	for (uint32_t i = 0; i < head.points; i++) {
+		float pair[2];
+
+		memcpy(pair, bytes + sizeof(head) + i * sizeof(pair), sizeof(pair));
+		p->points[p->len++] = (struct quantiles_point){pair[0], pair[1]};
+	}
+	p->count += head.count;
+	return true;
+}
+
+void quantiles_pool_clear(struct quantiles_pool *p)
+{
+	free(p->points);
+	*p = (struct quantiles_pool){0};
 }

@@ -9,7 +9,7 @@
 
 #include "common/quantiles.h"
 
-#define SAMPLES_MAX 400000
+#define SAMPLES_MAX 800000
 
 static double *pool;
 static size_t pooled;
@@ -198,6 +198,50 @@ static void what_is_taken_away_leaves_the_rest(void **state)
 	assert_false(quantiles_subtract(&all, &part, &left));
 }
 
+/* Runs by the thousand, hour by hour, and the hours put together. */
+static void pools_stay_within_a_percentile_of_rank(void **state)
+{
+	unsigned char packed[QUANTILES_PACKED_MAX];
+	double worst = 0;
+
+	(void)state;
+	for (int round = 0; round < 6; round++) {
+		struct quantiles_pool month = {0};
+		struct quantiles got;
+
+		pooled = 0;
+		for (int hour = 0; hour < 24; hour++) {
+			struct quantiles_pool hourly = {0};
+			size_t n = 1 + (size_t)random() % 60, len;
+
+			for (size_t i = 0; i < n; i++) {
+				struct quantiles run = make_run(
+					1 + (size_t)random() % (round ? 120 : 400), (int)random());
+
+				quantiles_pool_add(&hourly, &run);
+			}
+			len = quantiles_pool_pack(&hourly, packed);
+			assert_true(len > 0 && len <= sizeof(packed));
+			assert_true(quantiles_pool_add_packed(&month, packed, len));
+			assert_false(quantiles_pool_add_packed(&month, packed, len - 1));
+			packed[0] ^= 1;
+			assert_false(quantiles_pool_add_packed(&month, packed, len));
+			quantiles_pool_clear(&hourly);
+		}
+		assert_true(quantiles_pool_percentiles(&month, &got));
+		assert_true(got.count == (double)pooled);
+		qsort(pool, pooled, sizeof(*pool), ascending);
+		for (int i = 0; i < QUANTILES; i++) {
+			double e = rank_error(pool, pooled, got.q[i], i);
+
+			worst = e > worst ? e : worst;
+		}
+		quantiles_pool_clear(&month);
+	}
+	print_message("worst error of hours put together: %.3f percentiles of rank\n", worst);
+	assert_true(worst <= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +249,7 @@ int main(void)
 		cmocka_unit_test(long_runs_within_a_percentile_of_rank),
 		cmocka_unit_test(weights_are_the_counts),
 		cmocka_unit_test(what_is_taken_away_leaves_the_rest),
+		cmocka_unit_test(pools_stay_within_a_percentile_of_rank),
 	};
 	const char *given = getenv("QUANTILES_SEED");
 	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
