@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: MIT */
+/* Hourly rollups of each target and the series that are drawn of them.  An hour that is over and has changed
+ * is read again from its runs, a thousand a step; once runs of it have been deleted it is frozen, and
+ * what still comes is added to it. */
+#include "dashboard/store_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/quantiles.h"
+
+#define HOUR_MS 3600000
+#define CHUNK_RUNS 1000
+
+/* What some runs have measured together. */
+struct slice {
+	int64_t runs, success, failed, error;
+	double http_reqs, failed_reqs;
+	double known_reqs;        /* of runs whose error rate is known */
+	double timed_reqs, run_s; /* of runs whose rate is known, and how long those took */
+	double worst_p95;         /* NAN: none */
+	struct quantiles_pool pool;
+};
+
+struct rollup_job {
+	char *target_id;
+	int64_t hour;
+	int64_t after_ms; /* where the last step stopped */
+	char *after_id;
+	bool stale; /* a run of it has changed since */
+	struct slice slice;
+};
+
+/* --- quantiles in columns --------------------------------------------------------- */
+
+bool store_quantiles_from_json(const json_t *list, float *out)
+{
+	if (json_array_size(list) != QUANTILES)
+		return false;
+	for (size_t i = 0; i < QUANTILES; i++)
+		out[i] = (float)json_number_value(json_array_get(list, i));
+	return true;
+}
+
+bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
+{
+	float values[QUANTILES];
+	_cleanup_json_ json_t *old = NULL;
+
+	if (sqlite3_column_type(st, column) == SQLITE_BLOB) {
+		if (sqlite3_column_bytes(st, column) != sizeof(values))
+			return false;
+		memcpy(values, sqlite3_column_blob(st, column), sizeof(values));
+	} else {
+		old = json_loads(db_column_text(st, column), 0, NULL);
+		if (!store_quantiles_from_json(old, values))
+			return false;
+	}
+	for (int i = 0; i < QUANTILES; i++)
+		out[i] = values[i];
+	return true;
+}
+
+/* The shortest decimal that is this float: 1.3 and not 1.2999999523162842. */
+static double as_printed(double value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.7g", value);
+	return strtod(text, NULL);
+}
+
+json_t *store_quantiles_column(sqlite3_stmt *st, int column)
+{
+	double values[QUANTILES];
+	json_t *list;
+
+	if (!store_quantiles_read(st, column, values))
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < QUANTILES; i++)
+		json_array_append_new(list, json_real(as_printed(values[i])));
+	return list;
+}
+
+/* --- slices ------------------------------------------------------------------------- */
+
+static void slice_init(struct slice *sl)
+{
+	struct quantiles_pool pool = sl->pool;
+
+	pool.len = pool.sorted = 0;
+	pool.count = 0;
+	*sl = (struct slice){.worst_p95 = NAN, .pool = pool};
+}
+
+static double number_column(sqlite3_stmt *st, int column)
+{
+	return sqlite3_column_type(st, column) == SQLITE_NULL ? NAN
+							      : sqlite3_column_double(st, column);
+}
+
+#define SAMPLE_COLUMNS \
+	"started_at, target_id, status, http_reqs, answered, rps, error_rate, p95_ms, quantiles, id"
+
+static void read_sample(sqlite3_stmt *st, struct store_sample *out)
+{
+	*out = (struct store_sample){
+		.started_ms = sqlite3_column_int64(st, 0),
+		.target_id = db_column_text(st, 1),
+		.status = db_column_text(st, 2),
+		.http_reqs = number_column(st, 3),
+		.answered = number_column(st, 4),
+		.rps = number_column(st, 5),
+		.error_rate = number_column(st, 6),
+		.p95_ms = number_column(st, 7),
+	};
+	out->has_quantiles = sqlite3_column_type(st, 8) != SQLITE_NULL &&
+		store_quantiles_read(st, 8, out->quantiles);
+}
+
+static void slice_add(struct slice *sl, const struct store_sample *run)
+{
+	struct quantiles q;
+
+	sl->runs++;
+	sl->success += !strcmp(run->status, "success");
+	sl->failed += !strcmp(run->status, "failed");
+	sl->error += !strcmp(run->status, "error");
+	if (!isnan(run->p95_ms) && !(sl->worst_p95 >= run->p95_ms))
+		sl->worst_p95 = run->p95_ms;
+	if (isnan(run->http_reqs))
+		return;
+	sl->http_reqs += run->http_reqs;
+	if (!isnan(run->error_rate)) {
+		sl->known_reqs += run->http_reqs;
+		sl->failed_reqs += run->http_reqs * run->error_rate;
+	}
+	if (run->rps > 0) {
+		sl->timed_reqs += run->http_reqs;
+		sl->run_s += run->http_reqs / run->rps;
+	}
+	if (!run->has_quantiles)
+		return;
+	/* Agents of other makes may not say how many were answered. */
+	q.count = isnan(run->answered) ? run->http_reqs : run->answered;
+	memcpy(q.q, run->quantiles, sizeof(q.q));
+	quantiles_pool_add(&sl->pool, &q);
+}
+
+#define ROLLUP_COLUMNS \
+	"hour, runs, success, failed, error, http_reqs, failed_reqs, known_reqs, timed_reqs, run_s, " \
+	"worst_p95, digest"
+
+static void slice_add_rollup(struct slice *sl, sqlite3_stmt *st)
+{
+	double worst = number_column(st, 10);
+
+	sl->runs += sqlite3_column_int64(st, 1);
+	sl->success += sqlite3_column_int64(st, 2);
+	sl->failed += sqlite3_column_int64(st, 3);
+	sl->error += sqlite3_column_int64(st, 4);
+	sl->http_reqs += sqlite3_column_double(st, 5);
+	sl->failed_reqs += sqlite3_column_double(st, 6);
+	sl->known_reqs += sqlite3_column_double(st, 7);
+	sl->timed_reqs += sqlite3_column_double(st, 8);
+	sl->run_s += sqlite3_column_double(st, 9);
+	if (!isnan(worst) && !(sl->worst_p95 >= worst))
+		sl->worst_p95 = worst;
+	if (sqlite3_column_bytes(st, 11) > 0)
+		quantiles_pool_add_packed(&sl->pool, sqlite3_column_blob(st, 11),
+			(size_t)sqlite3_column_bytes(st, 11));
+}
+
+static json_t *known(bool is_known, double value)
+{
+	return is_known ? json_real(as_printed(value)) : json_null();
+}
+
+/* A point of a series; without runs its numbers are null. */
+static json_t *slice_to_json(struct slice *sl, int64_t t_ms)
+{
+	struct quantiles q;
+	bool any = quantiles_pool_percentiles(&sl->pool, &q);
+
+	return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "t",
+		json_time(t_ms), "runs", (json_int_t)sl->runs, "http_reqs",
+		sl->runs ? json_integer((json_int_t)sl->http_reqs) : json_null(), "error_rate",
+		known(sl->known_reqs > 0, sl->failed_reqs / sl->known_reqs), "rps",
+		known(sl->run_s > 0, sl->timed_reqs / sl->run_s), "p50_ms", known(any, q.q[50]),
+		"p95_ms", known(any, q.q[95]), "p99_ms", known(any, q.q[99]), "worst_p95_ms",
+		known(!isnan(sl->worst_p95), sl->worst_p95), "success", (json_int_t)sl->success,
+		"failed", (json_int_t)sl->failed, "error", (json_int_t)sl->error);
+}
+
+/* --- rolling up --------------------------------------------------------------------- */
+
+static int put_rollup(struct store *s, const char *target_id, int64_t hour, struct slice *sl,
+	bool frozen, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"INSERT OR REPLACE INTO k6_rollups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+		err);
+	unsigned char digest[QUANTILES_PACKED_MAX];
+	size_t len = quantiles_pool_pack(&sl->pool, digest);
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, target_id);
+	sqlite3_bind_int64(st, 2, hour);
+	sqlite3_bind_int64(st, 3, sl->runs);
+	sqlite3_bind_int64(st, 4, sl->success);
+	sqlite3_bind_int64(st, 5, sl->failed);
+	sqlite3_bind_int64(st, 6, sl->error);
+	sqlite3_bind_double(st, 7, sl->http_reqs);
+	sqlite3_bind_double(st, 8, sl->failed_reqs);
+	sqlite3_bind_double(st, 9, sl->known_reqs);
+	sqlite3_bind_double(st, 10, sl->timed_reqs);
+	sqlite3_bind_double(st, 11, sl->run_s);
+	if (isnan(sl->worst_p95))
+		sqlite3_bind_null(st, 12);
+	else
+		sqlite3_bind_double(st, 12, sl->worst_p95);
+	if (len)
+		sqlite3_bind_blob(st, 13, digest, (int)len, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, 13);
+	sqlite3_bind_int(st, 14, frozen);
+	return db_run(st, err);
+}
+
+/* 1: there is one, and it is in sl; 0: none. */
+static int get_rollup(struct store *s, const char *target_id, int64_t hour, struct slice *sl,
+	bool *frozen, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " ROLLUP_COLUMNS
+		", frozen FROM k6_rollups WHERE target_id = ?1 AND hour = ?2",
+		err);
+	int rc;
+
+	if (!st)
+		return -1;
+	slice_init(sl);
+	db_bind_text(st, 1, target_id);
+	sqlite3_bind_int64(st, 2, hour);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		slice_add_rollup(sl, st);
+		*frozen = sqlite3_column_int(st, 12) != 0;
+	}
+	sqlite3_reset(st);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return err_set(err, "%s", sqlite3_errmsg(s->db));
+	return rc == SQLITE_ROW;
+}
+
+static int set_dirty(
+	struct store *s, const char *sql, const char *target_id, int64_t hour, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, sql, err);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, hour);
+	db_bind_text(st, 2, target_id);
+	return db_run(st, err);
+}
+
+static const char mark_dirty[] = "INSERT OR IGNORE INTO k6_rollup_dirty VALUES (?1, ?2)";
+static const char mark_clean[] = "DELETE FROM k6_rollup_dirty WHERE hour = ?1 AND target_id = ?2";
+
+static double metric(const json_t *run, const char *name)
+{
+	const json_t *v = json_object_get(json_object_get(run, "metrics"), name);
+
+	return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+void store_sample_of(const json_t *run, struct store_sample *out)
+{
+	float q[QUANTILES];
+
+	*out = (struct store_sample){
+		.started_ms = json_get_int(run, "startedAtMs", 0),
+		.target_id = json_get_text(run, "targetId", ""),
+		.status = json_get_text(run, "status", ""),
+		.http_reqs = metric(run, "http_reqs"),
+		.answered = metric(run, "http_reqs_answered"),
+		.rps = metric(run, "rps"),
+		.error_rate = metric(run, "error_rate"),
+		.p95_ms = metric(run, "p95_ms"),
+	};
+	out->has_quantiles = store_quantiles_from_json(json_object_get(run, "latencyQuantiles"), q);
+	for (int i = 0; out->has_quantiles && i < QUANTILES; i++)
+		out->quantiles[i] = q[i];
+}
+
+static int64_t hour_of(int64_t ms)
+{
+	return ms / HOUR_MS;
+}
+
+int store_rollup_touch(struct store *s, const json_t *run, bool corrected, struct err *err)
+{
+	struct slice sl = {0};
+	struct store_sample sample;
+	int64_t hour = hour_of(json_get_int(run, "startedAtMs", 0));
+	bool frozen = false;
+	int known_here, rc;
+
+	store_sample_of(run, &sample);
+	if (!strcmp(sample.status, "running"))
+		return 0;
+	if (s->job && s->job->hour == hour && !strcmp(s->job->target_id, sample.target_id))
+		s->job->stale = true;
+	known_here = get_rollup(s, sample.target_id, hour, &sl, &frozen, err);
+	if (known_here < 0) {
+		rc = -1;
+	} else if (frozen) {
+		/* What the reaper had guessed counted as a run that failed. */
+		sl.runs -= corrected;
+		sl.error -= corrected;
+		slice_add(&sl, &sample);
+		rc = put_rollup(s, sample.target_id, hour, &sl, true, err);
+	} else {
+		rc = set_dirty(s, mark_dirty, sample.target_id, hour, err);
+	}
+	quantiles_pool_clear(&sl.pool);
+	return rc;
+}
+
+void store_rollup_free(struct store *s)
+{
+	if (!s->job)
+		return;
+	quantiles_pool_clear(&s->job->slice.pool);
+	free(s->job->target_id);
+	free(s->job->after_id);
+	free(s->job);
+	s->job = NULL;
+}
+
+static void begin_job(struct store *s, const char *target_id, int64_t hour)
+{
+	s->job = x_calloc(1, sizeof(*s->job));
+	s->job->target_id = x_strdup(target_id);
+	s->job->hour = hour;
+	s->job->after_ms = hour * HOUR_MS - 1;
+	s->job->after_id = x_strdup("");
+	slice_init(&s->job->slice);
+}
+
+/* Takes in up to so many runs.  1: there are more, 0: that was all. */
+static int read_chunk(struct store *s, int limit, struct err *err)
+{
+	struct rollup_job *job = s->job;
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " SAMPLE_COLUMNS
+		" FROM k6_runs WHERE coalesce(target_id, '') = ?1 AND target_id IS ?6"
+		" AND (started_at, id) > (?2, ?3) AND started_at < ?4 AND status <> 'running'"
+		" ORDER BY started_at, id LIMIT ?5",
+		err);
+	struct store_sample sample;
+	int n = 0, rc;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, job->target_id);
+	sqlite3_bind_int64(st, 2, job->after_ms);
+	db_bind_text(st, 3, job->after_id);
+	sqlite3_bind_int64(st, 4, (job->hour + 1) * HOUR_MS);
+	sqlite3_bind_int(st, 5, limit);
+	db_bind_text(st, 6, job->target_id[0] ? job->target_id : NULL);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		read_sample(st, &sample);
+		slice_add(&job->slice, &sample);
+		if (++n == limit) {
+			free(job->after_id);
+			job->after_id = x_strdup(db_column_text(st, 9));
+			job->after_ms = sample.started_ms;
+		}
+	}
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	if (rc != SQLITE_DONE)
+		return err_set(err, "%s", sqlite3_errmsg(s->db));
+	return n == limit;
+}
+
+/* Within a transaction. */
+static int finish_job(struct store *s, bool frozen, struct err *err)
+{
+	struct rollup_job *job = s->job;
+
+	if (put_rollup(s, job->target_id, job->hour, &job->slice, frozen, err) < 0 ||
+		set_dirty(s, mark_clean, job->target_id, job->hour, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* The oldest hour that is over and dirty; 0: none. */
+static int find_dirty(struct store *s, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT hour, target_id FROM k6_rollup_dirty WHERE hour < ?1 ORDER BY hour LIMIT 1",
+		err);
+	bool found;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, hour_of(now_ms));
+	found = sqlite3_step(st) == SQLITE_ROW;
+	if (found)
+		begin_job(s, db_column_text(st, 1), sqlite3_column_int64(st, 0));
+	sqlite3_reset(st);
+	return found;
+}
+
+int store_rollup_step(struct store *s, int64_t now_ms, struct err *err)
+{
+	int more;
+
+	if (s->job && s->job->stale)
+		store_rollup_free(s);
+	if (!s->job) {
+		more = find_dirty(s, now_ms, err);
+		if (more <= 0)
+			return more;
+	}
+	more = read_chunk(s, CHUNK_RUNS, err);
+	if (more == 0) {
+		more = store_begin(s, err) < 0 ? -1 : 1;
+		if (more > 0 && (finish_job(s, false, err) < 0 || store_commit(s, err) < 0)) {
+			store_rollback(s);
+			more = -1;
+		}
+		store_rollup_free(s);
+	}
+	if (more < 0)
+		store_rollup_free(s);
+	return more;
+}
+
+/* --- before runs are deleted ------------------------------------------------------------ */
+
+static int freeze(struct store *s, const char *target_id, int64_t hour, struct err *err)
+{
+	sqlite3_stmt *st;
+	int more = 1;
+
+	st = store_stmt(s, "SELECT 1 FROM k6_rollup_dirty WHERE hour = ?1 AND target_id = ?2", err);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, hour);
+	db_bind_text(st, 2, target_id);
+	more = sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_reset(st);
+	if (more) {
+		store_rollup_free(s);
+		begin_job(s, target_id, hour);
+		while ((more = read_chunk(s, CHUNK_RUNS, err)) > 0)
+			;
+		if (more == 0)
+			more = finish_job(s, true, err);
+		store_rollup_free(s);
+		return more;
+	}
+	st = store_stmt(
+		s, "UPDATE k6_rollups SET frozen = 1 WHERE target_id = ?2 AND hour = ?1", err);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, hour);
+	db_bind_text(st, 2, target_id);
+	return db_run(st, err);
+}
+
+int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err)
+{
+	struct {
+		char *target_id;
+		int64_t hour;
+	} *list = NULL;
+	sqlite3_stmt *st = store_stmt(s, sql, err);
+	size_t n = 0;
+	int rc = 0;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, parameter);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		list = x_realloc(list, n + 1, sizeof(*list));
+		list[n].target_id = x_strdup(db_column_text(st, 0));
+		list[n++].hour = sqlite3_column_int64(st, 1);
+	}
+	sqlite3_reset(st);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = freeze(s, list[i].target_id, list[i].hour, err);
+		free(list[i].target_id);
+	}
+	free(list);
+	return rc;
+}
+
+int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"DELETE FROM k6_rollups WHERE (target_id, hour) IN (SELECT target_id, hour FROM k6_rollups"
+		" WHERE hour < ?1 LIMIT 2000)",
+		err);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, hour_of(before_ms));
+	return db_run(st, err);
+}
+
+/* --- series -------------------------------------------------------------------------------- */
+
+struct hours {
+	int64_t *list; /* ascending: those that must be read from their runs */
+	size_t count;
+};
+
+static struct hours find_dirty_hours(
+	struct store *s, const char *target_id, int64_t from, int64_t to, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT hour FROM k6_rollup_dirty WHERE hour >= ?1 AND hour < ?2 AND target_id = ?3 ORDER BY hour",
+		err);
+	struct hours h = {0};
+
+	if (!st)
+		return h;
+	sqlite3_bind_int64(st, 1, from);
+	sqlite3_bind_int64(st, 2, to);
+	db_bind_text(st, 3, target_id);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		h.list = x_realloc(h.list, h.count + 1, sizeof(*h.list));
+		h.list[h.count++] = sqlite3_column_int64(st, 0);
+	}
+	sqlite3_reset(st);
+	return h;
+}
+
+static int add_runs(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+	struct slice *sl, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_id = ?1 AND started_at >= ?2"
+		" AND started_at < ?3 AND status <> 'running'",
+		err);
+	struct store_sample sample;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, target_id);
+	sqlite3_bind_int64(st, 2, from_ms);
+	sqlite3_bind_int64(st, 3, to_ms);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		read_sample(st, &sample);
+		slice_add(sl, &sample);
+	}
+	sqlite3_reset(st);
+	return 0;
+}
+
+/* Steps of whole hours: hours that have not changed from their rollups. */
+static int add_hours(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+	struct slice *sl, const struct hours *dirty, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " ROLLUP_COLUMNS
+		" FROM k6_rollups WHERE target_id = ?1 AND hour >= ?2 AND hour < ?3"
+		" AND NOT EXISTS (SELECT 1 FROM k6_rollup_dirty d WHERE d.hour = k6_rollups.hour AND d.target_id = ?1)",
+		err);
+	int rc = 0;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, target_id);
+	sqlite3_bind_int64(st, 2, hour_of(from_ms));
+	sqlite3_bind_int64(st, 3, hour_of(to_ms));
+	while (sqlite3_step(st) == SQLITE_ROW)
+		slice_add_rollup(sl, st);
+	sqlite3_reset(st);
+	for (size_t i = 0; i < dirty->count && rc == 0; i++) {
+		int64_t start = dirty->list[i] * HOUR_MS;
+
+		if (start >= from_ms && start < to_ms)
+			rc = add_runs(s, target_id, start, start + HOUR_MS, sl, err);
+	}
+	return rc;
+}
+
+json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+	int64_t step_s, struct err *err)
+{
+	json_t *points = json_array();
+	int64_t step_ms = step_s * 1000;
+	bool by_hours = step_ms % HOUR_MS == 0;
+	struct hours dirty = {0};
+	struct slice sl = {0};
+	int rc = 0;
+
+	err->msg[0] = '\0';
+	if (by_hours) {
+		from_ms -= from_ms % HOUR_MS;
+		dirty = find_dirty_hours(
+			s, target_id, hour_of(from_ms), hour_of(to_ms) + step_s / 3600 + 1, err);
+	}
+	for (int64_t t = from_ms; t < to_ms && rc == 0; t += step_ms) {
+		slice_init(&sl);
+		rc = by_hours ? add_hours(s, target_id, t, t + step_ms, &sl, &dirty, err)
+			      : add_runs(s, target_id, t, t + step_ms < to_ms ? t + step_ms : to_ms,
+					&sl, err);
+		json_array_append_new(points, slice_to_json(&sl, t));
+	}
+	quantiles_pool_clear(&sl.pool);
+	free(dirty.list);
+	if (rc < 0 || err->msg[0]) {
+		json_decref(points);
+		return NULL;
+	}
+	return json_pack("{s:I, s:o}", "step", (json_int_t)step_s, "points", points);
+}
+
+int store_each_sample(
+	struct store *s, int64_t since_ms, store_sample_fn *each, void *arg, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " SAMPLE_COLUMNS
+		" FROM k6_runs WHERE started_at >= ?1 AND status <> 'running'"
+		" ORDER BY started_at",
+		err);
+	struct store_sample sample;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, since_ms);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		read_sample(st, &sample);
+		each(arg, &sample);
+	}
+	sqlite3_reset(st);
+	return 0;
+}
+
+int store_each_overdue(struct store *s, int64_t now_ms, int64_t run_timeout_ms,
+	store_sample_fn *each, void *arg, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT " SAMPLE_COLUMNS
+		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1",
+		err);
+	struct store_sample sample;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, now_ms - run_timeout_ms);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		read_sample(st, &sample);
+		sample.status = "error";
+		each(arg, &sample);
+	}
+	sqlite3_reset(st);
+	return 0;
+}
