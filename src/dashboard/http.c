@@ -3,6 +3,10 @@
 #include "dashboard/http.h"
 
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +18,7 @@
 #define CONNECTION_MEMORY (32 * 1024)
 /* A client that says nothing for so long, in the middle of a request or between two, is cut. */
 #define IDLE_S 20
+#define STREAM_BLOCK (16 * 1024)
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -27,6 +32,70 @@ struct upload {
 	size_t len, cap;
 	bool too_large;
 };
+
+/* --- answers without an end -------------------------------------------------------- */
+
+struct holder {
+	struct api_stream *stream;
+	struct MHD_Connection *connection;
+	bool suspended;
+};
+
+/* MHD_ContentReaderCallback: nothing at the moment is said by suspending the connection. */
+static ssize_t read_stream(void *arg, uint64_t position, char *buf, size_t size)
+{
+	struct holder *holder = arg;
+	ssize_t n = holder->stream->read(holder->stream->state, buf, size);
+
+	(void)position;
+	if (n < 0)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n == 0 && holder->stream->waits) {
+		holder->suspended = true;
+		MHD_suspend_connection(holder->connection);
+	}
+	return n;
+}
+
+static void free_stream(void *arg)
+{
+	struct holder *holder = arg;
+
+	holder->stream->close(holder->stream->state);
+	free(holder);
+}
+
+void api_stream_wake(struct api_stream *stream)
+{
+	struct holder *holder = stream->holder;
+
+	if (!holder || !holder->suspended)
+		return;
+	holder->suspended = false;
+	MHD_resume_connection(holder->connection);
+}
+
+static struct MHD_Response *stream_response(struct MHD_Connection *c, struct api_stream *stream)
+{
+	struct holder *holder = x_calloc(1, sizeof(*holder));
+
+	*holder = (struct holder){.stream = stream, .connection = c};
+	stream->holder = holder;
+	return MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, holder, free_stream);
+}
+
+static void take_address(struct MHD_Connection *c, char *out, size_t size)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *sa = info ? info->client_addr : NULL;
+	socklen_t len = sa && sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							: sizeof(struct sockaddr_in);
+
+	if (!sa || getnameinfo(sa, len, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(out, size, "?");
+}
 
 static const char *query(const struct api_request *req, const char *name)
 {
@@ -44,7 +113,9 @@ static void add_headers(struct MHD_Response *r, const struct api_response *res)
 	MHD_add_response_header(r, "Content-Security-Policy",
 		"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
 		" connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-	if (res->body)
+	if (res->disposition)
+		MHD_add_response_header(r, "Content-Disposition", res->disposition);
+	if (res->body || res->stream)
 		MHD_add_response_header(r, "Content-Type", res->type);
 	if (res->allow[0])
 		MHD_add_response_header(r, "Allow", res->allow);
@@ -76,6 +147,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 		.if_none_match = HEADER("If-None-Match"),
 		.origin = HEADER("Origin"),
 		.host_header = HEADER("Host"),
+		.last_event_id = HEADER("Last-Event-ID"),
 		.body = up->body,
 		.body_len = up->len,
 		.too_large = up->too_large,
@@ -87,8 +159,11 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	struct MHD_Response *r;
 	enum MHD_Result rc;
 
+	take_address(c, req.address, sizeof(req.address));
 	api_handle(&req, &res);
-	r = MHD_create_response_from_buffer(res.body_len, res.body, MHD_RESPMEM_MUST_FREE);
+	r = res.stream
+		? stream_response(c, res.stream)
+		: MHD_create_response_from_buffer(res.body_len, res.body, MHD_RESPMEM_MUST_FREE);
 	if (!r) {
 		free(res.body);
 		return MHD_NO;
@@ -158,12 +233,13 @@ struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, st
 	struct http *h = x_calloc(1, sizeof(*h));
 
 	h->api = api;
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-		h, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+		unescape, NULL, MHD_OPTION_END);
 	h->httpd = httpd_attach(loop, h->daemon, err);
 	if (!h->httpd) {
 		if (h->daemon)

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* An event is made into text once, for all readers.  An id is the process's start and a number: a reader that
+ * comes back after a restart, or too late, is told to read everything anew. */
+#include "dashboard/events.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "dashboard/api.h"
+
+#define RING 4096
+/* So that a fleet of 10,000 agents does not hold its events by the megabyte. */
+#define RING_BYTES (4 * 1024 * 1024)
+
+static const char hello[] = "retry: 2000\n: connected\n\n";
+static const char reset[] = "event: reset\ndata: {}\n\n";
+static const char beat[] = ": still here\n\n";
+
+struct event {
+	char *text;
+	size_t len;
+};
+
+struct reader {
+	struct api_stream stream;
+	struct events *all;
+	struct reader *next, **prev;
+	uint64_t place;    /* number of the next event */
+	size_t offset;     /* of it that has been sent */
+	const char *first; /* to be sent before any event, NULL: nothing */
+	size_t first_offset;
+	bool beat;
+};
+
+struct events {
+	int64_t started_ms;
+	struct event ring[RING];
+	uint64_t oldest, next; /* numbers, from 1 */
+	size_t bytes;
+	struct reader *readers;
+	unsigned int count;
+};
+
+struct events *events_new(int64_t started_ms)
+{
+	struct events *e = x_calloc(1, sizeof(*e));
+
+	e->started_ms = started_ms;
+	e->oldest = e->next = 1;
+	return e;
+}
+
+static void forget_oldest(struct events *e)
+{
+	struct event *ev = &e->ring[e->oldest++ % RING];
+
+	e->bytes -= ev->len;
+	free(ev->text);
+	ev->text = NULL;
+}
+
+void events_free(struct events *e)
+{
+	if (!e)
+		return;
+	while (e->oldest < e->next)
+		forget_oldest(e);
+	free(e);
+}
+
+static void wake_all(struct events *e)
+{
+	for (struct reader *r = e->readers; r; r = r->next)
+		api_stream_wake(&r->stream);
+}
+
+void events_publish(struct events *e, const char *name, json_t *data)
+{
+	_cleanup_free_ char *text = json_compact(data);
+	struct event *ev;
+
+	json_decref(data);
+	if (e->next - e->oldest == RING)
+		forget_oldest(e);
+	ev = &e->ring[e->next % RING];
+	ev->text = x_asprintf("id: %lld-%llu\nevent: %s\ndata: %s\n\n", (long long)e->started_ms,
+		(unsigned long long)e->next, name, text);
+	ev->len = strlen(ev->text);
+	e->bytes += ev->len;
+	e->next++;
+	while (e->bytes > RING_BYTES && e->oldest + 1 < e->next)
+		forget_oldest(e);
+	wake_all(e);
+}
+
+/* Copies what is left of a text; true: all of it. */
+static bool copy(const char *text, size_t len, size_t *offset, char *buf, size_t size, size_t *n)
+{
+	size_t part = len - *offset < size - *n ? len - *offset : size - *n;
+
+	memcpy(buf + *n, text + *offset, part);
+	*n += part;
+	*offset += part;
+	if (*offset < len)
+		return false;
+	*offset = 0;
+	return true;
+}
+
+static ssize_t read_events(void *state, char *buf, size_t size)
+{
+	struct reader *r = state;
+	struct events *e = r->all;
+	size_t n = 0;
+
+	if (r->first && copy(r->first, strlen(r->first), &r->first_offset, buf, size, &n))
+		r->first = NULL;
+	if (r->first)
+		return (ssize_t)n;
+	/* Too slow for the ring: it comes back and is told so. */
+	if (r->place < e->oldest)
+		return -1;
+	while (r->place < e->next && n < size) {
+		const struct event *ev = &e->ring[r->place % RING];
+
+		if (copy(ev->text, ev->len, &r->offset, buf, size, &n))
+			r->place++;
+	}
+	if (!n && r->beat && size >= sizeof(beat)) {
+		memcpy(buf, beat, sizeof(beat) - 1);
+		n = sizeof(beat) - 1;
+	}
+	r->beat = false;
+	return (ssize_t)n;
+}
+
+static void close_reader(void *state)
+{
+	struct reader *r = state;
+
+	*r->prev = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	r->all->count--;
+	free(r);
+}
+
+struct api_stream *events_open(struct events *e, const char *last_id)
+{
+	struct reader *r = x_calloc(1, sizeof(*r));
+	long long started;
+	unsigned long long number;
+
+	r->all = e;
+	r->stream = (struct api_stream){
+		.read = read_events, .close = close_reader, .state = r, .waits = true};
+	r->place = e->next;
+	r->first = hello;
+	if (last_id && *last_id) {
+		if (sscanf(last_id, "%lld-%llu", &started, &number) == 2 &&
+			started == e->started_ms && number + 1 >= e->oldest && number < e->next)
+			r->place = number + 1;
+		else
+			r->first = reset;
+	}
+	r->next = e->readers;
+	r->prev = &e->readers;
+	if (r->next)
+		r->next->prev = &r->next;
+	e->readers = r;
+	e->count++;
+	return &r->stream;
+}
+
+void events_beat(struct events *e)
+{
+	for (struct reader *r = e->readers; r; r = r->next)
+		r->beat = true;
+	wake_all(e);
+}
+
+unsigned int events_readers(const struct events *e)
+{
+	return e->count;
+}
