@@ -11,7 +11,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=contrib/lib.sh
 . "$ROOT/contrib/lib.sh"
 
-TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils)
+TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus)
 LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
 passed=0 failed=0 skipped=0
 failures=()

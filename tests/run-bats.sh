@@ -3,7 +3,7 @@
 # Runs one bats file for `make check`, in TAP.  Without bats, k6 or jq a contributor's machine
 # skips it; where K6FLEET_MUST_WORK is set that is a failure.
 missing=
-for tool in bats jq curl openssl python3; do
+for tool in bats jq curl openssl python3 sqlite3 promtool; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 [ -n "${K6_BINARY:-}" ] || K6_BINARY=$(command -v k6) || missing="$missing k6"

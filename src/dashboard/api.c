@@ -8,6 +8,8 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/units.h"
+#include "dashboard/events.h"
 
 enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
 
@@ -35,16 +37,28 @@ static const struct route {
 	{"POST", "/api/k6/hosts/{}/scale", ACCESS_AGENT, BODY, api_agents_scale},
 	{"POST", "/api/admin/k6/targets", ACCESS_ADMIN, BODY, api_targets_create},
 	{"GET", "/api/admin/k6/targets", ACCESS_ADMIN, NO_BODY, api_targets_list},
+	{"GET", "/api/admin/k6/targets/export", ACCESS_ADMIN, NO_BODY, api_targets_export},
+	{"POST", "/api/admin/k6/targets/import", ACCESS_ADMIN, BODY, api_targets_import},
 	{"GET", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_get},
 	{"PATCH", "/api/admin/k6/targets/{}", ACCESS_ADMIN, BODY, api_targets_patch},
 	{"DELETE", "/api/admin/k6/targets/{}", ACCESS_ADMIN, NO_BODY, api_targets_delete},
 	{"POST", "/api/admin/k6/targets/{}/run", ACCESS_ADMIN, BODY_OPTIONAL, api_targets_run},
 	{"POST", "/api/admin/k6/runs/{}/cancel", ACCESS_ADMIN, NO_BODY, api_runs_cancel},
+	{"PUT", "/api/admin/k6/hosts/{}", ACCESS_ADMIN, BODY, api_host_put},
+	{"POST", "/api/admin/k6/reconcile", ACCESS_ADMIN, NO_BODY, api_reconcile},
+	{"POST", "/api/admin/k6/pause", ACCESS_ADMIN, BODY_OPTIONAL, api_pause},
+	{"POST", "/api/admin/k6/resume", ACCESS_ADMIN, BODY_OPTIONAL, api_resume},
+	{"GET", "/api/admin/audit", ACCESS_ADMIN, NO_BODY, api_audit_list},
 	{"GET", "/api/admin/config", ACCESS_ADMIN, NO_BODY, api_config_get},
 	{"PUT", "/api/admin/config", ACCESS_ADMIN, BODY, api_config_put},
 	{"GET", "/api/dashboard/k6/targets", ACCESS_READ, NO_BODY, api_read_targets},
 	{"GET", "/api/dashboard/k6/agents", ACCESS_READ, NO_BODY, api_read_agents},
 	{"GET", "/api/dashboard/k6/hosts", ACCESS_READ, NO_BODY, api_read_hosts},
+	{"GET", "/api/dashboard/k6/overview", ACCESS_READ, NO_BODY, api_read_overview},
+	{"GET", "/api/dashboard/k6/targets/{}/series", ACCESS_READ, NO_BODY, api_read_series},
+	{"GET", "/api/dashboard/k6/runs.csv", ACCESS_READ, NO_BODY, api_read_runs_csv},
+	{"GET", "/api/events", ACCESS_READ, NO_BODY, api_events},
+	{"GET", "/api/metrics", ACCESS_READ, NO_BODY, api_metrics},
 	{"GET", "/api/dashboard/k6/runs", ACCESS_READ, NO_BODY, api_read_runs},
 	{"GET", "/api/dashboard/k6/runs/{}", ACCESS_READ, NO_BODY, api_read_run},
 };
@@ -102,6 +116,122 @@ bool api_only_members(struct api_response *res, const json_t *object, const char
 		}
 	}
 	return true;
+}
+
+bool api_is_object(struct api_request *req, struct api_response *res)
+{
+	if (json_is_object(req->json))
+		return true;
+	api_error(res, 400, "invalid_body", NULL, "the body must be an object");
+	return false;
+}
+
+bool api_take_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
+	int64_t max, int64_t fallback, int64_t *out)
+{
+	const json_t *v = json_object_get(req->json, name);
+
+	*out = fallback;
+	if (!v)
+		return true;
+	if (!json_is_integer(v)) {
+		api_error(res, 400, "invalid_field", name, "%s must be an integer", name);
+		return false;
+	}
+	*out = json_integer_value(v);
+	if (*out < min || *out > max) {
+		api_error(res, 422, "invalid_field", name, "%s must be %lld..%lld, got %lld", name,
+			(long long)min, (long long)max, (long long)*out);
+		return false;
+	}
+	return true;
+}
+
+bool api_query_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
+	int64_t max, int64_t fallback, int64_t *out)
+{
+	const char *text = req->query(req, name);
+
+	*out = fallback;
+	if (!text || !*text)
+		return true;
+	if (units_parse_int(text, out, NULL) < 0) {
+		api_error(res, 400, "invalid_parameter", name, "%s must be a whole number", name);
+		return false;
+	}
+	if (*out < min || *out > max) {
+		api_error(res, 422, "invalid_parameter", name, "%s must be %lld..%lld, got %lld",
+			name, (long long)min, (long long)max, (long long)*out);
+		return false;
+	}
+	return true;
+}
+
+bool api_query_time(
+	struct api_request *req, struct api_response *res, const char *name, int64_t *out)
+{
+	const char *text = req->query(req, name);
+	struct err err;
+
+	*out = 0;
+	if (text && *text && units_parse_time(text, out, &err) < 0) {
+		api_error(res, 400, "invalid_parameter", name, "%s", err.msg);
+		return false;
+	}
+	return true;
+}
+
+/* --- changes ----------------------------------------------------------------------- */
+
+int api_begin(struct api_request *req, struct api_response *res)
+{
+	struct err err;
+
+	if (store_begin(req->api->store, &err) == 0)
+		return 0;
+	api_store_error(res, &err);
+	return -1;
+}
+
+void api_abort(struct api_request *req, struct api_response *res, const struct err *err)
+{
+	store_rollback(req->api->store);
+	api_store_error(res, err);
+}
+
+int api_commit(struct api_request *req, struct api_response *res, const char *action,
+	const char *object, const json_t *detail)
+{
+	const struct store_audit entry = {req->admin_name, req->address, action, object, detail};
+	struct err err;
+
+	if (store_add_audit(req->api->store, &entry, units_now_wall_ms(), &err) == 0 &&
+		store_commit(req->api->store, &err) == 0)
+		return 0;
+	api_abort(req, res, &err);
+	return -1;
+}
+
+void api_config_changed(struct api_request *req)
+{
+	struct store_desired d;
+	struct err err;
+
+	if (store_get_total(req->api->store, &d, &err) == 0)
+		events_publish(req->api->events, "config",
+			json_pack("{s:I, s:I, s:b}", "k6DesiredAgentCount", (json_int_t)d.agents,
+				"revision", (json_int_t)d.revision, "paused",
+				store_is_paused(req->api->store)));
+}
+
+void api_target_changed(struct api_request *req, const char *id)
+{
+	struct err err;
+	json_t *target = store_get_target(req->api->store, id, true, NULL, &err);
+
+	if (!target)
+		target = json_pack("{s:s, s:b}", "id", id, "deleted", 1);
+	events_publish(req->api->events, "target", target);
 }
 
 /* Compares in a time that depends on the length of what came, not on how much of it is right. */
@@ -162,13 +292,16 @@ static bool is_agent(const struct api_request *req)
 	return token && same_secret(token, strlen(token), req->api->secret);
 }
 
-static bool is_admin(const struct api_request *req)
+static bool is_admin(struct api_request *req)
 {
 	const char *encoded = after_scheme(req->authorization, "Basic");
 	char decoded[1024];
 	int len = encoded ? base64_decode(encoded, decoded, sizeof(decoded)) : -1;
 	bool ok = len > 0 && same_secret(decoded, (size_t)len, req->api->admin);
 
+	if (ok)
+		snprintf(req->admin_name, sizeof(req->admin_name), "%.*s",
+			(int)strcspn(decoded, ":"), decoded);
 	mem_wipe(decoded, sizeof(decoded));
 	return ok;
 }
@@ -331,6 +464,7 @@ void api_handle(struct api_request *req, struct api_response *res)
 	if (may(req, found->access, res) && check_change(req, found, res) &&
 		parse_body(req, found, res))
 		found->handler(req, res);
+	req->api->answered[res->status / 100 % 6]++;
 	json_decref(req->json);
 	req->json = NULL;
 }

@@ -9,10 +9,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 #include "dashboard/settings.h"
 #include "dashboard/store.h"
+
+struct events;
+struct live;
 
 #define API_PARAMS_MAX 2
 #define API_BODY_MAX (4 * 1024 * 1024)
@@ -24,12 +28,30 @@ struct api {
 	char *secret; /* bearer token of agents */
 	char *admin;  /* user:password */
 	char *page;   /* the page at / */
+	struct live *live;
+	struct events *events;
+	struct store_reaped reaped; /* since the start */
+	uint64_t answered[6];       /* requests, by the first digit of the status */
 };
+
+/* An answer that has no end at its beginning. */
+struct api_stream {
+	/* Bytes written to buf, -1: that was all, 0 (only of one that waits): nothing at the moment. */
+	ssize_t (*read)(void *state, char *buf, size_t size);
+	void (*close)(void *state); /* frees the stream, too */
+	void *state;
+	bool waits;
+	void *holder; /* the HTTP server's */
+};
+/* There may be something to read now. */
+void api_stream_wake(struct api_stream *stream);
 
 struct api_request {
 	struct api *api;
 	const char *method, *path;
-	const char *authorization, *content_type, *if_none_match, *origin, *host_header;
+	const char *authorization, *content_type, *if_none_match, *origin, *host_header,
+		*last_event_id;
+	char address[64]; /* of the client */
 	const char *body;
 	size_t body_len;
 	bool too_large;
@@ -40,6 +62,7 @@ struct api_request {
 	char params[API_PARAMS_MAX][512]; /* what stood for {…} in the path, decoded */
 	json_t *json;                     /* parsed body, NULL where the call has none */
 	bool is_admin;                    /* came with admin credentials */
+	char admin_name[64];
 };
 
 struct api_response {
@@ -50,6 +73,8 @@ struct api_response {
 	char allow[64], etag[64], location[600];
 	bool www_authenticate_basic, www_authenticate_bearer;
 	int retry_after_s;
+	struct api_stream *stream; /* instead of a body */
+	const char *disposition;
 };
 
 /* Finds the handler, checks credentials and body, calls it. */
@@ -65,13 +90,35 @@ void api_store_error(struct api_response *res, const struct err *err);
 /* Refuses members that are not in the NULL-ended list; true when all are known. */
 bool api_only_members(struct api_response *res, const json_t *object, const char *const known[]);
 
+/* The body is an object; false after an error. */
+bool api_is_object(struct api_request *req, struct api_response *res);
+/* An integer member in min..max; false after an error. */
+bool api_take_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
+	int64_t max, int64_t fallback, int64_t *out);
+/* A query parameter as a number in min..max, or as a time (0 where it is missing); false after an error. */
+bool api_query_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
+	int64_t max, int64_t fallback, int64_t *out);
+bool api_query_time(
+	struct api_request *req, struct api_response *res, const char *name, int64_t *out);
+/* One change of an admin's: begin, then commit with its line in the audit trail, or abort.  Where they answer
+ * -1 (abort always) the response is filled and the transaction over. */
+int api_begin(struct api_request *req, struct api_response *res);
+void api_abort(struct api_request *req, struct api_response *res, const struct err *err);
+int api_commit(struct api_request *req, struct api_response *res, const char *action,
+	const char *object, const json_t *detail);
+/* For readers of events. */
+void api_config_changed(struct api_request *req);
+void api_target_changed(struct api_request *req, const char *id);
+
 typedef void api_handler(struct api_request *req, struct api_response *res);
 
 api_handler api_agents_register, api_agents_heartbeat, api_agents_targets, api_agents_runs,
 	api_agents_scale;
 api_handler api_targets_create, api_targets_get, api_targets_patch, api_targets_delete,
 	api_targets_list;
-api_handler api_targets_run, api_runs_cancel;
+api_handler api_targets_run, api_runs_cancel, api_targets_export, api_targets_import;
+api_handler api_host_put, api_reconcile, api_pause, api_resume, api_audit_list;
+api_handler api_read_overview, api_read_series, api_read_runs_csv, api_events, api_metrics;
 api_handler api_config_get, api_config_put;
 api_handler api_read_targets, api_read_agents, api_read_hosts, api_read_runs, api_read_run;
 

@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/live.h"
 
 #define COUNT_MAX 100000
 
@@ -52,13 +53,18 @@ void api_targets_create(struct api_request *req, struct api_response *res)
 		target_error(res, &terr);
 		return;
 	}
+	if (api_begin(req, res) < 0)
+		return;
 	if (store_insert_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 		return;
 	}
+	if (api_commit(req, res, "target.create", t->id, NULL) < 0)
+		return;
 	log_info("targets", "created target=%s label=\"%.80s\"", t->id, t->label);
 	reply_target(req, res, 201, t->id);
 	snprintf(res->location, sizeof(res->location), "/api/admin/k6/targets/%s", t->id);
+	api_target_changed(req, t->id);
 }
 
 void api_targets_get(struct api_request *req, struct api_response *res)
@@ -74,10 +80,21 @@ void api_targets_get(struct api_request *req, struct api_response *res)
 		no_such_target(res, req->params[0]);
 }
 
+/* Their names: values may be secrets. */
+static json_t *changed_fields(const json_t *patch)
+{
+	json_t *names = json_array(), *value;
+	const char *key;
+
+	json_object_foreach ((json_t *)(uintptr_t)patch, key, value)
+		json_array_append_new(names, json_string(key));
+	return json_pack("{s:o}", "fields", names);
+}
+
 void api_targets_patch(struct api_request *req, struct api_response *res)
 {
 	_cleanup_target_ struct target *t = NULL;
-	_cleanup_json_ json_t *old = NULL;
+	_cleanup_json_ json_t *old = NULL, *changed = NULL;
 	struct target_error terr = {0};
 	struct err err;
 
@@ -93,25 +110,37 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 		target_error(res, &terr);
 		return;
 	}
+	if (api_begin(req, res) < 0)
+		return;
 	if (store_update_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 		return;
 	}
+	changed = changed_fields(req->json);
+	if (api_commit(req, res, "target.update", t->id, changed) < 0)
+		return;
 	log_info("targets", "changed target=%s label=\"%.80s\"", t->id, t->label);
 	reply_target(req, res, 200, t->id);
+	api_target_changed(req, t->id);
 }
 
 void api_targets_delete(struct api_request *req, struct api_response *res)
 {
 	struct err err;
-	int done = store_delete_target(req->api->store, req->params[0], &err);
+	int done;
 
+	if (api_begin(req, res) < 0)
+		return;
+	done = store_delete_target(req->api->store, req->params[0], &err);
 	if (done < 0) {
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 	} else if (!done) {
+		store_rollback(req->api->store);
 		no_such_target(res, req->params[0]);
-	} else {
+	} else if (api_commit(req, res, "target.delete", req->params[0], NULL) == 0) {
 		log_info("targets", "deleted target=%.100s", req->params[0]);
+		live_forget_target(req->api->live, req->params[0]);
+		api_target_changed(req, req->params[0]);
 		res->status = 204;
 	}
 }
@@ -163,20 +192,16 @@ void api_config_put(struct api_request *req, struct api_response *res)
 			"k6DesiredAgentCount must be 0..%d, got %lld", COUNT_MAX, (long long)n);
 		return;
 	}
-	if (store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (api_begin(req, res) < 0)
 		return;
-	}
 	if (store_set_total(s, n, units_now_wall_ms(), req->api->config->reaper.offline_after_ms,
 		    &err) < 0) {
-		store_rollback(s);
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 		return;
 	}
-	if (store_commit(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (api_commit(req, res, "config.scale", "", req->json) < 0)
 		return;
-	}
 	log_info("config", "desired agents=%lld", (long long)n);
 	api_config_get(req, res);
+	api_config_changed(req);
 }

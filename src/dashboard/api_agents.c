@@ -7,6 +7,8 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/events.h"
+#include "dashboard/live.h"
 #include "dashboard/run_json.h"
 
 #define NAME_MAX_BYTES 255
@@ -113,14 +115,29 @@ static int register_all(struct api_request *req, const char *host, json_t *agent
 	return 0;
 }
 
+static void publish_agents(struct api_request *req, const char *host, const json_t *names)
+{
+	struct err err;
+	json_t *name, *agent;
+	size_t i;
+
+	json_array_foreach (names, i, name) {
+		agent = store_get_agent(req->api->store, host, json_string_value(name), &err);
+		if (agent)
+			events_publish(req->api->events, "agent", agent);
+	}
+}
+
 void api_agents_register(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
-	_cleanup_json_ json_t *out = json_array(), *agents = NULL;
+	_cleanup_json_ json_t *out = json_array(), *names = json_array(), *agents = NULL;
 	int64_t now = units_now_wall_ms();
 	struct store_host h = {0};
 	struct store_desired d;
 	struct err err;
+	json_t *item;
+	size_t i;
 
 	agents = agents_of(req, res, &h.host);
 	if (!agents || !take_host(req, res, &h, agents))
@@ -141,6 +158,9 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 		return;
 	}
 	api_reply(res, 200, json_pack("{s:O, s:o}", "agents", out, "desired", desired_json(&d)));
+	json_array_foreach (out, i, item)
+		json_array_append(names, json_object_get(item, "name"));
+	publish_agents(req, h.host, names);
 }
 
 static const char *const statuses[] = {
@@ -157,7 +177,7 @@ static bool is_status(const char *s)
 
 /* -1 with err: the database; 0: done, unknown names are in `unknown`. */
 static int heartbeat_all(struct store *s, const char *host, json_t *agents, int64_t now,
-	json_t *unknown, struct err *err)
+	json_t *unknown, json_t *changed, struct err *err)
 {
 	json_t *item;
 	size_t i;
@@ -172,12 +192,15 @@ static int heartbeat_all(struct store *s, const char *host, json_t *agents, int6
 			.rss_bytes = json_get_int(item, "rssBytes", -1),
 			.progress = json_is_object(progress) ? progress : NULL,
 		};
-		int known = store_heartbeat(s, host, &a, now, err);
+		bool news = false;
+		int known = store_heartbeat(s, host, &a, now, &news, err);
 
 		if (known < 0)
 			return -1;
 		if (!known)
 			json_array_append_new(unknown, json_string(a.name));
+		else if (news)
+			json_array_append_new(changed, json_string(a.name));
 	}
 	return 0;
 }
@@ -198,7 +221,7 @@ static int forget_commands(struct store *s, const char *host, const json_t *ids,
 void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
-	_cleanup_json_ json_t *unknown = json_array(), *agents = NULL;
+	_cleanup_json_ json_t *unknown = json_array(), *changed = json_array(), *agents = NULL;
 	int64_t now = units_now_wall_ms();
 	struct store_desired d;
 	const char *host;
@@ -222,7 +245,7 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 		return;
 	}
 	if (store_touch_host(s, host, now, &d, &err) < 0 ||
-		heartbeat_all(s, host, agents, now, unknown, &err) < 0 ||
+		heartbeat_all(s, host, agents, now, unknown, changed, &err) < 0 ||
 		forget_commands(s, host, json_object_get(req->json, "commandsDone"), &err) < 0) {
 		store_rollback(s);
 		api_store_error(res, &err);
@@ -234,6 +257,7 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	}
 	api_reply(
 		res, 200, json_pack("{s:o, s:O}", "desired", desired_json(&d), "unknown", unknown));
+	publish_agents(req, host, changed);
 }
 
 /* FNV-1a over the answer: equal bytes, equal tag. */
@@ -264,7 +288,8 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_touch_host(s, host ? host : "", now, &d, &err) < 0) {
+	if (store_touch_host(s, host ? host : "", now, &d, &err) < 0 ||
+		store_command_catch_up(s, host ? host : "", now, &err) < 0) {
 		store_rollback(s);
 		api_store_error(res, &err);
 		return;
@@ -289,11 +314,32 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	}
 }
 
+/* What is committed goes into the last hour and to readers of events. */
+static void publish_runs(struct api_request *req, const json_t *changed)
+{
+	int64_t now = units_now_wall_ms();
+	struct store_sample sample;
+	json_t *pair;
+	size_t i;
+
+	json_array_foreach (changed, i, pair) {
+		json_t *run = json_array_get(pair, 0), *event;
+
+		store_sample_of(run, &sample);
+		live_add(req->api->live, &sample, json_is_true(json_array_get(pair, 1)), now);
+		event = json_copy(run);
+		json_object_del(event, "latencyQuantiles");
+		json_object_del(event, "log");
+		json_object_del(event, "startedAtMs");
+		events_publish(req->api->events, "run", event);
+	}
+}
+
 void api_agents_runs(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
 	json_t *list = json_object_get(req->json, "runs"), *item;
-	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL;
+	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL, *changed = json_array();
 	long long accepted = 0, ignored = 0;
 	struct err err;
 	size_t i;
@@ -315,7 +361,7 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 	}
 	json_array_foreach (runs, i, item) {
 		_cleanup_json_ json_t *run = run_json_check(item, &err);
-		enum store_upsert what;
+		struct store_upserted what;
 
 		if (!run) {
 			json_t *id = json_object_get(item, "id");
@@ -331,7 +377,10 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 			api_store_error(res, &err);
 			return;
 		}
-		if (what == STORE_ACCEPTED)
+		if (what.changed)
+			json_array_append_new(
+				changed, json_pack("[O, b]", run, (int)what.corrected));
+		if (what.what == STORE_ACCEPTED)
 			accepted++;
 		else
 			ignored++;
@@ -343,6 +392,7 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 	api_reply(res, 200,
 		json_pack("{s:I, s:I, s:O}", "accepted", (json_int_t)accepted, "ignored",
 			(json_int_t)ignored, "rejected", rejected));
+	publish_runs(req, changed);
 }
 
 void api_agents_scale(struct api_request *req, struct api_response *res)

@@ -10,11 +10,10 @@
 #define AGENTS_MAX 100000
 
 /* Commits and answers 202 with what was made; in each case the transaction has an end. */
-static void finish(struct api_request *req, struct api_response *res, json_t *made, struct err *err)
+static void finish(
+	struct api_request *req, struct api_response *res, const char *action, json_t *made)
 {
-	if (store_commit(req->api->store, err) < 0)
-		api_store_error(res, err);
-	else
+	if (api_commit(req, res, action, req->params[0], req->json) == 0)
 		api_reply(res, 202, json_pack("{s:O}", "commands", made));
 }
 
@@ -88,7 +87,7 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 	}
 	log_info("targets", "run now target=%.100s agents=%lld hosts=%zu", req->params[0],
 		(long long)agents, json_array_size(made));
-	finish(req, res, made, &err);
+	finish(req, res, "target.run", made);
 }
 
 void api_runs_cancel(struct api_request *req, struct api_response *res)
@@ -114,6 +113,6 @@ void api_runs_cancel(struct api_request *req, struct api_response *res)
 		api_store_error(res, &err);
 	} else {
 		log_info("runs", "cancel run=%.100s", req->params[0]);
-		finish(req, res, made, &err);
+		finish(req, res, "run.cancel", made);
 	}
 }

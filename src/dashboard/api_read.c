@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading: lists and single objects for pages, scripts and people. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
@@ -7,6 +9,7 @@
 #include "common/result.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/events.h"
 
 #define PAGE_SIZE_MAX 500
 
@@ -42,41 +45,6 @@ void api_read_hosts(struct api_request *req, struct api_response *res)
 		&err);
 }
 
-/* A query parameter as a number in min..max; false after an error. */
-static bool query_int(struct api_request *req, struct api_response *res, const char *name,
-	int64_t min, int64_t max, int64_t fallback, int64_t *out)
-{
-	const char *text = req->query(req, name);
-
-	*out = fallback;
-	if (!text || !*text)
-		return true;
-	if (units_parse_int(text, out, NULL) < 0) {
-		api_error(res, 400, "invalid_parameter", name, "%s must be a whole number", name);
-		return false;
-	}
-	if (*out < min || *out > max) {
-		api_error(res, 422, "invalid_parameter", name, "%s must be %lld..%lld, got %lld",
-			name, (long long)min, (long long)max, (long long)*out);
-		return false;
-	}
-	return true;
-}
-
-static bool query_time(
-	struct api_request *req, struct api_response *res, const char *name, int64_t *out)
-{
-	const char *text = req->query(req, name);
-	struct err err;
-
-	*out = 0;
-	if (text && *text && units_parse_time(text, out, &err) < 0) {
-		api_error(res, 400, "invalid_parameter", name, "%s", err.msg);
-		return false;
-	}
-	return true;
-}
-
 static const char *query_text(struct api_request *req, const char *name)
 {
 	const char *text = req->query(req, name);
@@ -84,39 +52,199 @@ static const char *query_text(struct api_request *req, const char *name)
 	return text && *text ? text : NULL;
 }
 
-void api_read_runs(struct api_request *req, struct api_response *res)
+/* False after an error. */
+static bool read_filter(
+	struct api_request *req, struct api_response *res, struct store_run_filter *f)
 {
 	static const char *const sorts[] = {
 		"-startedAt", "startedAt", "-p95_ms", "-error_rate", "-lagMs"};
-	struct store_run_filter f = {
+
+	*f = (struct store_run_filter){
 		.target_id = query_text(req, "targetId"),
 		.agent = query_text(req, "agent"),
 		.host = query_text(req, "host"),
 		.status = query_text(req, "status"),
 		.sort = query_text(req, "sort"),
 	};
+	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &f->page) ||
+		!api_query_int(req, res, "pageSize", 1, PAGE_SIZE_MAX, 50, &f->page_size) ||
+		!api_query_time(req, res, "from", &f->from_ms) ||
+		!api_query_time(req, res, "to", &f->to_ms))
+		return false;
+	if (f->status && result_find(result_status_names, RESULT_STATUS_COUNT, f->status) < 0) {
+		api_error(res, 422, "invalid_parameter", "status",
+			"status must be running, success, failed or error");
+		return false;
+	}
+	if (f->sort && result_find(sorts, ARRAY_SIZE(sorts), f->sort) < 0) {
+		api_error(res, 422, "invalid_parameter", "sort",
+			"sort must be one of -startedAt startedAt -p95_ms -error_rate -lagMs");
+		return false;
+	}
+	return true;
+}
+
+void api_read_runs(struct api_request *req, struct api_response *res)
+{
+	struct store_run_filter f;
 	struct err err = {0};
 	json_t *list;
 
-	if (!query_int(req, res, "page", 1, 1000000000, 1, &f.page) ||
-		!query_int(req, res, "pageSize", 1, PAGE_SIZE_MAX, 50, &f.page_size) ||
-		!query_time(req, res, "from", &f.from_ms) || !query_time(req, res, "to", &f.to_ms))
+	if (!read_filter(req, res, &f))
 		return;
-	if (f.status && result_find(result_status_names, RESULT_STATUS_COUNT, f.status) < 0) {
-		api_error(res, 422, "invalid_parameter", "status",
-			"status must be running, success, failed or error");
-		return;
-	}
-	if (f.sort && result_find(sorts, ARRAY_SIZE(sorts), f.sort) < 0) {
-		api_error(res, 422, "invalid_parameter", "sort",
-			"sort must be one of -startedAt startedAt -p95_ms -error_rate -lagMs");
-		return;
-	}
 	list = store_list_runs(req->api->store, &f, &err);
 	if (list)
 		api_reply(res, 200, list);
 	else
 		api_store_error(res, &err);
+}
+
+/* --- CSV ------------------------------------------------------------------------------- */
+
+#define CSV_CHUNK 200
+
+static const char *const csv_columns[] = {"id", "startedAt", "finishedAt", "agent", "host",
+	"targetId", "targetLabel", "status", "reason", "lagMs", "plannedMs", "exitCode",
+	"errorMessage"};
+
+/* The filter's texts are copies: the request is gone when the next part is read. */
+struct csv {
+	struct api_stream stream;
+	struct store *store;
+	struct store_run_filter filter;
+	char *texts[5];
+	char *text; /* what is ready to be sent */
+	size_t len, offset;
+	bool ended;
+};
+
+/* RFC 4180; what a spreadsheet would take for a formula gets an apostrophe in front. */
+static void put_cell(FILE *f, const char *text)
+{
+	fputc('"', f);
+	if (*text && strchr("=+-@\t\r", *text))
+		fputc('\'', f);
+	for (const char *p = text; *p; p++) {
+		if (*p == '"')
+			fputc('"', f);
+		fputc(*p, f);
+	}
+	fputc('"', f);
+}
+
+static void put_value(FILE *f, const json_t *v)
+{
+	if (json_is_string(v))
+		put_cell(f, json_string_value(v));
+	else if (json_is_integer(v))
+		fprintf(f, "%lld", (long long)json_integer_value(v));
+	else if (json_is_number(v))
+		fprintf(f, "%.9g", json_number_value(v));
+}
+
+static void put_row(FILE *f, const json_t *run)
+{
+	const json_t *metrics = json_object_get(run, "metrics");
+
+	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++) {
+		if (i)
+			fputc(',', f);
+		put_value(f, json_object_get(run, csv_columns[i]));
+	}
+	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
+		fputc(',', f);
+		put_value(f, json_object_get(metrics, result_metric_names[i]));
+	}
+	fputs("\r\n", f);
+}
+
+static void put_head(FILE *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++)
+		fprintf(f, "%s%s", i ? "," : "", csv_columns[i]);
+	for (int i = 0; i < RESULT_METRIC_COUNT; i++)
+		fprintf(f, ",%s", result_metric_names[i]);
+	fputs("\r\n", f);
+}
+
+static void fill_csv(struct csv *c, bool first)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	struct err err;
+	json_t *run;
+	size_t i;
+	FILE *f;
+
+	free(c->text);
+	c->text = NULL;
+	c->offset = 0;
+	f = open_memstream(&c->text, &c->len);
+	if (!f) {
+		c->ended = true;
+		return;
+	}
+	if (first)
+		put_head(f);
+	rows = store_next_runs(c->store, &c->filter, CSV_CHUNK, &err);
+	json_array_foreach (rows, i, run)
+		put_row(f, run);
+	c->ended = json_array_size(rows) < CSV_CHUNK;
+	fclose(f);
+}
+
+static ssize_t read_csv(void *state, char *buf, size_t size)
+{
+	struct csv *c = state;
+	size_t n;
+
+	if (c->offset == c->len && !c->ended)
+		fill_csv(c, false);
+	if (c->offset == c->len)
+		return -1;
+	n = c->len - c->offset < size ? c->len - c->offset : size;
+	memcpy(buf, c->text + c->offset, n);
+	c->offset += n;
+	return (ssize_t)n;
+}
+
+static void close_csv(void *state)
+{
+	struct csv *c = state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(c->texts); i++)
+		free(c->texts[i]);
+	free(c->text);
+	free(c);
+}
+
+void api_read_runs_csv(struct api_request *req, struct api_response *res)
+{
+	struct csv *c = x_calloc(1, sizeof(*c));
+	struct store_run_filter *f = &c->filter;
+
+	if (!read_filter(req, res, f)) {
+		free(c);
+		return;
+	}
+	c->store = req->api->store;
+	f->target_id = c->texts[0] = f->target_id ? x_strdup(f->target_id) : NULL;
+	f->agent = c->texts[1] = f->agent ? x_strdup(f->agent) : NULL;
+	f->host = c->texts[2] = f->host ? x_strdup(f->host) : NULL;
+	f->status = c->texts[3] = f->status ? x_strdup(f->status) : NULL;
+	f->sort = NULL;
+	c->stream = (struct api_stream){.read = read_csv, .close = close_csv, .state = c};
+	fill_csv(c, true);
+	res->status = 200;
+	res->type = "text/csv; charset=utf-8; header=present";
+	res->disposition = "attachment; filename=\"runs.csv\"";
+	res->stream = &c->stream;
+}
+
+void api_events(struct api_request *req, struct api_response *res)
+{
+	res->status = 200;
+	res->type = "text/event-stream";
+	res->stream = events_open(req->api->events, req->last_event_id);
 }
 
 void api_read_run(struct api_request *req, struct api_response *res)

@@ -21,20 +21,26 @@
 #include <unistd.h>
 
 #include "common/creds.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sock.h"
 #include "common/title.h"
 #include "common/units.h"
 #include "dashboard/api.h"
-#include "dashboard/settings.h"
+#include "dashboard/events.h"
 #include "dashboard/http.h"
+#include "dashboard/live.h"
+#include "dashboard/settings.h"
 #include "dashboard/store.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
 #define SECRET_MAX 512
 #define SECRET_BYTES 32
 #define PAGE_MAX_BYTES (1024 * 1024)
+#define UPKEEP_PAUSE_S 0.005
+#define EVENTS_BEAT_S 15.
+#define HOUR_MS 3600000
 
 enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2 };
 
@@ -65,7 +71,7 @@ struct app {
 	struct settings config;
 	struct api api;
 	struct http *http;
-	ev_timer reaper;
+	ev_timer reaper, upkeep, beat;
 	ev_signal term, intr;
 };
 
@@ -250,25 +256,94 @@ static char *open_database_dir(const struct settings *c, const struct creds *own
 	return owner ? x_asprintf("/proc/self/fd/%d/%s", fd, base) : x_strdup(c->database);
 }
 
-static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
+/* What the reaper has changed, for readers of events. */
+static void publish(const json_t *changed)
+{
+	struct err err;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (changed, i, row) {
+		const char *what = json_string_value(json_array_get(row, 0));
+		const char *first = json_string_value(json_array_get(row, 1));
+		const char *second = json_string_value(json_array_get(row, 2));
+		bool is_run = !strcmp(what, "run");
+		json_t *object = is_run ? store_get_run_row(app.api.store, first, &err)
+					: store_get_agent(app.api.store, first, second, &err);
+
+		if (!object && !is_run)
+			object = json_pack(
+				"{s:s, s:s, s:b}", "host", first, "name", second, "deleted", 1);
+		if (object)
+			events_publish(app.api.events, what, object);
+	}
+}
+
+static void add_to_last_hour(void *arg, const struct store_sample *sample)
+{
+	(void)arg;
+	live_add(app.api.live, sample, false, units_now_wall_ms());
+}
+
+static void reap(int64_t now)
 {
 	const struct settings *c = &app.config;
+	_cleanup_json_ json_t *changed = json_array();
 	struct store_reaped r;
 	struct err err;
-	int64_t now = units_now_wall_ms();
 
-	(void)loop;
-	(void)w;
-	(void)revents;
-	if (store_reap(app.api.store, now, c->reaper.run_timeout_ms, c->reaper.offline_after_ms,
-		    c->reaper.delete_after_ms, c->reaper.keep_runs, &r, &err) < 0)
+	if (store_each_overdue(app.api.store, now, c->reaper.run_timeout_ms, add_to_last_hour, NULL,
+		    &err) < 0 ||
+		store_reap(app.api.store, now, c->reaper.run_timeout_ms, c->reaper.offline_after_ms,
+			c->reaper.delete_after_ms, c->reaper.keep_runs, &r, changed, &err) < 0) {
 		log_error("reaper", "cannot work: %s", err.msg);
-	else if (r.runs_timed_out || r.agents_offline || r.agents_deleted)
+		return;
+	}
+	if (r.runs_timed_out || r.agents_offline || r.agents_deleted)
 		log_info("reaper", "runs_timed_out=%lld agents_offline=%lld agents_deleted=%lld",
 			(long long)r.runs_timed_out, (long long)r.agents_offline,
 			(long long)r.agents_deleted);
-	if (store_expire(app.api.store, now - c->retention_ms, &err) < 0)
-		log_error("reaper", "cannot delete old runs: %s", err.msg);
+	app.api.reaped.runs_timed_out += r.runs_timed_out;
+	app.api.reaped.agents_offline += r.agents_offline;
+	app.api.reaped.agents_deleted += r.agents_deleted;
+	publish(changed);
+}
+
+static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)w;
+	(void)revents;
+	reap(units_now_wall_ms());
+	/* What follows is done a little at a time, between requests. */
+	ev_timer_again(loop, &app.upkeep);
+}
+
+/* Rollups and retention: one small transaction, then whoever waits has his turn. */
+static void on_upkeep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	const struct settings *c = &app.config;
+	int64_t now = units_now_wall_ms();
+	struct err err;
+	int more;
+
+	(void)revents;
+	more = store_rollup_step(app.api.store, now, &err);
+	if (more == 0)
+		more = store_expire(app.api.store, now - c->retention_ms, &err);
+	if (more == 0)
+		more = store_expire_rollups(app.api.store, now - c->rollup_retention_ms, &err);
+	if (more < 0)
+		log_error("upkeep", "rollups and retention wait: %s", err.msg);
+	if (more <= 0)
+		ev_timer_stop(loop, w);
+}
+
+static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	events_beat(app.api.events);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
@@ -334,6 +409,11 @@ static void set_up(struct ev_loop *loop)
 	if (!app.api.store)
 		fatal(EXIT_START, "%s (%s must be writable for user \"%s\" and have space left)",
 			err.msg, c->database, as_root ? c->user : "you");
+	app.api.live = live_new();
+	app.api.events = events_new(units_now_wall_ms());
+	if (store_each_sample(
+		    app.api.store, units_now_wall_ms() - HOUR_MS, add_to_last_hour, NULL, &err) < 0)
+		fatal(EXIT_START, "the last hour's runs cannot be read: %s", err.msg);
 	app.http = http_start(loop, listen_fd, &app.api, &err);
 	if (!app.http)
 		fatal(EXIT_START, "%s", err.msg);
@@ -372,6 +452,11 @@ int main(int argc, char **argv)
 	ev_timer_init(&app.reaper, on_reaper, (double)app.config.reaper.interval_ms / 1000,
 		(double)app.config.reaper.interval_ms / 1000);
 	ev_timer_start(loop, &app.reaper);
+	ev_init(&app.upkeep, on_upkeep);
+	app.upkeep.repeat = UPKEEP_PAUSE_S;
+	ev_timer_again(loop, &app.upkeep);
+	ev_timer_init(&app.beat, on_beat, EVENTS_BEAT_S, EVENTS_BEAT_S);
+	ev_timer_start(loop, &app.beat);
 	ev_signal_init(&app.term, on_signal, SIGTERM);
 	ev_signal_start(loop, &app.term);
 	ev_signal_init(&app.intr, on_signal, SIGINT);
@@ -380,6 +465,8 @@ int main(int argc, char **argv)
 		app.config.listen);
 	ev_run(loop, 0);
 	http_stop(app.http);
+	events_free(app.api.events);
+	live_free(app.api.live);
 	store_close(app.api.store);
 	mem_wipe(app.api.secret, strlen(app.api.secret));
 	mem_wipe(app.api.admin, strlen(app.api.admin));

@@ -24,6 +24,8 @@ static const struct opt options[] = {
 	{NULL, "admin_file", NULL, OPT_PATH, OFF(admin_file), ""},
 	{NULL, "read_auth", NULL, OPT_BOOL, OFF(read_auth), "false"},
 	{NULL, "retention", NULL, OPT_DURATION, OFF(retention_ms), "30d", 3600000, 3650 * DAY_MS},
+	{NULL, "rollup_retention", NULL, OPT_DURATION, OFF(rollup_retention_ms), "400d", 3600000,
+		3650 * DAY_MS},
 	{NULL, "www_dir", "K6FLEET_WWW_DIR", OPT_PATH, OFF(www_dir), PKGDATADIR "/www"},
 	{NULL, "log_level", NULL, OPT_CHOICE, OFF(log_level), "info", .choices = log_level_names},
 	{NULL, "log_format", NULL, OPT_CHOICE, OFF(log_format), "text",

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/result.h"
+#include "common/quantiles.h"
 #include "common/units.h"
 #include "common/uuid.h"
 
@@ -37,6 +38,26 @@ static const char *const migrations[] = {
 	" type TEXT NOT NULL, target_id TEXT, run_id TEXT, agents INTEGER NOT NULL, sync INTEGER NOT NULL,"
 	" created_at INTEGER NOT NULL);"
 	"CREATE INDEX k6_commands_host ON k6_commands (host, seq);",
+	/* What charts need in columns of its own; hours of a target, and those that are to be rolled up anew. */
+	"ALTER TABLE k6_runs ADD COLUMN http_reqs REAL;"
+	"ALTER TABLE k6_runs ADD COLUMN answered REAL;"
+	"ALTER TABLE k6_runs ADD COLUMN rps REAL;"
+	"UPDATE k6_runs SET http_reqs = json_extract(json, '$.metrics.http_reqs'),"
+	" answered = json_extract(json, '$.metrics.http_reqs_answered'), rps = json_extract(json, '$.metrics.rps');"
+	"CREATE TABLE k6_rollups (target_id TEXT NOT NULL, hour INTEGER NOT NULL, runs INTEGER NOT NULL,"
+	" success INTEGER NOT NULL, failed INTEGER NOT NULL, error INTEGER NOT NULL, http_reqs REAL NOT NULL,"
+	" failed_reqs REAL NOT NULL, known_reqs REAL NOT NULL, timed_reqs REAL NOT NULL, run_s REAL NOT NULL,"
+	" worst_p95 REAL, digest BLOB, frozen INTEGER NOT NULL, PRIMARY KEY (target_id, hour)) WITHOUT ROWID;"
+	"CREATE TABLE k6_rollup_dirty (hour INTEGER NOT NULL, target_id TEXT NOT NULL,"
+	" PRIMARY KEY (hour, target_id)) WITHOUT ROWID;"
+	/* pause_seq: which pause or resume a host has carried out, and which one a command is. */
+	"ALTER TABLE hosts ADD COLUMN pause_seq INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE k6_commands ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE k6_commands ADD COLUMN pause_seq INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE k6_audit (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, address TEXT NOT NULL,"
+	" action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT);"
+	"INSERT INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, coalesce(target_id, '') FROM k6_runs"
+	" WHERE status <> 'running';",
 };
 /* clang-format on */
 
@@ -57,6 +78,7 @@ void store_close(struct store *s)
 
 	if (!s)
 		return;
+	store_rollup_free(s);
 	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
 		sqlite3_finalize(st);
 	sqlite3_close(s->db);
@@ -108,8 +130,7 @@ void store_rollback(struct store *s)
 		db_exec(s->db, "ROLLBACK", NULL);
 }
 
-/* One integer of a query without parameters; fallback when there is no row. */
-static int64_t get_int(struct store *s, const char *sql, int64_t fallback)
+int64_t store_get_int(struct store *s, const char *sql, int64_t fallback)
 {
 	sqlite3_stmt *st = store_stmt(s, sql, NULL);
 	int64_t n = fallback;
@@ -120,7 +141,7 @@ static int64_t get_int(struct store *s, const char *sql, int64_t fallback)
 	return n;
 }
 
-static int set_meta(struct store *s, const char *key, int64_t value, struct err *err)
+int store_set_meta(struct store *s, const char *key, int64_t value, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
 		"INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", err);
@@ -136,18 +157,18 @@ static int set_meta(struct store *s, const char *key, int64_t value, struct err 
 
 static int64_t revision(struct store *s)
 {
-	return get_int(s, "SELECT value FROM meta WHERE key = 'revision'", 0);
+	return store_get_int(s, "SELECT value FROM meta WHERE key = 'revision'", 0);
 }
 
 /* -1: nobody has set a total yet. */
 static int64_t total(struct store *s)
 {
-	return get_int(s, "SELECT value FROM meta WHERE key = 'total'", -1);
+	return store_get_int(s, "SELECT value FROM meta WHERE key = 'total'", -1);
 }
 
 static int64_t sum_of_hosts(struct store *s)
 {
-	return get_int(s, "SELECT sum(desired) FROM hosts WHERE managed", 0);
+	return store_get_int(s, "SELECT sum(desired) FROM hosts WHERE managed", 0);
 }
 
 static int set_host_desired(
@@ -247,7 +268,8 @@ static int put_host(struct store *s, const struct store_host *h, const struct st
 	int64_t now_ms, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"INSERT INTO hosts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (host) DO UPDATE SET"
+		"INSERT INTO hosts (host, managed, max_agents, desired, revision, version, k6_version, sandbox,"
+		" last_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (host) DO UPDATE SET"
 		" managed = ?2, max_agents = ?3, desired = ?4, revision = ?5, version = ?6, k6_version = ?7,"
 		" sandbox = ?8, last_seen_at = ?9",
 		err);
@@ -289,18 +311,19 @@ int store_register_host(struct store *s, const struct store_host *h, int64_t now
 		if (known && sum >= 0) {
 			int64_t changed = sum + h->desired.agents - d.agents;
 
-			if (set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+			if (store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
 				return -1;
 		}
 		d = h->desired;
-		if (d.revision > rev && set_meta(s, "revision", d.revision, err) < 0)
+		if (d.revision > rev && store_set_meta(s, "revision", d.revision, err) < 0)
 			return -1;
 	} else {
 		/* New here, and there is a total: it gets its share, with a revision it will heed. */
 		d = h->desired;
 		rev = (rev > d.revision ? rev : d.revision) + 1;
 		d.agents = -1; /* differs from any share, so that spread() gives it the revision */
-		if (set_meta(s, "revision", rev, err) < 0 || put_host(s, h, &d, now_ms, err) < 0 ||
+		if (store_set_meta(s, "revision", rev, err) < 0 ||
+			put_host(s, h, &d, now_ms, err) < 0 ||
 			spread(s, now_ms, online_ms, rev, err) < 0 ||
 			find_host(s, h->host, out, err) < 0)
 			return -1;
@@ -336,11 +359,11 @@ int store_scale_host(struct store *s, const char *host, int64_t agents, struct s
 	if (sum >= 0) {
 		int64_t changed = sum + agents - d.agents;
 
-		if (set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+		if (store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
 			return -1;
 	}
 	*out = (struct store_desired){agents, rev};
-	if (set_meta(s, "revision", rev, err) < 0 ||
+	if (store_set_meta(s, "revision", rev, err) < 0 ||
 		set_host_desired(s, host, agents, rev, err) < 0)
 		return -1;
 	return 1;
@@ -351,7 +374,20 @@ int store_set_total(
 {
 	int64_t rev = revision(s) + 1;
 
-	if (set_meta(s, "total", count, err) < 0 || set_meta(s, "revision", rev, err) < 0)
+	if (store_set_meta(s, "total", count, err) < 0 ||
+		store_set_meta(s, "revision", rev, err) < 0)
+		return -1;
+	return spread(s, now_ms, online_ms, rev, err);
+}
+
+int store_reconcile(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err)
+{
+	int64_t rev = revision(s) + 1;
+
+	/* Nobody has set a total yet: what the hosts have is right. */
+	if (total(s) < 0)
+		return 0;
+	if (store_set_meta(s, "revision", rev, err) < 0)
 		return -1;
 	return spread(s, now_ms, online_ms, rev, err);
 }
@@ -379,7 +415,7 @@ static json_t *int_column(sqlite3_stmt *st, int column)
 		: json_integer(sqlite3_column_int64(st, column));
 }
 
-static json_t *json_column(sqlite3_stmt *st, int column)
+json_t *store_json_column(sqlite3_stmt *st, int column)
 {
 	json_t *v = sqlite3_column_type(st, column) == SQLITE_NULL
 		? NULL
@@ -453,17 +489,41 @@ int store_register_agent(struct store *s, const char *host, const struct store_a
 	return rc == SQLITE_DONE ? 0 : fail(s, err);
 }
 
+/* 1: the agent is known. */
+static int is_news(struct store *s, const char *host, const struct store_agent *a,
+	const char *progress, bool *news, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT status = ?3 AND current_run_id IS ?4 AND progress IS ?5 FROM k6_agents WHERE host = ?1 AND name = ?2",
+		err);
+	bool known;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, a->name);
+	db_bind_text(st, 3, a->status);
+	db_bind_text(st, 4, a->current_run_id);
+	db_bind_text(st, 5, progress);
+	known = sqlite3_step(st) == SQLITE_ROW;
+	*news = known && !sqlite3_column_int(st, 0);
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return known;
+}
+
 int store_heartbeat(struct store *s, const char *host, const struct store_agent *a, int64_t now_ms,
-	struct err *err)
+	bool *news, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
 		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
 		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
 		err);
 	_cleanup_free_ char *progress = a->progress ? json_compact(a->progress) : NULL;
+	int known = is_news(s, host, a, progress, news, err);
 
-	if (!st)
-		return -1;
+	if (known <= 0 || !st)
+		return known <= 0 ? known : -1;
 	db_bind_text(st, 1, host);
 	db_bind_text(st, 2, a->name);
 	db_bind_text(st, 3, a->status);
@@ -477,27 +537,45 @@ int store_heartbeat(struct store *s, const char *host, const struct store_agent 
 	return sqlite3_changes(s->db) > 0;
 }
 
+#define AGENT_COLUMNS \
+	"id, name, host, slot, status, current_run_id, last_seen_at, registered_at, version," \
+	" k6_version, restarts, rss_bytes, progress"
+
+static json_t *agent_row(sqlite3_stmt *st)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+		text_column(st, 0), "name", text_column(st, 1), "host", text_column(st, 2), "slot",
+		int_column(st, 3), "status", text_column(st, 4), "currentRunId", text_column(st, 5),
+		"lastSeenAt", json_time(sqlite3_column_int64(st, 6)), "registeredAt",
+		json_time(sqlite3_column_int64(st, 7)), "version", text_column(st, 8), "k6Version",
+		text_column(st, 9), "restarts", int_column(st, 10), "rssBytes", int_column(st, 11),
+		"progress", store_json_column(st, 12));
+}
+
+json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT " AGENT_COLUMNS " FROM k6_agents WHERE host = ?1 AND name = ?2", err);
+	json_t *agent = NULL;
+
+	if (!st)
+		return NULL;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, name);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		agent = agent_row(st);
+	sqlite3_reset(st);
+	return agent;
+}
+
 json_t *store_list_agents(struct store *s, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT id, name, host, slot, status, current_run_id, last_seen_at, registered_at, version,"
-		" k6_version, restarts, rss_bytes, progress FROM k6_agents ORDER BY host, slot, name",
-		err);
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT " AGENT_COLUMNS " FROM k6_agents ORDER BY host, slot, name", err);
 	json_t *list = json_array();
 
-	while (st && sqlite3_step(st) == SQLITE_ROW) {
-		json_array_append_new(list,
-			json_pack(
-				"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-				"id", text_column(st, 0), "name", text_column(st, 1), "host",
-				text_column(st, 2), "slot", int_column(st, 3), "status",
-				text_column(st, 4), "currentRunId", text_column(st, 5),
-				"lastSeenAt", json_time(sqlite3_column_int64(st, 6)),
-				"registeredAt", json_time(sqlite3_column_int64(st, 7)), "version",
-				text_column(st, 8), "k6Version", text_column(st, 9), "restarts",
-				int_column(st, 10), "rssBytes", int_column(st, 11), "progress",
-				json_column(st, 12)));
-	}
+	while (st && sqlite3_step(st) == SQLITE_ROW)
+		json_array_append_new(list, agent_row(st));
 	sqlite3_reset(st);
 	return list;
 }
@@ -589,6 +667,40 @@ int store_update_target(struct store *s, const struct target *t, int64_t now_ms,
 	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
 }
 
+int store_find_target(struct store *s, const char *label, char *id, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT id FROM k6_targets WHERE json_extract(json, '$.label') = ?1 LIMIT 2", err);
+	int n = 0;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, label);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		if (!n++)
+			snprintf(id, UUID_MAX, "%s", db_column_text(st, 0));
+	}
+	sqlite3_reset(st);
+	return n;
+}
+
+int store_knows_target(struct store *s, const char *id, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT EXISTS (SELECT 1 FROM k6_targets WHERE id = ?1) OR EXISTS (SELECT 1 FROM k6_rollups WHERE"
+		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_runs WHERE target_id = ?1)",
+		err);
+	int known = 0;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, id);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		known = sqlite3_column_int(st, 0);
+	sqlite3_reset(st);
+	return known;
+}
+
 int store_delete_target(struct store *s, const char *id, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
@@ -640,22 +752,21 @@ json_t *store_list_targets(struct store *s, bool mask, struct err *err)
 /* --- runs ------------------------------------------------------------------------------- */
 
 /* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
-static enum store_upsert judge_upsert(sqlite3_stmt *st, const json_t *run, bool *replace)
+static void judge_upsert(sqlite3_stmt *st, const json_t *run, struct store_upserted *out)
 {
 	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
 	const char *status = json_get_text(run, "status", "");
 	bool old_final = strcmp(old, "running") != 0, reaped = !strcmp(reason, "reaped");
 
-	*replace = false;
-	if (!old_final || (reaped && strcmp(status, "running") != 0)) {
-		*replace = true;
-		return STORE_ACCEPTED;
-	}
+	out->changed = !old_final || (reaped && strcmp(status, "running") != 0);
+	out->corrected = reaped && out->changed;
+	if (out->changed)
+		return;
 	/* The same record again, after a lost answer: known, nothing to do. */
 	if (!strcmp(old, status) &&
 		json_get_int(run, "startedAtMs", 0) == sqlite3_column_int64(st, 2))
-		return STORE_ACCEPTED;
-	return STORE_IGNORED;
+		return;
+	out->what = STORE_IGNORED;
 }
 
 static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
@@ -666,15 +777,17 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 		sqlite3_bind_null(st, index);
 }
 
-static int put_run(struct store *s, const json_t *run, struct err *err)
+static int put_run(struct store *s, const json_t *run, bool corrected, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"INSERT OR REPLACE INTO k6_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"INSERT OR REPLACE INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms,"
+		" p95_ms, error_rate, lag_ms, error_message, json, quantiles, log, http_reqs, answered, rps)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
 		err);
 	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
 	const json_t *metrics = json_object_get(run, "metrics"),
 		     *q = json_object_get(run, "latencyQuantiles");
-	_cleanup_free_ char *quantiles = json_is_array(q) ? json_compact(q) : NULL;
+	float quantiles[QUANTILES];
 	_cleanup_free_ char *text = NULL;
 
 	if (!st)
@@ -695,29 +808,37 @@ static int put_run(struct store *s, const json_t *run, struct err *err)
 	bind_number(st, 11, json_object_get(run, "lagMs"));
 	db_bind_text(st, 12, json_get_text(run, "errorMessage", NULL));
 	db_bind_text(st, 13, text);
-	db_bind_text(st, 14, quantiles);
+	if (store_quantiles_from_json(q, quantiles))
+		sqlite3_bind_blob(st, 14, quantiles, sizeof(quantiles), SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, 14);
 	db_bind_text(st, 15, json_get_text(run, "log", NULL));
-	return db_run(st, err);
+	bind_number(st, 16, json_object_get(metrics, "http_reqs"));
+	bind_number(st, 17, json_object_get(metrics, "http_reqs_answered"));
+	bind_number(st, 18, json_object_get(metrics, "rps"));
+	if (db_run(st, err) < 0)
+		return -1;
+	return store_rollup_touch(s, run, corrected, err);
 }
 
-int store_upsert_run(struct store *s, const json_t *run, enum store_upsert *out, struct err *err)
+int store_upsert_run(
+	struct store *s, const json_t *run, struct store_upserted *out, struct err *err)
 {
 	sqlite3_stmt *st =
 		store_stmt(s, "SELECT status, reason, started_at FROM k6_runs WHERE id = ?1", err);
-	bool replace = true;
 	int rc;
 
 	if (!st)
 		return -1;
-	*out = STORE_ACCEPTED;
+	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
 	db_bind_text(st, 1, json_get_text(run, "id", ""));
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
-		*out = judge_upsert(st, run, &replace);
+		judge_upsert(st, run, out);
 	sqlite3_reset(st);
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		return fail(s, err);
-	return replace ? put_run(s, run, err) : 0;
+	return out->changed ? put_run(s, run, out->corrected, err) : 0;
 }
 
 /* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have
@@ -802,6 +923,58 @@ failed:
 	return NULL;
 }
 
+json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, struct err *err)
+{
+	char where[256], sql[600];
+	json_t *items = json_array();
+	sqlite3_stmt *st;
+	int64_t last_ms = 0;
+	size_t n = 0;
+
+	make_where(f, where, sizeof(where));
+	snprintf(sql, sizeof(sql),
+		"SELECT json, status, reason, error_message, agent, id, started_at FROM k6_runs %s"
+		" AND NOT (started_at = ?6 - 1 AND id >= ?7) ORDER BY started_at DESC, id DESC LIMIT ?8",
+		where);
+	st = store_stmt(s, sql, err);
+	if (!st)
+		return items;
+	bind_filter(st, f);
+	/* Without an id no row is left out: every text is less than a blob. */
+	if (f->before_id[0])
+		db_bind_text(st, 7, f->before_id);
+	else
+		sqlite3_bind_zeroblob(st, 7, 0);
+	sqlite3_bind_int(st, 8, limit);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		json_array_append_new(items, run_row(st));
+		if (++n == (size_t)limit) {
+			snprintf(f->before_id, sizeof(f->before_id), "%s", db_column_text(st, 5));
+			last_ms = sqlite3_column_int64(st, 6);
+		}
+	}
+	sqlite3_reset(st);
+	if (n == (size_t)limit)
+		f->to_ms = last_ms + 1;
+	return items;
+}
+
+json_t *store_get_run_row(struct store *s, const char *id, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT json, status, reason, error_message, agent FROM k6_runs WHERE id = ?1",
+		err);
+	json_t *run = NULL;
+
+	if (!st)
+		return NULL;
+	db_bind_text(st, 1, id);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		run = run_row(st);
+	sqlite3_reset(st);
+	return run;
+}
+
 json_t *store_get_run(struct store *s, const char *id, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
@@ -817,7 +990,7 @@ json_t *store_get_run(struct store *s, const char *id, struct err *err)
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		run = run_row(st);
-		json_object_set_new(run, "latencyQuantiles", json_column(st, 5));
+		json_object_set_new(run, "latencyQuantiles", store_quantiles_column(st, 5));
 		json_object_set_new(run, "log", text_column(st, 6));
 	} else if (rc != SQLITE_DONE) {
 		fail(s, err);
@@ -843,18 +1016,44 @@ static int reap_step(
 	return 0;
 }
 
+/* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list. */
+static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *changed,
+	json_t *list, const char *what, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, sql, err);
+	int rc;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, limit);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		json_array_append_new(list,
+			json_pack("[s, o, o]", what, json_text(db_column_text(st, 0)),
+				json_text(db_column_text(st, 1))));
+		++*changed;
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : fail(s, err);
+}
+
 int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
-	int64_t delete_ms, bool keep_runs, struct store_reaped *out, struct err *err)
+	int64_t delete_ms, bool keep_runs, struct store_reaped *out, json_t *changed,
+	struct err *err)
 {
 	static const char runs[] =
 		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
 		" 'no result came within the time that the run had; its agent may have been lost'"
-		" WHERE status = 'running' AND started_at + planned_ms < ?1";
+		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, ''";
+	/* An hour whose runs are partly gone cannot be read again: it gets them added. */
+	static const char frozen[] =
+		"UPDATE k6_rollups SET runs = runs + n, error = error + n FROM (SELECT coalesce(target_id, '') AS t,"
+		" started_at / 3600000 AS h, count(*) AS n FROM k6_runs WHERE status = 'running' AND"
+		" started_at + planned_ms < ?1 GROUP BY 1, 2) WHERE target_id = t AND hour = h AND frozen";
 	static const char pointers[] =
 		"UPDATE k6_agents SET current_run_id = NULL, progress = NULL WHERE current_run_id IS NOT NULL AND ?1"
 		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
 	static const char offline[] =
-		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline'";
+		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline' RETURNING host, name";
 	static const char orphans[] =
 		"DELETE FROM k6_runs WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE status = 'offline'"
 		" AND last_seen_at < ?1)";
@@ -862,16 +1061,29 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		"UPDATE k6_runs SET agent = NULL WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE"
 		" status = 'offline' AND last_seen_at < ?1)";
 	static const char agents[] =
-		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1";
+		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1 RETURNING host, name";
+	static const char hours[] =
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE (host, agent) IN"
+		" (SELECT host, name FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1)";
+	static const char dirty[] =
+		"INSERT OR IGNORE INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, coalesce(target_id, '')"
+		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1 AND NOT EXISTS (SELECT 1 FROM"
+		" k6_rollups f WHERE f.target_id = coalesce(k6_runs.target_id, '') AND f.hour = started_at / 3600000 AND f.frozen)";
 
 	*out = (struct store_reaped){0};
 	if (store_begin(s, err) < 0)
 		return -1;
-	if (reap_step(s, runs, now_ms - run_timeout_ms, &out->runs_timed_out, err) < 0 ||
+	if (reap_step(s, frozen, now_ms - run_timeout_ms, NULL, err) < 0 ||
+		reap_step(s, dirty, now_ms - run_timeout_ms, NULL, err) < 0 ||
+		reap_rows(s, runs, now_ms - run_timeout_ms, &out->runs_timed_out, changed, "run",
+			err) < 0 ||
 		reap_step(s, pointers, 1, NULL, err) < 0 ||
-		reap_step(s, offline, now_ms - offline_ms, &out->agents_offline, err) < 0 ||
+		reap_rows(s, offline, now_ms - offline_ms, &out->agents_offline, changed, "agent",
+			err) < 0 ||
+		(!keep_runs && store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
 		reap_step(s, keep_runs ? detach : orphans, now_ms - delete_ms, NULL, err) < 0 ||
-		reap_step(s, agents, now_ms - delete_ms, &out->agents_deleted, err) < 0 ||
+		reap_rows(s, agents, now_ms - delete_ms, &out->agents_deleted, changed, "agent",
+			err) < 0 ||
 		store_expire_commands(s, now_ms, err) < 0) {
 		store_rollback(s);
 		return -1;
@@ -881,9 +1093,23 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 
 int store_expire(struct store *s, int64_t before_ms, struct err *err)
 {
+	static const char hours[] =
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM (SELECT target_id, started_at FROM"
+		" k6_runs WHERE started_at < ?1 AND status <> 'running' ORDER BY started_at LIMIT 2000)";
+
+	int64_t gone = 0;
+
 	/* In small steps: no request waits for a year of runs to go. */
-	return reap_step(s,
-		"DELETE FROM k6_runs WHERE id IN (SELECT id FROM k6_runs WHERE started_at < ?1 AND status <> 'running'"
-		" LIMIT 2000)",
-		before_ms, NULL, err);
+	if (store_begin(s, err) < 0)
+		return -1;
+	if (store_rollup_freeze(s, hours, before_ms, err) < 0 ||
+		reap_step(s,
+			"DELETE FROM k6_runs WHERE id IN (SELECT id FROM k6_runs WHERE started_at < ?1 AND"
+			" status <> 'running' ORDER BY started_at LIMIT 2000)",
+			before_ms, &gone, err) < 0 ||
+		store_commit(s, err) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return gone > 0;
 }

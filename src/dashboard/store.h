@@ -37,13 +37,32 @@ struct store_run_filter {
 	const char *target_id, *agent, *host, *status, *sort; /* NULL: any */
 	int64_t from_ms, to_ms;                               /* 0: open */
 	int64_t page, page_size;
+	char before_id[80]; /* of those that began at to_ms - 1: before this one; "": all */
 };
 
 enum store_upsert { STORE_ACCEPTED, STORE_IGNORED };
 
+struct store_upserted {
+	enum store_upsert what;
+	bool changed;   /* it was not there like this before */
+	bool corrected; /* in place of what the reaper had guessed */
+};
+
+/* What a run has measured; NAN: not reported. */
+struct store_sample {
+	int64_t started_ms;
+	const char *target_id, *status;
+	double http_reqs, answered, rps, error_rate, p95_ms;
+	bool has_quantiles;
+	double quantiles[101];
+};
+
 struct store_reaped {
 	int64_t runs_timed_out, agents_offline, agents_deleted;
 };
+
+/* In the order of their start. */
+typedef void store_sample_fn(void *arg, const struct store_sample *sample);
 
 struct store *store_open(const char *path, struct err *err);
 void store_close(struct store *s);
@@ -68,6 +87,8 @@ int store_scale_host(struct store *s, const char *host, int64_t agents, struct s
 /* Sets the total and spreads it over the hosts heard of within online_ms. */
 int store_set_total(
 	struct store *s, int64_t total, int64_t now_ms, int64_t online_ms, struct err *err);
+/* Spreads the total anew, with a new revision. */
+int store_reconcile(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err);
 int store_get_total(struct store *s, struct store_desired *out, struct err *err);
 json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err);
 
@@ -75,9 +96,10 @@ json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, str
 /* id_out has 37 bytes. */
 int store_register_agent(struct store *s, const char *host, const struct store_agent *agent,
 	int64_t now_ms, char *id_out, struct err *err);
-/* 1: done, 0: unknown. */
+/* 1: done, 0: unknown.  news: it is not as it was at the last one. */
 int store_heartbeat(struct store *s, const char *host, const struct store_agent *agent,
-	int64_t now_ms, struct err *err);
+	int64_t now_ms, bool *news, struct err *err);
+json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err);
 json_t *store_list_agents(struct store *s, struct err *err);
 
 /* --- targets ------------------------------------------------------------------------ */
@@ -90,6 +112,10 @@ json_t *store_get_target(
 int store_update_target(struct store *s, const struct target *t, int64_t now_ms, struct err *err);
 int store_delete_target(struct store *s, const char *id, struct err *err);
 json_t *store_list_targets(struct store *s, bool mask, struct err *err);
+/* 1: one has this label (id gets its id, 37 bytes), 2: several, 0: none. */
+int store_find_target(struct store *s, const char *label, char *id, struct err *err);
+/* Whether there is, or was, such a target: one of the dashboard or one that runs are known of. */
+int store_knows_target(struct store *s, const char *id, struct err *err);
 /* Those that the host shall run: enabled ones, and those that a command for it names. */
 json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms, struct err *err);
 
@@ -101,6 +127,13 @@ int store_command_run(struct store *s, const char *target_id, int64_t agents, bo
 	int64_t now_ms, int64_t online_ms, json_t *made, struct err *err);
 int store_command_cancel(struct store *s, const char *run_id, const char *host, int64_t now_ms,
 	json_t *made, struct err *err);
+/* The kill switch and its undoing, for all managed hosts and those that come back later.  Orders are appended
+ * to `made`. */
+int store_command_pause(
+	struct store *s, bool pause, bool at_once, int64_t now_ms, json_t *made, struct err *err);
+bool store_is_paused(struct store *s);
+/* A host that was away when the fleet was paused or resumed is told, too. */
+int store_command_catch_up(struct store *s, const char *host, int64_t now_ms, struct err *err);
 /* As the host is told of them. */
 json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, struct err *err);
 /* The host has carried it out; an id that is not known is fine. */
@@ -109,14 +142,57 @@ int store_expire_commands(struct store *s, int64_t now_ms, struct err *err);
 
 /* --- runs ------------------------------------------------------------------------------ */
 /* run is a valid run object with its times in ms under the names …Ms. */
-int store_upsert_run(struct store *s, const json_t *run, enum store_upsert *out, struct err *err);
+int store_upsert_run(
+	struct store *s, const json_t *run, struct store_upserted *out, struct err *err);
+/* The next `limit` runs of the filter, newest first, and moves the filter behind them (to_ms, before_id); array. */
+json_t *store_next_runs(
+	struct store *s, struct store_run_filter *filter, int limit, struct err *err);
+/* As lists have it, without log and quantiles. */
+json_t *store_get_run_row(struct store *s, const char *id, struct err *err);
 json_t *store_list_runs(struct store *s, const struct store_run_filter *filter, struct err *err);
 /* NULL without err text when there is none. */
 json_t *store_get_run(struct store *s, const char *id, struct err *err);
 
-/* The four rules of the reaper, and retention. */
+/* --- charts ------------------------------------------------------------------------------ */
+#define STORE_POINTS_MAX 5000
+/* {"step","points":[…]} of the target's runs that began in from..to.  Steps of whole hours begin at whole hours
+ * and are put together from the hourly rollups. */
+json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+	int64_t step_s, struct err *err);
+/* Rolls up one hour of one target that has changed and is over.  1: there may be more to do, 0: no. */
+int store_rollup_step(struct store *s, int64_t now_ms, struct err *err);
+/* Rollups of hours before that go. */
+int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err);
+/* Calls each() with every run that has ended and began at or after since_ms, oldest first. */
+/* That of a run object; its texts are borrowed. */
+void store_sample_of(const json_t *run, struct store_sample *out);
+int store_each_sample(
+	struct store *s, int64_t since_ms, store_sample_fn *each, void *arg, struct err *err);
+
+/* --- audit --------------------------------------------------------------------------------- */
+struct store_audit {
+	const char *who, *address, *action, *object;
+	const json_t *detail; /* NULL: none */
+};
+/* Within the transaction of the change. */
+int store_add_audit(
+	struct store *s, const struct store_audit *entry, int64_t now_ms, struct err *err);
+/* {"items","page","pageSize","total"}, newest first. */
+json_t *store_list_audit(struct store *s, int64_t page, int64_t page_size, struct err *err);
+
+/* --- overview ------------------------------------------------------------------------------ */
+/* {"agents":{status: count},"hosts","targets"} */
+json_t *store_counts(struct store *s, struct err *err);
+
+/* The four rules of the reaper, and retention.  What has changed is appended to `changed`: ["run", id, ""],
+ * ["agent", host, name]. */
 int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
-	int64_t delete_ms, bool keep_runs, struct store_reaped *out, struct err *err);
+	int64_t delete_ms, bool keep_runs, struct store_reaped *out, json_t *changed,
+	struct err *err);
+/* Those that the next reaping will give up, as it will leave them. */
+int store_each_overdue(struct store *s, int64_t now_ms, int64_t run_timeout_ms,
+	store_sample_fn *each, void *arg, struct err *err);
+/* 1: there may be more to delete, 0: no. */
 int store_expire(struct store *s, int64_t before_ms, struct err *err);
 
 #endif

@@ -11,13 +11,23 @@
 
 #define HOSTS_MAX 10000
 
-static int insert(struct store *s, const char *host, const char *type, const char *target_id,
-	const char *run_id, int64_t agents, bool sync, int64_t now_ms, json_t *made,
-	struct err *err)
+struct candidate {
+	char *host;
+	int64_t idle, agents, given;
+};
+
+struct command {
+	const char *host, *type, *target_id, *run_id;
+	int64_t agents, pause_seq;
+	bool sync, at_once;
+};
+
+static int insert(
+	struct store *s, const struct command *c, int64_t now_ms, json_t *made, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"INSERT INTO k6_commands (id, host, type, target_id, run_id, agents, sync, created_at)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		"INSERT INTO k6_commands (id, host, type, target_id, run_id, agents, sync, created_at, at_once,"
+		" pause_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 		err);
 	char id[UUID_MAX];
 
@@ -25,25 +35,23 @@ static int insert(struct store *s, const char *host, const char *type, const cha
 		return -1;
 	uuid_make_v7(now_ms, id);
 	db_bind_text(st, 1, id);
-	db_bind_text(st, 2, host);
-	db_bind_text(st, 3, type);
-	db_bind_text(st, 4, target_id);
-	db_bind_text(st, 5, run_id);
-	sqlite3_bind_int64(st, 6, agents);
-	sqlite3_bind_int(st, 7, sync);
+	db_bind_text(st, 2, c->host);
+	db_bind_text(st, 3, c->type);
+	db_bind_text(st, 4, c->target_id);
+	db_bind_text(st, 5, c->run_id);
+	sqlite3_bind_int64(st, 6, c->agents);
+	sqlite3_bind_int(st, 7, c->sync);
 	sqlite3_bind_int64(st, 8, now_ms);
+	sqlite3_bind_int(st, 9, c->at_once);
+	sqlite3_bind_int64(st, 10, c->pause_seq);
 	if (db_run(st, err) < 0)
 		return -1;
 	json_array_append_new(made,
-		json_pack("{s:s, s:s, s:o, s:o}", "id", id, "type", type, "host", json_text(host),
-			"agents", agents ? json_integer(agents) : json_null()));
+		json_pack("{s:s, s:s, s:o, s:o}", "id", id, "type", c->type, "host",
+			json_text(c->host), "agents",
+			c->agents ? json_integer(c->agents) : json_null()));
 	return 0;
 }
-
-struct candidate {
-	char *host;
-	int64_t idle, agents, given;
-};
 
 /* Managed hosts that have been heard of lately, with how many of their agents were idle then. */
 static size_t find_candidates(
@@ -102,8 +110,13 @@ int store_command_run(struct store *s, const char *target_id, int64_t agents, bo
 	share_out(c, n, agents);
 	for (size_t i = 0; i < n; i++) {
 		if (rc == 0 && c[i].given)
-			rc = insert(s, c[i].host, "run", target_id, NULL, c[i].given, sync, now_ms,
-				made, err);
+			rc = insert(s,
+				&(struct command){.host = c[i].host,
+					.type = "run",
+					.target_id = target_id,
+					.agents = c[i].given,
+					.sync = sync},
+				now_ms, made, err);
 		free(c[i].host);
 	}
 	free(c);
@@ -113,13 +126,97 @@ int store_command_run(struct store *s, const char *target_id, int64_t agents, bo
 int store_command_cancel(struct store *s, const char *run_id, const char *host, int64_t now_ms,
 	json_t *made, struct err *err)
 {
-	return insert(s, host, "cancel", NULL, run_id, 0, false, now_ms, made, err);
+	return insert(s, &(struct command){.host = host, .type = "cancel", .run_id = run_id},
+		now_ms, made, err);
+}
+
+/* --- pause and resume --------------------------------------------------------------- */
+
+static int64_t pause_seq(struct store *s)
+{
+	return store_get_int(s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0);
+}
+
+bool store_is_paused(struct store *s)
+{
+	return store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0) != 0;
+}
+
+/* The present state as an order. */
+static int insert_pause(
+	struct store *s, const char *host, int64_t now_ms, json_t *made, struct err *err)
+{
+	return insert(s,
+		&(struct command){.host = host,
+			.type = store_is_paused(s) ? "pause" : "resume",
+			.pause_seq = pause_seq(s),
+			.at_once = store_get_int(s,
+					   "SELECT value FROM meta WHERE key = 'pause_at_once'",
+					   0) != 0},
+		now_ms, made, err);
+}
+
+int store_command_pause(
+	struct store *s, bool pause, bool at_once, int64_t now_ms, json_t *made, struct err *err)
+{
+	sqlite3_stmt *st;
+	struct candidate *c;
+	size_t n = 0;
+	int rc;
+
+	if (store_set_meta(s, "paused", pause, err) < 0 ||
+		store_set_meta(s, "pause_at_once", at_once, err) < 0 ||
+		store_set_meta(s, "pause_seq", pause_seq(s) + 1, err) < 0)
+		return -1;
+	/* The last word holds. */
+	rc = db_exec(s->db, "DELETE FROM k6_commands WHERE type IN ('pause', 'resume')", err);
+	st = store_stmt(s, "SELECT host FROM hosts WHERE managed ORDER BY host LIMIT ?1", err);
+	if (!st || rc < 0)
+		return -1;
+	c = x_calloc(HOSTS_MAX, sizeof(*c));
+	sqlite3_bind_int(st, 1, HOSTS_MAX);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		c[n++].host = x_strdup(db_column_text(st, 0));
+	sqlite3_reset(st);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = insert_pause(s, c[i].host, now_ms, made, err);
+		free(c[i].host);
+	}
+	free(c);
+	return rc;
+}
+
+int store_command_catch_up(struct store *s, const char *host, int64_t now_ms, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT 1 FROM hosts h WHERE h.host = ?1 AND h.managed AND h.pause_seq < ?2 AND NOT EXISTS"
+		" (SELECT 1 FROM k6_commands c WHERE c.host = h.host AND c.pause_seq = ?2 AND c.created_at > ?3)",
+		err);
+	int64_t seq = pause_seq(s);
+	json_t *made;
+	bool behind;
+	int rc;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	sqlite3_bind_int64(st, 2, seq);
+	sqlite3_bind_int64(st, 3, now_ms - STORE_COMMAND_LIFE_MS);
+	behind = sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_reset(st);
+	if (!behind)
+		return 0;
+	made = json_array();
+	rc = insert_pause(s, host, now_ms, made, err);
+	json_decref(made);
+	return rc;
 }
 
 json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"SELECT id, type, target_id, run_id, agents, sync FROM k6_commands WHERE host = ?1 AND created_at > ?2"
+		"SELECT id, type, target_id, run_id, agents, sync, at_once FROM k6_commands WHERE host = ?1 AND created_at > ?2"
 		" ORDER BY seq LIMIT 1000",
 		err);
 	json_t *list = json_array();
@@ -140,6 +237,8 @@ json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, s
 			json_object_set_new(o, "agents", json_integer(sqlite3_column_int64(st, 4)));
 			json_object_set_new(o, "sync", json_boolean(sqlite3_column_int(st, 5)));
 		}
+		if (!strcmp(db_column_text(st, 1), "pause"))
+			json_object_set_new(o, "now", json_boolean(sqlite3_column_int(st, 6)));
 		json_array_append_new(list, o);
 	}
 	sqlite3_reset(st);
@@ -148,9 +247,18 @@ json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, s
 
 int store_command_done(struct store *s, const char *host, const char *id, struct err *err)
 {
-	sqlite3_stmt *st =
-		store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
+	sqlite3_stmt *st = store_stmt(s,
+		"UPDATE hosts SET pause_seq = c.pause_seq FROM k6_commands c WHERE hosts.host = ?1 AND c.host = ?1"
+		" AND c.id = ?2 AND c.pause_seq > hosts.pause_seq",
+		err);
 
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, id);
+	if (db_run(st, err) < 0)
+		return -1;
+	st = store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
 	if (!st)
 		return -1;
 	db_bind_text(st, 1, host);

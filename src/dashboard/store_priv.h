@@ -8,9 +8,28 @@
 
 struct store {
 	sqlite3 *db;
+	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */
 };
 
 /* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */
 sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err);
+
+/* JSON kept as text; null for NULL. */
+json_t *store_json_column(sqlite3_stmt *st, int column);
+/* One integer of a query without parameters; fallback when there is no row. */
+int64_t store_get_int(struct store *s, const char *sql, int64_t fallback);
+int store_set_meta(struct store *s, const char *key, int64_t value, struct err *err);
+
+/* A run has ended, or was corrected: its hour is to be rolled up.  Within the run's transaction. */
+int store_rollup_touch(struct store *s, const json_t *run, bool corrected, struct err *err);
+/* The runs that the query names ("SELECT target_id, started_at FROM k6_runs …", one parameter) are about to be
+ * deleted: what they have measured stays in the rollups. */
+int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err);
+void store_rollup_free(struct store *s);
+/* 101 numbers to floats; false for null. */
+bool store_quantiles_from_json(const json_t *list, float *out);
+/* The column as JSON: rows of earlier schemas have it as text. */
+json_t *store_quantiles_column(sqlite3_stmt *st, int column);
+bool store_quantiles_read(sqlite3_stmt *st, int column, double *out);
 
 #endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The whole fleet: overview, one host's count, reconcile, the kill switch, the audit trail. */
+#include <math.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/units.h"
+#include "dashboard/api.h"
+#include "dashboard/live.h"
+
+#define COUNT_MAX 100000
+#define AUDIT_PAGE_MAX 500
+
+static json_t *number(double v)
+{
+	return isnan(v) ? json_null() : json_real(v);
+}
+
+static int64_t count_of(const json_t *agents, const char *const statuses[])
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; statuses[i]; i++)
+		n += json_get_int(agents, statuses[i], 0);
+	return n;
+}
+
+void api_read_overview(struct api_request *req, struct api_response *res)
+{
+	static const char *const up[] = {"idle", "running", "draining", NULL};
+	static const char *const busy[] = {"running", "draining", NULL};
+	struct live_sum hour = live_last_hour(req->api->live, units_now_wall_ms());
+	struct err err = {0};
+	json_t *counts = store_counts(req->api->store, &err);
+	json_t *agents = json_object_get(counts, "agents");
+	struct store_desired d;
+
+	if (err.msg[0] || store_get_total(req->api->store, &d, &err) < 0) {
+		json_decref(counts);
+		api_store_error(res, &err);
+		return;
+	}
+	json_object_set_new(counts, "desired", json_integer(d.agents));
+	json_object_set_new(counts, "revision", json_integer(d.revision));
+	json_object_set_new(counts, "running", json_integer(count_of(agents, up)));
+	json_object_set_new(counts, "busy", json_integer(count_of(agents, busy)));
+	json_object_set_new(counts, "paused", json_boolean(store_is_paused(req->api->store)));
+	json_object_set_new(counts, "lastHour",
+		json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "runs", (json_int_t)hour.runs,
+			"success", (json_int_t)hour.success, "failed", (json_int_t)hour.failed,
+			"error", (json_int_t)hour.error, "error_rate", number(hour.error_rate),
+			"p50_ms", number(hour.p50_ms), "p95_ms", number(hour.p95_ms), "p99_ms",
+			number(hour.p99_ms)));
+	api_reply(res, 200, counts);
+}
+
+/* --- one host -------------------------------------------------------------------------- */
+
+static json_t *find_host(struct api_request *req, const char *name, struct err *err)
+{
+	json_t *list = store_list_hosts(req->api->store, units_now_wall_ms(),
+		req->api->config->reaper.offline_after_ms, err);
+	json_t *host, *found = NULL;
+	size_t i;
+
+	json_array_foreach (list, i, host) {
+		if (!strcmp(json_get_text(host, "host", ""), name))
+			found = json_incref(host);
+	}
+	json_decref(list);
+	return found;
+}
+
+void api_host_put(struct api_request *req, struct api_response *res)
+{
+	static const char *const known[] = {"desiredAgents", NULL};
+	struct store *s = req->api->store;
+	_cleanup_json_ json_t *host = NULL;
+	struct store_desired d;
+	struct err err = {0};
+	int64_t n;
+
+	if (!api_is_object(req, res) || !api_only_members(res, req->json, known) ||
+		!api_take_int(req, res, "desiredAgents", 0, COUNT_MAX, -1, &n))
+		return;
+	if (n < 0) {
+		api_error(res, 400, "invalid_field", "desiredAgents", "desiredAgents is required");
+		return;
+	}
+	host = find_host(req, req->params[0], &err);
+	if (!host || !json_is_true(json_object_get(host, "managed"))) {
+		if (err.msg[0])
+			api_store_error(res, &err);
+		else
+			api_error(res, 404, "not_found", NULL,
+				"no managed host \"%.100s\" has registered", req->params[0]);
+		return;
+	}
+	if (n > json_get_int(host, "maxAgents", 0)) {
+		api_error(res, 422, "invalid_field", "desiredAgents",
+			"the host has a maximum of %lld agents, got %lld",
+			(long long)json_get_int(host, "maxAgents", 0), (long long)n);
+		return;
+	}
+	if (api_begin(req, res) < 0)
+		return;
+	if (store_scale_host(s, req->params[0], n, &d, &err) < 0) {
+		api_abort(req, res, &err);
+		return;
+	}
+	if (api_commit(req, res, "host.scale", req->params[0], req->json) < 0)
+		return;
+	log_info("hosts", "desired host=\"%.100s\" agents=%lld", req->params[0], (long long)n);
+	json_decref(host);
+	host = find_host(req, req->params[0], &err);
+	if (host)
+		api_reply(res, 200, json_incref(host));
+	else
+		api_store_error(res, &err);
+	api_config_changed(req);
+}
+
+void api_reconcile(struct api_request *req, struct api_response *res)
+{
+	struct store_desired d;
+	struct err err;
+
+	if (api_begin(req, res) < 0)
+		return;
+	if (store_reconcile(req->api->store, units_now_wall_ms(),
+		    req->api->config->reaper.offline_after_ms, &err) < 0 ||
+		store_get_total(req->api->store, &d, &err) < 0) {
+		api_abort(req, res, &err);
+		return;
+	}
+	if (api_commit(req, res, "reconcile", "", NULL) < 0)
+		return;
+	log_info("config", "reconcile revision=%lld", (long long)d.revision);
+	api_reply(res, 202,
+		json_pack("{s:{s:I, s:I}}", "desired", "agents", (json_int_t)d.agents, "revision",
+			(json_int_t)d.revision));
+	api_config_changed(req);
+}
+
+/* --- the kill switch -------------------------------------------------------------------- */
+
+static void set_paused(struct api_request *req, struct api_response *res, bool pause, bool at_once)
+{
+	_cleanup_json_ json_t *made = json_array();
+	struct err err;
+
+	if (api_begin(req, res) < 0)
+		return;
+	if (store_command_pause(req->api->store, pause, at_once, units_now_wall_ms(), made, &err) <
+		0) {
+		api_abort(req, res, &err);
+		return;
+	}
+	if (api_commit(req, res, pause ? "pause" : "resume", "", req->json) < 0)
+		return;
+	log_info("config", "%s now=%s hosts=%zu", pause ? "pause" : "resume",
+		at_once ? "yes" : "no", json_array_size(made));
+	api_reply(res, 202, json_pack("{s:b, s:O}", "paused", pause, "commands", made));
+	api_config_changed(req);
+}
+
+void api_pause(struct api_request *req, struct api_response *res)
+{
+	static const char *const known[] = {"now", NULL};
+	const json_t *now = json_object_get(req->json, "now");
+
+	if (req->json && (!api_is_object(req, res) || !api_only_members(res, req->json, known)))
+		return;
+	if (now && !json_is_boolean(now)) {
+		api_error(res, 400, "invalid_field", "now", "now must be true or false");
+		return;
+	}
+	set_paused(req, res, true, json_is_true(now));
+}
+
+void api_resume(struct api_request *req, struct api_response *res)
+{
+	static const char *const known[] = {NULL};
+
+	if (req->json && (!api_is_object(req, res) || !api_only_members(res, req->json, known)))
+		return;
+	set_paused(req, res, false, false);
+}
+
+/* --- audit ----------------------------------------------------------------------------- */
+
+void api_audit_list(struct api_request *req, struct api_response *res)
+{
+	int64_t page, size;
+	struct err err;
+	json_t *list;
+
+	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &page) ||
+		!api_query_int(req, res, "pageSize", 1, AUDIT_PAGE_MAX, 50, &size))
+		return;
+	list = store_list_audit(req->api->store, page, size, &err);
+	if (list)
+		api_reply(res, 200, list);
+	else
+		api_store_error(res, &err);
+}

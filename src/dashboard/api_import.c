@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Targets as one file: out of one dashboard, into another.  Labels tell which is which. */
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "common/uuid.h"
+#include "dashboard/api.h"
+
+#define IMPORT_MAX 1000
+
+static void strip(json_t *target)
+{
+	json_object_del(target, "id");
+	json_object_del(target, "createdAt");
+	json_object_del(target, "updatedAt");
+}
+
+void api_targets_export(struct api_request *req, struct api_response *res)
+{
+	struct err err = {0};
+	json_t *list = store_list_targets(req->api->store, false, &err), *target;
+	size_t i;
+
+	if (err.msg[0]) {
+		json_decref(list);
+		api_store_error(res, &err);
+		return;
+	}
+	json_array_foreach (list, i, target)
+		strip(target);
+	api_reply(res, 200, json_pack("{s:o}", "targets", list));
+}
+
+struct import {
+	int64_t created, updated, unchanged;
+	json_t *rejected; /* array */
+	json_t *labels;   /* seen in this import, as keys */
+};
+
+static void reject(struct import *im, size_t index, const json_t *item, const char *why)
+{
+	json_array_append_new(im->rejected,
+		json_pack("{s:I, s:o, s:o}", "index", (json_int_t)index, "label",
+			json_text(json_get_text(item, "label", "")), "error", json_text(why)));
+}
+
+/* -1: the database. */
+static int take_one(
+	struct store *s, struct import *im, size_t index, const json_t *item, struct err *err)
+{
+	_cleanup_json_ json_t *before = NULL, *after = NULL;
+	const char *label = json_get_text(item, "label", "");
+	struct target *t = NULL;
+	struct target_error terr;
+	char id[UUID_MAX];
+	int found, rc = 0;
+
+	if (!json_is_object(item) || !*label || json_object_get(im->labels, label)) {
+		reject(im, index, item,
+			!json_is_object(item) ? "it is not an object"
+				: !*label     ? "it has no label"
+					      : "its label stands twice in this import");
+		return 0;
+	}
+	json_object_set_new(im->labels, label, json_true());
+	found = store_find_target(s, label, id, err);
+	if (found < 0)
+		return -1;
+	if (found > 1) {
+		reject(im, index, item, "several targets here have this label");
+		return 0;
+	}
+	/* What the file leaves out goes back to its default, so that the same file makes the same. */
+	t = target_new();
+	if (target_apply_json(t, item, true, &terr) < 0 || target_validate(t, &terr) < 0) {
+		reject(im, index, item, terr.err.msg);
+	} else if (!found) {
+		rc = store_insert_target(s, t, units_now_wall_ms(), err);
+		im->created++;
+	} else {
+		before = store_get_target(s, id, false, NULL, err);
+		free(t->id);
+		t->id = x_strdup(id);
+		after = target_to_json(t, false);
+		strip(before);
+		strip(after);
+		if (json_equal(before, after)) {
+			im->unchanged++;
+		} else {
+			rc = store_update_target(s, t, units_now_wall_ms(), err);
+			im->updated++;
+		}
+	}
+	target_free(t);
+	return rc < 0 ? -1 : 0;
+}
+
+void api_targets_import(struct api_request *req, struct api_response *res)
+{
+	static const char *const known[] = {"targets", NULL};
+	const char *dry = req->query(req, "dryRun");
+	bool dry_run = dry && strcmp(dry, "false") != 0;
+	json_t *list = json_object_get(req->json, "targets"), *item;
+	struct import im = {0};
+	_cleanup_json_ json_t *answer = NULL;
+	struct err err;
+	size_t i;
+	int rc = 0;
+
+	if (dry && strcmp(dry, "true") != 0 && strcmp(dry, "false") != 0) {
+		api_error(res, 400, "invalid_parameter", "dryRun", "dryRun must be true or false");
+		return;
+	}
+	if (!api_is_object(req, res) || !api_only_members(res, req->json, known))
+		return;
+	if (!json_is_array(list)) {
+		api_error(res, 400, "invalid_field", "targets", "targets must be an array");
+		return;
+	}
+	if (json_array_size(list) > IMPORT_MAX) {
+		api_error(res, 413, "too_large", "targets", "an import has at most %d targets",
+			IMPORT_MAX);
+		return;
+	}
+	if (api_begin(req, res) < 0)
+		return;
+	im.rejected = json_array();
+	im.labels = json_object();
+	json_array_foreach (list, i, item) {
+		rc = take_one(req->api->store, &im, i, item, &err);
+		if (rc < 0)
+			break;
+	}
+	json_decref(im.labels);
+	answer = json_pack("{s:b, s:I, s:I, s:I, s:o}", "dryRun", dry_run, "created",
+		(json_int_t)im.created, "updated", (json_int_t)im.updated, "unchanged",
+		(json_int_t)im.unchanged, "rejected", im.rejected);
+	if (rc < 0) {
+		api_abort(req, res, &err);
+		return;
+	}
+	if (dry_run) {
+		store_rollback(req->api->store);
+	} else {
+		if (api_commit(req, res, "targets.import", "", answer) < 0)
+			return;
+		log_info("targets",
+			"imported created=%lld updated=%lld unchanged=%lld rejected=%zu",
+			(long long)im.created, (long long)im.updated, (long long)im.unchanged,
+			json_array_size(im.rejected));
+	}
+	api_reply(res, 200, json_incref(answer));
+}
