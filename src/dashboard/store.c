@@ -9,9 +9,9 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/result.h"
-#include "common/quantiles.h"
 #include "common/units.h"
 #include "common/uuid.h"
+#include "dashboard/counts.h"
 
 /* clang-format off */
 static const char *const migrations[] = {
@@ -38,12 +38,30 @@ static const char *const migrations[] = {
 	" type TEXT NOT NULL, target_id TEXT, run_id TEXT, agents INTEGER NOT NULL, sync INTEGER NOT NULL,"
 	" created_at INTEGER NOT NULL);"
 	"CREATE INDEX k6_commands_host ON k6_commands (host, seq);",
-	/* What charts need in columns of its own; hours of a target, and those that are to be rolled up anew. */
-	"ALTER TABLE k6_runs ADD COLUMN http_reqs REAL;"
-	"ALTER TABLE k6_runs ADD COLUMN answered REAL;"
-	"ALTER TABLE k6_runs ADD COLUMN rps REAL;"
-	"UPDATE k6_runs SET http_reqs = json_extract(json, '$.metrics.http_reqs'),"
-	" answered = json_extract(json, '$.metrics.http_reqs_answered'), rps = json_extract(json, '$.metrics.rps');"
+	/* Runs in a table by number, in which a row of 1.5 KiB does not take a page of its own.  What lists are filtered
+	 * by has numbers and stands in the index whole; what charts need has columns. */
+	"CREATE TABLE k6_names (no INTEGER PRIMARY KEY, kind INTEGER NOT NULL, host TEXT NOT NULL, name TEXT NOT NULL,"
+	" UNIQUE (kind, host, name));"
+	"CREATE TABLE runs_new (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agent TEXT, host TEXT NOT NULL,"
+	" target_id TEXT, status TEXT NOT NULL, reason TEXT, started_at INTEGER NOT NULL, planned_ms INTEGER NOT NULL,"
+	" p95_ms REAL, error_rate REAL, lag_ms INTEGER, error_message TEXT, json TEXT NOT NULL, quantiles BLOB, log TEXT,"
+	" http_reqs REAL, answered REAL, rps REAL, target_no INTEGER NOT NULL, agent_no INTEGER NOT NULL);"
+	"INSERT INTO k6_names (kind, host, name) SELECT DISTINCT 0, '', coalesce(target_id, '') FROM k6_runs;"
+	"INSERT INTO k6_names (kind, host, name) SELECT DISTINCT 1, host, coalesce(agent, '') FROM k6_runs;"
+	"INSERT INTO runs_new SELECT NULL, id, agent, r.host, target_id, status, reason, started_at, planned_ms, p95_ms,"
+	" error_rate, lag_ms, error_message, json, quantiles, log, json_extract(json, '$.metrics.http_reqs'),"
+	" json_extract(json, '$.metrics.http_reqs_answered'), json_extract(json, '$.metrics.rps'), t.no, a.no"
+	" FROM k6_runs r JOIN k6_names t ON t.kind = 0 AND t.host = '' AND t.name = coalesce(target_id, '')"
+	" JOIN k6_names a ON a.kind = 1 AND a.host = r.host AND a.name = coalesce(agent, '') ORDER BY started_at;"
+	"DROP TABLE k6_runs;"
+	"ALTER TABLE runs_new RENAME TO k6_runs;"
+	"CREATE INDEX k6_runs_time ON k6_runs (started_at, seq, target_no, agent_no, status);"
+	"CREATE INDEX k6_runs_target ON k6_runs (target_no, started_at, seq, agent_no, status);"
+	"CREATE INDEX k6_runs_agent ON k6_runs (agent_no, started_at, seq, target_no, status);"
+	"CREATE INDEX k6_runs_p95 ON k6_runs (p95_ms, seq, target_no, agent_no, status, started_at);"
+	"CREATE INDEX k6_runs_errors ON k6_runs (error_rate, seq, target_no, agent_no, status, started_at);"
+	"CREATE INDEX k6_runs_lag ON k6_runs (lag_ms, seq, target_no, agent_no, status, started_at);"
+	"CREATE INDEX k6_runs_status ON k6_runs (status, started_at, seq, target_no, agent_no);"
 	"CREATE TABLE k6_rollups (target_id TEXT NOT NULL, hour INTEGER NOT NULL, runs INTEGER NOT NULL,"
 	" success INTEGER NOT NULL, failed INTEGER NOT NULL, error INTEGER NOT NULL, http_reqs REAL NOT NULL,"
 	" failed_reqs REAL NOT NULL, known_reqs REAL NOT NULL, timed_reqs REAL NOT NULL, run_s REAL NOT NULL,"
@@ -69,6 +87,11 @@ struct store *store_open(const char *path, struct err *err)
 		free(s);
 		return NULL;
 	}
+	s->counts = counts_new();
+	if (store_count_all(s, err) < 0) {
+		store_close(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -82,6 +105,7 @@ void store_close(struct store *s)
 	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
 		sqlite3_finalize(st);
 	sqlite3_close(s->db);
+	counts_free(s->counts);
 	free(s);
 }
 
@@ -95,6 +119,11 @@ sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err)
 	}
 	return db_prepare(s->db, sql, &st, err) < 0 ? NULL : st;
 }
+
+/* Agents that have been away for so long that they are forgotten. */
+#define GONE_AGENTS \
+	"(SELECT no FROM k6_names n JOIN k6_agents a ON n.kind = 1 AND n.host = a.host AND n.name = a.name" \
+	" WHERE a.status = 'offline' AND a.last_seen_at < ?1)"
 
 static int fail(struct store *s, struct err *err)
 {
@@ -118,14 +147,17 @@ int store_begin(struct store *s, struct err *err)
 
 int store_commit(struct store *s, struct err *err)
 {
-	if (db_exec(s->db, "COMMIT", err) == 0)
+	if (db_exec(s->db, "COMMIT", err) == 0) {
+		counts_commit(s->counts);
 		return 0;
+	}
 	store_rollback(s);
 	return -1;
 }
 
 void store_rollback(struct store *s)
 {
+	counts_rollback(s->counts);
 	if (!sqlite3_get_autocommit(s->db))
 		db_exec(s->db, "ROLLBACK", NULL);
 }
@@ -401,14 +433,14 @@ int store_get_total(struct store *s, struct store_desired *out, struct err *err)
 	return 0;
 }
 
-static json_t *text_column(sqlite3_stmt *st, int column)
+json_t *store_text_column(sqlite3_stmt *st, int column)
 {
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		? json_null()
 		: json_text(db_column_text(st, column));
 }
 
-static json_t *int_column(sqlite3_stmt *st, int column)
+json_t *store_int_column(sqlite3_stmt *st, int column)
 {
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		? json_null()
@@ -436,13 +468,14 @@ json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, str
 	while (st && sqlite3_step(st) == SQLITE_ROW) {
 		json_array_append_new(list,
 			json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
-				text_column(st, 0), "managed", sqlite3_column_int(st, 1), "online",
-				sqlite3_column_int64(st, 8) >= now_ms - online_ms, "desired",
-				int_column(st, 3), "revision", int_column(st, 4), "agents",
-				int_column(st, 9), "maxAgents", int_column(st, 2), "lastSeenAt",
+				store_text_column(st, 0), "managed", sqlite3_column_int(st, 1),
+				"online", sqlite3_column_int64(st, 8) >= now_ms - online_ms,
+				"desired", store_int_column(st, 3), "revision",
+				store_int_column(st, 4), "agents", store_int_column(st, 9),
+				"maxAgents", store_int_column(st, 2), "lastSeenAt",
 				json_time(sqlite3_column_int64(st, 8)), "version",
-				text_column(st, 5), "k6Version", text_column(st, 6), "sandbox",
-				text_column(st, 7)));
+				store_text_column(st, 5), "k6Version", store_text_column(st, 6),
+				"sandbox", store_text_column(st, 7)));
 	}
 	sqlite3_reset(st);
 	return list;
@@ -544,12 +577,13 @@ int store_heartbeat(struct store *s, const char *host, const struct store_agent 
 static json_t *agent_row(sqlite3_stmt *st)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-		text_column(st, 0), "name", text_column(st, 1), "host", text_column(st, 2), "slot",
-		int_column(st, 3), "status", text_column(st, 4), "currentRunId", text_column(st, 5),
-		"lastSeenAt", json_time(sqlite3_column_int64(st, 6)), "registeredAt",
-		json_time(sqlite3_column_int64(st, 7)), "version", text_column(st, 8), "k6Version",
-		text_column(st, 9), "restarts", int_column(st, 10), "rssBytes", int_column(st, 11),
-		"progress", store_json_column(st, 12));
+		store_text_column(st, 0), "name", store_text_column(st, 1), "host",
+		store_text_column(st, 2), "slot", store_int_column(st, 3), "status",
+		store_text_column(st, 4), "currentRunId", store_text_column(st, 5), "lastSeenAt",
+		json_time(sqlite3_column_int64(st, 6)), "registeredAt",
+		json_time(sqlite3_column_int64(st, 7)), "version", store_text_column(st, 8),
+		"k6Version", store_text_column(st, 9), "restarts", store_int_column(st, 10),
+		"rssBytes", store_int_column(st, 11), "progress", store_json_column(st, 12));
 }
 
 json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err)
@@ -688,7 +722,7 @@ int store_knows_target(struct store *s, const char *id, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
 		"SELECT EXISTS (SELECT 1 FROM k6_targets WHERE id = ?1) OR EXISTS (SELECT 1 FROM k6_rollups WHERE"
-		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_runs WHERE target_id = ?1)",
+		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_names WHERE kind = 0 AND name = ?1)",
 		err);
 	int known = 0;
 
@@ -749,256 +783,6 @@ json_t *store_list_targets(struct store *s, bool mask, struct err *err)
 	return list;
 }
 
-/* --- runs ------------------------------------------------------------------------------- */
-
-/* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
-static void judge_upsert(sqlite3_stmt *st, const json_t *run, struct store_upserted *out)
-{
-	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
-	const char *status = json_get_text(run, "status", "");
-	bool old_final = strcmp(old, "running") != 0, reaped = !strcmp(reason, "reaped");
-
-	out->changed = !old_final || (reaped && strcmp(status, "running") != 0);
-	out->corrected = reaped && out->changed;
-	if (out->changed)
-		return;
-	/* The same record again, after a lost answer: known, nothing to do. */
-	if (!strcmp(old, status) &&
-		json_get_int(run, "startedAtMs", 0) == sqlite3_column_int64(st, 2))
-		return;
-	out->what = STORE_IGNORED;
-}
-
-static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
-{
-	if (json_is_number(v))
-		sqlite3_bind_double(st, index, json_number_value(v));
-	else
-		sqlite3_bind_null(st, index);
-}
-
-static int put_run(struct store *s, const json_t *run, bool corrected, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"INSERT OR REPLACE INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms,"
-		" p95_ms, error_rate, lag_ms, error_message, json, quantiles, log, http_reqs, answered, rps)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-		err);
-	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
-	const json_t *metrics = json_object_get(run, "metrics"),
-		     *q = json_object_get(run, "latencyQuantiles");
-	float quantiles[QUANTILES];
-	_cleanup_free_ char *text = NULL;
-
-	if (!st)
-		return -1;
-	json_object_del(rest, "latencyQuantiles");
-	json_object_del(rest, "log");
-	text = json_compact(rest);
-	db_bind_text(st, 1, json_get_text(run, "id", ""));
-	db_bind_text(st, 2, json_get_text(run, "agent", NULL));
-	db_bind_text(st, 3, json_get_text(run, "host", ""));
-	db_bind_text(st, 4, json_get_text(run, "targetId", NULL));
-	db_bind_text(st, 5, json_get_text(run, "status", ""));
-	db_bind_text(st, 6, json_get_text(run, "reason", NULL));
-	sqlite3_bind_int64(st, 7, json_get_int(run, "startedAtMs", 0));
-	sqlite3_bind_int64(st, 8, json_get_int(run, "plannedMs", 0));
-	bind_number(st, 9, json_object_get(metrics, "p95_ms"));
-	bind_number(st, 10, json_object_get(metrics, "error_rate"));
-	bind_number(st, 11, json_object_get(run, "lagMs"));
-	db_bind_text(st, 12, json_get_text(run, "errorMessage", NULL));
-	db_bind_text(st, 13, text);
-	if (store_quantiles_from_json(q, quantiles))
-		sqlite3_bind_blob(st, 14, quantiles, sizeof(quantiles), SQLITE_STATIC);
-	else
-		sqlite3_bind_null(st, 14);
-	db_bind_text(st, 15, json_get_text(run, "log", NULL));
-	bind_number(st, 16, json_object_get(metrics, "http_reqs"));
-	bind_number(st, 17, json_object_get(metrics, "http_reqs_answered"));
-	bind_number(st, 18, json_object_get(metrics, "rps"));
-	if (db_run(st, err) < 0)
-		return -1;
-	return store_rollup_touch(s, run, corrected, err);
-}
-
-int store_upsert_run(
-	struct store *s, const json_t *run, struct store_upserted *out, struct err *err)
-{
-	sqlite3_stmt *st =
-		store_stmt(s, "SELECT status, reason, started_at FROM k6_runs WHERE id = ?1", err);
-	int rc;
-
-	if (!st)
-		return -1;
-	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
-	db_bind_text(st, 1, json_get_text(run, "id", ""));
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
-		judge_upsert(st, run, out);
-	sqlite3_reset(st);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		return fail(s, err);
-	return out->changed ? put_run(s, run, out->corrected, err) : 0;
-}
-
-/* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have
- * changed since the object was stored. */
-static json_t *run_row(sqlite3_stmt *st)
-{
-	json_t *run = json_loads(db_column_text(st, 0), 0, NULL);
-
-	json_object_set_new(run, "status", text_column(st, 1));
-	json_object_set_new(run, "reason", text_column(st, 2));
-	json_object_set_new(run, "errorMessage", text_column(st, 3));
-	json_object_set_new(run, "agent", text_column(st, 4));
-	json_object_del(run, "startedAtMs");
-	return run;
-}
-
-static const char *const orders[][2] = {
-	{"-startedAt", "started_at DESC, id DESC"},
-	{"startedAt", "started_at, id"},
-	{"-p95_ms", "p95_ms DESC, id DESC"},
-	{"-error_rate", "error_rate DESC, id DESC"},
-	{"-lagMs", "lag_ms DESC, id DESC"},
-};
-
-/* Every filter that is not asked for is left out of the text, so that the index of the others
- * serves; values are bound. */
-static void make_where(const struct store_run_filter *f, char *buf, size_t size)
-{
-	snprintf(buf, size, "WHERE 1%s%s%s%s%s%s", f->target_id ? " AND target_id = ?1" : "",
-		f->agent ? " AND agent = ?2" : "", f->host ? " AND host = ?3" : "",
-		f->status ? " AND status = ?4" : "", f->from_ms ? " AND started_at >= ?5" : "",
-		f->to_ms ? " AND started_at < ?6" : "");
-}
-
-static void bind_filter(sqlite3_stmt *st, const struct store_run_filter *f)
-{
-	db_bind_text(st, 1, f->target_id);
-	db_bind_text(st, 2, f->agent);
-	db_bind_text(st, 3, f->host);
-	db_bind_text(st, 4, f->status);
-	sqlite3_bind_int64(st, 5, f->from_ms);
-	sqlite3_bind_int64(st, 6, f->to_ms);
-}
-
-json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struct err *err)
-{
-	char where[256], sql[600];
-	const char *order = orders[0][1];
-	json_t *items = json_array();
-	int64_t count = 0;
-	sqlite3_stmt *st;
-
-	for (size_t i = 0; f->sort && i < ARRAY_SIZE(orders); i++) {
-		if (!strcmp(orders[i][0], f->sort))
-			order = orders[i][1];
-	}
-	make_where(f, where, sizeof(where));
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM k6_runs %s", where);
-	st = store_stmt(s, sql, err);
-	if (!st)
-		goto failed;
-	bind_filter(st, f);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		count = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	snprintf(sql, sizeof(sql),
-		"SELECT json, status, reason, error_message, agent FROM k6_runs %s ORDER BY %s LIMIT ?7 OFFSET ?8",
-		where, order);
-	st = store_stmt(s, sql, err);
-	if (!st)
-		goto failed;
-	bind_filter(st, f);
-	sqlite3_bind_int64(st, 7, f->page_size);
-	sqlite3_bind_int64(st, 8, (f->page - 1) * f->page_size);
-	while (sqlite3_step(st) == SQLITE_ROW)
-		json_array_append_new(items, run_row(st));
-	sqlite3_reset(st);
-	return json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)f->page,
-		"pageSize", (json_int_t)f->page_size, "total", (json_int_t)count);
-failed:
-	json_decref(items);
-	return NULL;
-}
-
-json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, struct err *err)
-{
-	char where[256], sql[600];
-	json_t *items = json_array();
-	sqlite3_stmt *st;
-	int64_t last_ms = 0;
-	size_t n = 0;
-
-	make_where(f, where, sizeof(where));
-	snprintf(sql, sizeof(sql),
-		"SELECT json, status, reason, error_message, agent, id, started_at FROM k6_runs %s"
-		" AND NOT (started_at = ?6 - 1 AND id >= ?7) ORDER BY started_at DESC, id DESC LIMIT ?8",
-		where);
-	st = store_stmt(s, sql, err);
-	if (!st)
-		return items;
-	bind_filter(st, f);
-	/* Without an id no row is left out: every text is less than a blob. */
-	if (f->before_id[0])
-		db_bind_text(st, 7, f->before_id);
-	else
-		sqlite3_bind_zeroblob(st, 7, 0);
-	sqlite3_bind_int(st, 8, limit);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		json_array_append_new(items, run_row(st));
-		if (++n == (size_t)limit) {
-			snprintf(f->before_id, sizeof(f->before_id), "%s", db_column_text(st, 5));
-			last_ms = sqlite3_column_int64(st, 6);
-		}
-	}
-	sqlite3_reset(st);
-	if (n == (size_t)limit)
-		f->to_ms = last_ms + 1;
-	return items;
-}
-
-json_t *store_get_run_row(struct store *s, const char *id, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT json, status, reason, error_message, agent FROM k6_runs WHERE id = ?1",
-		err);
-	json_t *run = NULL;
-
-	if (!st)
-		return NULL;
-	db_bind_text(st, 1, id);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		run = run_row(st);
-	sqlite3_reset(st);
-	return run;
-}
-
-json_t *store_get_run(struct store *s, const char *id, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT json, status, reason, error_message, agent, quantiles, log FROM k6_runs WHERE id = ?1",
-		err);
-	json_t *run = NULL;
-	int rc;
-
-	err->msg[0] = '\0';
-	if (!st)
-		return NULL;
-	db_bind_text(st, 1, id);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
-		run = run_row(st);
-		json_object_set_new(run, "latencyQuantiles", store_quantiles_column(st, 5));
-		json_object_set_new(run, "log", text_column(st, 6));
-	} else if (rc != SQLITE_DONE) {
-		fail(s, err);
-	}
-	sqlite3_reset(st);
-	return run;
-}
-
 /* --- the reaper ---------------------------------------------------------------------------- */
 
 static int reap_step(
@@ -1016,7 +800,8 @@ static int reap_step(
 	return 0;
 }
 
-/* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list. */
+/* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list.  Behind
+ * those of a run stands what it is counted by. */
 static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *changed,
 	json_t *list, const char *what, struct err *err)
 {
@@ -1030,10 +815,35 @@ static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *c
 		json_array_append_new(list,
 			json_pack("[s, o, o]", what, json_text(db_column_text(st, 0)),
 				json_text(db_column_text(st, 1))));
+		if (sqlite3_column_count(st) > 2)
+			store_count_reaped(s, st, 2);
 		++*changed;
 	}
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : fail(s, err);
+}
+
+/* Runs of agents that are forgotten: they go as well, or stay without their agent. */
+static int let_runs_go(struct store *s, bool keep, int64_t limit, struct err *err)
+{
+	static const char orphans[] = "DELETE FROM k6_runs WHERE agent_no IN " GONE_AGENTS
+				      " RETURNING target_no, agent_no, started_at, status";
+	static const char detached[] =
+		"INSERT OR IGNORE INTO k6_names (kind, host, name) SELECT DISTINCT 1, host, '' FROM k6_agents WHERE"
+		" status = 'offline' AND last_seen_at < ?1";
+	static const char detach[] =
+		"UPDATE k6_runs SET agent = NULL, agent_no = (SELECT no FROM k6_names n WHERE n.kind = 1 AND"
+		" n.host = k6_runs.host AND n.name = '') WHERE agent_no IN " GONE_AGENTS
+		" RETURNING target_no, agent_no, started_at, status";
+	static const char detached_before[] =
+		"SELECT target_no, agent_no, started_at, status FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
+
+	if (!keep)
+		return store_count_rows(s, orphans, limit, -1, NULL, err);
+	if (reap_step(s, detached, limit, NULL, err) < 0 ||
+		store_count_rows(s, detached_before, limit, -1, NULL, err) < 0)
+		return -1;
+	return store_count_rows(s, detach, limit, 1, NULL, err);
 }
 
 int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
@@ -1043,7 +853,7 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 	static const char runs[] =
 		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
 		" 'no result came within the time that the run had; its agent may have been lost'"
-		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, ''";
+		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, '', target_no, agent_no, started_at";
 	/* An hour whose runs are partly gone cannot be read again: it gets them added. */
 	static const char frozen[] =
 		"UPDATE k6_rollups SET runs = runs + n, error = error + n FROM (SELECT coalesce(target_id, '') AS t,"
@@ -1054,17 +864,10 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
 	static const char offline[] =
 		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline' RETURNING host, name";
-	static const char orphans[] =
-		"DELETE FROM k6_runs WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE status = 'offline'"
-		" AND last_seen_at < ?1)";
-	static const char detach[] =
-		"UPDATE k6_runs SET agent = NULL WHERE (host, agent) IN (SELECT host, name FROM k6_agents WHERE"
-		" status = 'offline' AND last_seen_at < ?1)";
 	static const char agents[] =
 		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1 RETURNING host, name";
 	static const char hours[] =
-		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE (host, agent) IN"
-		" (SELECT host, name FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1)";
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
 	static const char dirty[] =
 		"INSERT OR IGNORE INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, coalesce(target_id, '')"
 		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1 AND NOT EXISTS (SELECT 1 FROM"
@@ -1081,7 +884,7 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		reap_rows(s, offline, now_ms - offline_ms, &out->agents_offline, changed, "agent",
 			err) < 0 ||
 		(!keep_runs && store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
-		reap_step(s, keep_runs ? detach : orphans, now_ms - delete_ms, NULL, err) < 0 ||
+		let_runs_go(s, keep_runs, now_ms - delete_ms, err) < 0 ||
 		reap_rows(s, agents, now_ms - delete_ms, &out->agents_deleted, changed, "agent",
 			err) < 0 ||
 		store_expire_commands(s, now_ms, err) < 0) {
@@ -1103,10 +906,11 @@ int store_expire(struct store *s, int64_t before_ms, struct err *err)
 	if (store_begin(s, err) < 0)
 		return -1;
 	if (store_rollup_freeze(s, hours, before_ms, err) < 0 ||
-		reap_step(s,
-			"DELETE FROM k6_runs WHERE id IN (SELECT id FROM k6_runs WHERE started_at < ?1 AND"
-			" status <> 'running' ORDER BY started_at LIMIT 2000)",
-			before_ms, &gone, err) < 0 ||
+		store_count_rows(s,
+			"DELETE FROM k6_runs WHERE seq IN (SELECT seq FROM k6_runs WHERE started_at < ?1 AND"
+			" status <> 'running' ORDER BY started_at LIMIT 2000)"
+			" RETURNING target_no, agent_no, started_at, status",
+			before_ms, -1, &gone, err) < 0 ||
 		store_commit(s, err) < 0) {
 		store_rollback(s);
 		return -1;

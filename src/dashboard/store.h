@@ -37,7 +37,7 @@ struct store_run_filter {
 	const char *target_id, *agent, *host, *status, *sort; /* NULL: any */
 	int64_t from_ms, to_ms;                               /* 0: open */
 	int64_t page, page_size;
-	char before_id[80]; /* of those that began at to_ms - 1: before this one; "": all */
+	int64_t before_seq; /* of those that began at to_ms - 1: before this one; 0: all */
 };
 
 enum store_upsert { STORE_ACCEPTED, STORE_IGNORED };
@@ -144,7 +144,7 @@ int store_expire_commands(struct store *s, int64_t now_ms, struct err *err);
 /* run is a valid run object with its times in ms under the names …Ms. */
 int store_upsert_run(
 	struct store *s, const json_t *run, struct store_upserted *out, struct err *err);
-/* The next `limit` runs of the filter, newest first, and moves the filter behind them (to_ms, before_id); array. */
+/* The next `limit` runs of the filter, newest first, and moves the filter behind them (to_ms, before_seq); array. */
 json_t *store_next_runs(
 	struct store *s, struct store_run_filter *filter, int limit, struct err *err);
 /* As lists have it, without log and quantiles. */

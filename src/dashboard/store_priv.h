@@ -9,11 +9,23 @@
 struct store {
 	sqlite3 *db;
 	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */
+	struct counts *counts;
+	int64_t data_version; /* of the database, when the counts were right */
 };
 
 /* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */
 sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err);
 
+/* Counts all runs anew. */
+int store_count_all(struct store *s, struct err *err);
+/* Runs a statement with one parameter that answers target_no, agent_no, started_at, status of runs that come (sign 1)
+ * or go (-1), and counts them. */
+int store_count_rows(
+	struct store *s, const char *sql, int64_t parameter, int sign, int64_t *n, struct err *err);
+/* Columns target_no, agent_no, started_at of a run that was running and is given up. */
+void store_count_reaped(struct store *s, sqlite3_stmt *st, int column);
+json_t *store_text_column(sqlite3_stmt *st, int column);
+json_t *store_int_column(sqlite3_stmt *st, int column);
 /* JSON kept as text; null for NULL. */
 json_t *store_json_column(sqlite3_stmt *st, int column);
 /* One integer of a query without parameters; fallback when there is no row. */

@@ -30,7 +30,7 @@ struct rollup_job {
 	char *target_id;
 	int64_t hour;
 	int64_t after_ms; /* where the last step stopped */
-	char *after_id;
+	int64_t after_seq;
 	bool stale; /* a run of it has changed since */
 	struct slice slice;
 };
@@ -105,7 +105,9 @@ static double number_column(sqlite3_stmt *st, int column)
 }
 
 #define SAMPLE_COLUMNS \
-	"started_at, target_id, status, http_reqs, answered, rps, error_rate, p95_ms, quantiles, id"
+	"started_at, target_id, status, http_reqs, answered, rps, error_rate, p95_ms, quantiles, seq"
+
+#define TARGET_NO "(SELECT no FROM k6_names WHERE kind = 0 AND host = '' AND name = ?1)"
 
 static void read_sample(sqlite3_stmt *st, struct store_sample *out)
 {
@@ -340,7 +342,6 @@ void store_rollup_free(struct store *s)
 		return;
 	quantiles_pool_clear(&s->job->slice.pool);
 	free(s->job->target_id);
-	free(s->job->after_id);
 	free(s->job);
 	s->job = NULL;
 }
@@ -351,7 +352,6 @@ static void begin_job(struct store *s, const char *target_id, int64_t hour)
 	s->job->target_id = x_strdup(target_id);
 	s->job->hour = hour;
 	s->job->after_ms = hour * HOUR_MS - 1;
-	s->job->after_id = x_strdup("");
 	slice_init(&s->job->slice);
 }
 
@@ -360,10 +360,9 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 {
 	struct rollup_job *job = s->job;
 	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS
-		" FROM k6_runs WHERE coalesce(target_id, '') = ?1 AND target_id IS ?6"
-		" AND (started_at, id) > (?2, ?3) AND started_at < ?4 AND status <> 'running'"
-		" ORDER BY started_at, id LIMIT ?5",
+		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " TARGET_NO
+		" AND (started_at, seq) > (?2, ?3) AND started_at < ?4 AND status <> 'running'"
+		" ORDER BY started_at, seq LIMIT ?5",
 		err);
 	struct store_sample sample;
 	int n = 0, rc;
@@ -372,16 +371,14 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 		return -1;
 	db_bind_text(st, 1, job->target_id);
 	sqlite3_bind_int64(st, 2, job->after_ms);
-	db_bind_text(st, 3, job->after_id);
+	sqlite3_bind_int64(st, 3, job->after_seq);
 	sqlite3_bind_int64(st, 4, (job->hour + 1) * HOUR_MS);
 	sqlite3_bind_int(st, 5, limit);
-	db_bind_text(st, 6, job->target_id[0] ? job->target_id : NULL);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		read_sample(st, &sample);
 		slice_add(&job->slice, &sample);
 		if (++n == limit) {
-			free(job->after_id);
-			job->after_id = x_strdup(db_column_text(st, 9));
+			job->after_seq = sqlite3_column_int64(st, 9);
 			job->after_ms = sample.started_ms;
 		}
 	}
@@ -552,8 +549,8 @@ static int add_runs(struct store *s, const char *target_id, int64_t from_ms, int
 	struct slice *sl, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_id = ?1 AND started_at >= ?2"
-		" AND started_at < ?3 AND status <> 'running'",
+		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " TARGET_NO
+		" AND started_at >= ?2 AND started_at < ?3 AND status <> 'running'",
 		err);
 	struct store_sample sample;
 
