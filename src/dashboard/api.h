@@ -31,6 +31,7 @@ struct api {
 	struct live *live;
 	struct events *events;
 	struct store_reaped reaped; /* since the start */
+	struct api_cached *cached;  /* pages of runs as they were answered, api_read.c */
 	uint64_t answered[6];       /* requests, by the first digit of the status */
 };
 
@@ -106,6 +107,8 @@ int api_begin(struct api_request *req, struct api_response *res);
 void api_abort(struct api_request *req, struct api_response *res, const struct err *err);
 int api_commit(struct api_request *req, struct api_response *res, const char *action,
 	const char *object, const json_t *detail);
+/* Frees what was kept of earlier answers. */
+void api_forget_cached(struct api *api);
 /* For readers of events. */
 void api_config_changed(struct api_request *req);
 void api_target_changed(struct api_request *req, const char *id);

@@ -314,32 +314,55 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	}
 }
 
+/* Runs that the call has changed, to be told of when they are on disk. */
+struct news {
+	struct {
+		json_t *run;
+		char *text;
+		bool corrected;
+	} * list;
+	size_t count, cap;
+};
+
+static void add_news(struct news *n, json_t *run, const struct store_upserted *what)
+{
+	if (n->count == n->cap) {
+		n->cap = n->cap ? 2 * n->cap : 64;
+		n->list = x_realloc(n->list, n->cap, sizeof(*n->list));
+	}
+	n->list[n->count].run = json_incref(run);
+	n->list[n->count].text = what->text;
+	n->list[n->count++].corrected = what->corrected;
+}
+
 /* What is committed goes into the last hour and to readers of events. */
-static void publish_runs(struct api_request *req, const json_t *changed)
+static void publish_runs(struct api_request *req, const struct news *n)
 {
 	int64_t now = units_now_wall_ms();
 	struct store_sample sample;
-	json_t *pair;
-	size_t i;
 
-	json_array_foreach (changed, i, pair) {
-		json_t *run = json_array_get(pair, 0), *event;
-
-		store_sample_of(run, &sample);
-		live_add(req->api->live, &sample, json_is_true(json_array_get(pair, 1)), now);
-		event = json_copy(run);
-		json_object_del(event, "latencyQuantiles");
-		json_object_del(event, "log");
-		json_object_del(event, "startedAtMs");
-		events_publish(req->api->events, "run", event);
+	for (size_t i = 0; i < n->count; i++) {
+		store_sample_of(n->list[i].run, &sample);
+		live_add(req->api->live, &sample, n->list[i].corrected, now);
+		events_publish_text(req->api->events, "run", n->list[i].text);
 	}
+}
+
+static void free_news(struct news *n)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		json_decref(n->list[i].run);
+		free(n->list[i].text);
+	}
+	free(n->list);
 }
 
 void api_agents_runs(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
 	json_t *list = json_object_get(req->json, "runs"), *item;
-	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL, *changed = json_array();
+	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL;
+	struct news news = {0};
 	long long accepted = 0, ignored = 0;
 	struct err err;
 	size_t i;
@@ -375,11 +398,11 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		if (store_upsert_run(s, run, &what, &err) < 0) {
 			store_rollback(s);
 			api_store_error(res, &err);
+			free_news(&news);
 			return;
 		}
 		if (what.changed)
-			json_array_append_new(
-				changed, json_pack("[O, b]", run, (int)what.corrected));
+			add_news(&news, run, &what);
 		if (what.what == STORE_ACCEPTED)
 			accepted++;
 		else
@@ -387,12 +410,14 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 	}
 	if (store_commit(s, &err) < 0) {
 		api_store_error(res, &err);
+		free_news(&news);
 		return;
 	}
 	api_reply(res, 200,
 		json_pack("{s:I, s:I, s:O}", "accepted", (json_int_t)accepted, "ignored",
 			(json_int_t)ignored, "rejected", rejected));
-	publish_runs(req, changed);
+	publish_runs(req, &news);
+	free_news(&news);
 }
 
 void api_agents_scale(struct api_request *req, struct api_response *res)

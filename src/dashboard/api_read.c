@@ -84,19 +84,92 @@ static bool read_filter(
 	return true;
 }
 
+/* --- pages that everybody looks at ------------------------------------------------------ */
+
+#define CACHED 16
+#define CACHED_MAX_BYTES (256 * 1024)
+
+struct api_cached {
+	char *key, *body;
+	size_t len;
+	int64_t version;
+};
+
+static const char *or_none(const char *text)
+{
+	return text ? text : "";
+}
+
+/* Lengths in front, so that no text can look like two. */
+static char *make_key(const struct store_run_filter *f)
+{
+	const char *texts[] = {or_none(f->target_id), or_none(f->agent), or_none(f->host),
+		or_none(f->status), or_none(f->sort)};
+
+	return x_asprintf("%zu:%s %zu:%s %zu:%s %s %s %lld %lld %lld %lld", strlen(texts[0]),
+		texts[0], strlen(texts[1]), texts[1], strlen(texts[2]), texts[2], texts[3],
+		texts[4], (long long)f->from_ms, (long long)f->to_ms, (long long)f->page,
+		(long long)f->page_size);
+}
+
+static struct api_cached *find_cached(struct api *api, const char *key)
+{
+	size_t slot = 0;
+
+	if (!api->cached)
+		api->cached = x_calloc(CACHED, sizeof(*api->cached));
+	for (const char *p = key; *p; p++)
+		slot = slot * 31 + (unsigned char)*p;
+	return &api->cached[slot % CACHED];
+}
+
+static void remember(
+	struct api_cached *c, char **key, const struct api_response *res, int64_t version)
+{
+	if (res->body_len > CACHED_MAX_BYTES)
+		return;
+	free(c->key);
+	free(c->body);
+	*c = (struct api_cached){
+		steal_ptr(*key), x_strndup(res->body, res->body_len), res->body_len, version};
+}
+
+void api_forget_cached(struct api *api)
+{
+	for (size_t i = 0; api->cached && i < CACHED; i++) {
+		free(api->cached[i].key);
+		free(api->cached[i].body);
+	}
+	free(api->cached);
+	api->cached = NULL;
+}
+
 void api_read_runs(struct api_request *req, struct api_response *res)
 {
+	int64_t version = store_version(req->api->store);
+	_cleanup_free_ char *key = NULL;
 	struct store_run_filter f;
+	struct api_cached *c;
 	struct err err = {0};
 	json_t *list;
 
 	if (!read_filter(req, res, &f))
 		return;
+	key = make_key(&f);
+	c = find_cached(req->api, key);
+	if (c->key && c->version == version && !strcmp(c->key, key)) {
+		res->status = 200;
+		res->body = x_strndup(c->body, c->len);
+		res->body_len = c->len;
+		return;
+	}
 	list = store_list_runs(req->api->store, &f, &err);
-	if (list)
-		api_reply(res, 200, list);
-	else
+	if (!list) {
 		api_store_error(res, &err);
+		return;
+	}
+	api_reply(res, 200, list);
+	remember(c, &key, res, version);
 }
 
 /* --- CSV ------------------------------------------------------------------------------- */

@@ -80,9 +80,15 @@ static void wake_all(struct events *e)
 void events_publish(struct events *e, const char *name, json_t *data)
 {
 	_cleanup_free_ char *text = json_compact(data);
-	struct event *ev;
 
 	json_decref(data);
+	events_publish_text(e, name, text);
+}
+
+void events_publish_text(struct events *e, const char *name, const char *text)
+{
+	struct event *ev;
+
 	if (e->next - e->oldest == RING)
 		forget_oldest(e);
 	ev = &e->ring[e->next % RING];

@@ -19,6 +19,8 @@ struct events *events_new(int64_t started_ms);
 void events_free(struct events *e);
 /* name: "agent", "run", "target" or "config"; data is taken over. */
 void events_publish(struct events *e, const char *name, json_t *data);
+/* The same with JSON as text. */
+void events_publish_text(struct events *e, const char *name, const char *text);
 /* A reader that goes on behind last_id, or NULL: with what comes from now on. */
 struct api_stream *events_open(struct events *e, const char *last_id);
 /* Every quarter of a minute: a line that shows both sides whether the other is there. */

@@ -467,6 +467,7 @@ int main(int argc, char **argv)
 	http_stop(app.http);
 	events_free(app.api.events);
 	live_free(app.api.live);
+	api_forget_cached(&app.api);
 	store_close(app.api.store);
 	mem_wipe(app.api.secret, strlen(app.api.secret));
 	mem_wipe(app.api.admin, strlen(app.api.admin));

@@ -140,6 +140,12 @@ int store_backup(struct store *s, const char *path, struct err *err)
 	return db_run(st, err);
 }
 
+int64_t store_version(struct store *s)
+{
+	/* Both only grow, and neither by as much as that. */
+	return sqlite3_total_changes64(s->db) + (store_get_int(s, "PRAGMA data_version", 0) << 40);
+}
+
 int store_begin(struct store *s, struct err *err)
 {
 	return db_exec(s->db, "BEGIN IMMEDIATE", err);

@@ -46,6 +46,7 @@ struct store_upserted {
 	enum store_upsert what;
 	bool changed;   /* it was not there like this before */
 	bool corrected; /* in place of what the reaper had guessed */
+	char *text;     /* where it has changed: as lists have it; the caller frees it */
 };
 
 /* What a run has measured; NAN: not reported. */
@@ -163,6 +164,8 @@ json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, in
 int store_rollup_step(struct store *s, int64_t now_ms, struct err *err);
 /* Rollups of hours before that go. */
 int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err);
+/* Differs whenever something may have been written since, by whomever. */
+int64_t store_version(struct store *s);
 /* Calls each() with every run that has ended and began at or after since_ms, oldest first. */
 /* That of a run object; its texts are borrowed. */
 void store_sample_of(const json_t *run, struct store_sample *out);

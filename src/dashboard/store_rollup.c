@@ -5,7 +5,6 @@
 #include "dashboard/store_priv.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 
 #define HOUR_MS 3600000
 #define CHUNK_RUNS 1000
+#define HOUR_COST 20 /* of an hour without runs, in runs */
 
 /* What some runs have measured together. */
 struct slice {
@@ -31,7 +31,8 @@ struct rollup_job {
 	int64_t hour;
 	int64_t after_ms; /* where the last step stopped */
 	int64_t after_seq;
-	bool stale; /* a run of it has changed since */
+	int last_chunk; /* runs that the last step has read */
+	bool stale;     /* a run of it has changed since */
 	struct slice slice;
 };
 
@@ -65,15 +66,6 @@ bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
 	return true;
 }
 
-/* The shortest decimal that is this float: 1.3 and not 1.2999999523162842. */
-static double as_printed(double value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.7g", value);
-	return strtod(text, NULL);
-}
-
 json_t *store_quantiles_column(sqlite3_stmt *st, int column)
 {
 	double values[QUANTILES];
@@ -83,7 +75,7 @@ json_t *store_quantiles_column(sqlite3_stmt *st, int column)
 		return json_null();
 	list = json_array();
 	for (int i = 0; i < QUANTILES; i++)
-		json_array_append_new(list, json_real(as_printed(values[i])));
+		json_array_append_new(list, json_short_real(values[i]));
 	return list;
 }
 
@@ -180,7 +172,7 @@ static void slice_add_rollup(struct slice *sl, sqlite3_stmt *st)
 
 static json_t *known(bool is_known, double value)
 {
-	return is_known ? json_real(as_printed(value)) : json_null();
+	return is_known ? json_short_real(value) : json_null();
 }
 
 /* A point of a series; without runs its numbers are null. */
@@ -386,6 +378,7 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 	sqlite3_clear_bindings(st);
 	if (rc != SQLITE_DONE)
 		return err_set(err, "%s", sqlite3_errmsg(s->db));
+	job->last_chunk = n;
 	return n == limit;
 }
 
@@ -418,28 +411,42 @@ static int find_dirty(struct store *s, int64_t now_ms, struct err *err)
 	return found;
 }
 
-int store_rollup_step(struct store *s, int64_t now_ms, struct err *err)
+/* One part of one hour.  1: goes on, 0: nothing to do. */
+static int roll_up(struct store *s, int64_t now_ms, int *budget, struct err *err)
 {
-	int more;
+	int more = 1, chunk = *budget < CHUNK_RUNS ? *budget : CHUNK_RUNS;
 
 	if (s->job && s->job->stale)
 		store_rollup_free(s);
-	if (!s->job) {
+	if (!s->job)
 		more = find_dirty(s, now_ms, err);
-		if (more <= 0)
-			return more;
-	}
-	more = read_chunk(s, CHUNK_RUNS, err);
+	if (more <= 0)
+		return more;
+	more = read_chunk(s, chunk, err);
+	*budget -= HOUR_COST + (int)s->job->last_chunk;
 	if (more == 0) {
-		more = store_begin(s, err) < 0 ? -1 : 1;
-		if (more > 0 && (finish_job(s, false, err) < 0 || store_commit(s, err) < 0)) {
-			store_rollback(s);
-			more = -1;
-		}
+		more = finish_job(s, false, err) < 0 ? -1 : 1;
 		store_rollup_free(s);
 	}
 	if (more < 0)
 		store_rollup_free(s);
+	return more;
+}
+
+int store_rollup_step(struct store *s, int64_t now_ms, struct err *err)
+{
+	int more = 1, budget = CHUNK_RUNS;
+
+	if (store_begin(s, err) < 0)
+		return -1;
+	/* Small hours together, since each commit waits for the disk. */
+	while (more > 0 && budget > 0)
+		more = roll_up(s, now_ms, &budget, err);
+	if (more < 0 || store_commit(s, err) < 0) {
+		store_rollback(s);
+		store_rollup_free(s);
+		return -1;
+	}
 	return more;
 }
 

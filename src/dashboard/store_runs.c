@@ -172,7 +172,7 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 		sqlite3_bind_null(st, index);
 }
 
-static int put_run(struct store *s, const json_t *run, bool corrected, struct err *err)
+static int put_run(struct store *s, const json_t *run, struct store_upserted *out, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
 		"INSERT OR REPLACE INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms,"
@@ -195,6 +195,7 @@ static int put_run(struct store *s, const json_t *run, bool corrected, struct er
 		return -1;
 	json_object_del(rest, "latencyQuantiles");
 	json_object_del(rest, "log");
+	json_object_del(rest, "startedAtMs");
 	text = json_compact(rest);
 	db_bind_text(st, 1, json_get_text(run, "id", ""));
 	db_bind_text(st, 2, json_get_text(run, "agent", NULL));
@@ -227,7 +228,8 @@ static int put_run(struct store *s, const json_t *run, bool corrected, struct er
 		.status = (uint8_t)result_find(result_status_names, RESULT_STATUS_COUNT,
 			json_get_text(run, "status", ""))};
 	counts_add(s->counts, &key, 1);
-	return store_rollup_touch(s, run, corrected, err);
+	out->text = steal_ptr(text);
+	return store_rollup_touch(s, run, out->corrected, err);
 }
 
 int store_upsert_run(
@@ -255,7 +257,7 @@ int store_upsert_run(
 		return 0;
 	if (old.day)
 		counts_add(s->counts, &old, -1);
-	return put_run(s, run, out->corrected, err);
+	return put_run(s, run, out, err);
 }
 
 /* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have

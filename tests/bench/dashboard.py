@@ -81,7 +81,8 @@ def stamp(ms):
 def make_run(i, started, with_quantiles=True):
     rnd = random.Random(i)
     base = rnd.uniform(1, 50)
-    q = sorted(rnd.expovariate(1 / base) for _ in range(101))
+    # As k6fleetd sends them: seven digits.
+    q = sorted(float("%.7g" % rnd.expovariate(1 / base)) for _ in range(101))
     status = rnd.choices(["success", "failed", "error"], [90, 8, 2])[0]
     agent = i % 50
     run = {"id": "0190%028x" % i, "agent": "k6agent-%d" % (agent // 2), "host": "web%d" % (agent % 2),
