@@ -7,7 +7,7 @@ dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
 make -C "$1" DESTDIR="$dest" install
 for f in usr/sbin/k6fleetd usr/sbin/k6fleet-dashboard usr/bin/k6fleetctl usr/libexec/k6fleet-supervisor \
-	usr/share/k6fleet/www/index.html usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
+	usr/share/k6fleet/www/index.html usr/share/k6fleet/www/app.js usr/share/k6fleet/www/style.css usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
 	test -s "$dest/$f" || { echo "missing: $f"; exit 1; }
 done
 echo 'workers = 5' >"$dest/usr/etc/k6fleet/k6fleetd.conf"

@@ -10,12 +10,13 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/events.h"
+#include "dashboard/throttle.h"
 
 enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
 
 enum body { NO_BODY, BODY, BODY_OPTIONAL };
 
-static void page(struct api_request *req, struct api_response *res);
+static void asset(struct api_request *req, struct api_response *res);
 static void healthz(struct api_request *req, struct api_response *res);
 static void readyz(struct api_request *req, struct api_response *res);
 
@@ -27,7 +28,8 @@ static const struct route {
 	enum body body;
 	api_handler *handler;
 } routes[] = {
-	{"GET", "/", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/", ACCESS_OPEN, NO_BODY, asset},
+	{"GET", "/assets/{}", ACCESS_OPEN, NO_BODY, asset},
 	{"GET", "/healthz", ACCESS_OPEN, NO_BODY, healthz},
 	{"GET", "/readyz", ACCESS_OPEN, NO_BODY, readyz},
 	{"POST", "/api/k6/agents/register", ACCESS_AGENT, BODY, api_agents_register},
@@ -181,6 +183,21 @@ bool api_query_time(
 	return true;
 }
 
+/* FNV-1a over the answer: equal bytes, equal tag. */
+void api_make_etag(const char *body, char *out, size_t size)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (; *body; body++)
+		h = (h ^ (unsigned char)*body) * UINT64_C(1099511628211);
+	snprintf(out, size, "\"%016llx\"", (unsigned long long)h);
+}
+
+bool api_etag_matches(const char *header, const char *etag)
+{
+	return header && (!strcmp(header, "*") || strstr(header, etag) != NULL);
+}
+
 /* --- changes ----------------------------------------------------------------------- */
 
 int api_begin(struct api_request *req, struct api_response *res)
@@ -306,9 +323,29 @@ static bool is_admin(struct api_request *req)
 	return ok;
 }
 
+/* RFC 6585: somebody at that address has guessed too often. */
+static bool is_slowed(struct api_request *req, struct api_response *res)
+{
+	int wait_s = req->authorization
+		? throttle_wait_s(req->api->throttle, req->address, units_now_mono_ms())
+		: 0;
+
+	if (!wait_s)
+		return false;
+	res->retry_after_s = wait_s;
+	api_error(res, 429, "too_many_attempts", NULL,
+		"too many wrong credentials from this address; try again in %d s", wait_s);
+	return true;
+}
+
 static bool may(struct api_request *req, enum access access, struct api_response *res)
 {
+	if (access != ACCESS_OPEN && is_slowed(req, res))
+		return false;
 	req->is_admin = is_admin(req);
+	/* Also where no credentials are needed: an answer without an error would tell, too. */
+	if (req->authorization && !req->is_admin && !is_agent(req))
+		throttle_failed(req->api->throttle, req->address, units_now_mono_ms());
 	switch (access) {
 	case ACCESS_OPEN: return true;
 	case ACCESS_READ:
@@ -469,12 +506,27 @@ void api_handle(struct api_request *req, struct api_response *res)
 	req->json = NULL;
 }
 
-static void page(struct api_request *req, struct api_response *res)
+static void asset(struct api_request *req, struct api_response *res)
 {
+	const struct api_asset *a = NULL;
+
+	for (size_t i = 0; i < API_ASSETS && !a; i++) {
+		if (!strcmp(req->api->assets[i].path, req->path))
+			a = &req->api->assets[i];
+	}
+	if (!a) {
+		api_error(res, 404, "not_found", NULL, "there is nothing at %.200s", req->path);
+		return;
+	}
+	snprintf(res->etag, sizeof(res->etag), "%s", a->etag);
+	if (api_etag_matches(req->if_none_match, a->etag)) {
+		res->status = 304;
+		return;
+	}
 	res->status = 200;
-	res->body = x_strdup(req->api->page);
-	res->body_len = strlen(res->body);
-	res->type = "text/html; charset=utf-8";
+	res->body = x_strndup(a->text, a->len);
+	res->body_len = a->len;
+	res->type = a->type;
 }
 
 static void healthz(struct api_request *req, struct api_response *res)

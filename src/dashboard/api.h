@@ -22,12 +22,24 @@ struct live;
 #define API_BODY_MAX (4 * 1024 * 1024)
 #define API_BATCH_MAX 10000
 
+/* A file of the pages, read once at the start. */
+#define API_ASSETS 3
+struct api_asset {
+	const char *path, *file, *type;
+	char *text;
+	size_t len;
+	char etag[24];
+};
+
+struct throttle;
+
 struct api {
 	const struct settings *config;
 	struct store *store;
 	char *secret; /* bearer token of agents */
 	char *admin;  /* user:password */
-	char *page;   /* the page at / */
+	struct api_asset assets[API_ASSETS];
+	struct throttle *throttle;
 	struct live *live;
 	struct events *events;
 	struct store_reaped reaped; /* since the start */
@@ -107,6 +119,9 @@ int api_begin(struct api_request *req, struct api_response *res);
 void api_abort(struct api_request *req, struct api_response *res, const struct err *err);
 int api_commit(struct api_request *req, struct api_response *res, const char *action,
 	const char *object, const json_t *detail);
+/* Equal bytes, equal tag, in quotes; whether a header If-None-Match names it. */
+void api_make_etag(const char *body, char *out, size_t size);
+bool api_etag_matches(const char *header, const char *etag);
 /* Frees what was kept of earlier answers. */
 void api_forget_cached(struct api *api);
 /* For readers of events. */

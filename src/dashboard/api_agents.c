@@ -260,21 +260,6 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	publish_agents(req, host, changed);
 }
 
-/* FNV-1a over the answer: equal bytes, equal tag. */
-static void make_etag(const char *body, char *out, size_t size)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *body; body++)
-		h = (h ^ (unsigned char)*body) * UINT64_C(1099511628211);
-	snprintf(out, size, "\"%016llx\"", (unsigned long long)h);
-}
-
-static bool etag_matches(const char *header, const char *etag)
-{
-	return header && (!strcmp(header, "*") || strstr(header, etag) != NULL);
-}
-
 void api_agents_targets(struct api_request *req, struct api_response *res)
 {
 	struct store *s = req->api->store;
@@ -305,8 +290,8 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	api_reply(res, 200,
 		json_pack("{s:o, s:o, s:o}", "targets", targets, "desired", desired_json(&d),
 			"commands", commands));
-	make_etag(res->body, res->etag, sizeof(res->etag));
-	if (etag_matches(req->if_none_match, res->etag)) {
+	api_make_etag(res->body, res->etag, sizeof(res->etag));
+	if (api_etag_matches(req->if_none_match, res->etag)) {
 		free(res->body);
 		res->body = NULL;
 		res->body_len = 0;

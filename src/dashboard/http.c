@@ -2,25 +2,44 @@
 /* The dashboard's use of libmicrohttpd: requests with their bodies in, answers of the API out. */
 #include "dashboard/http.h"
 
+#include <ev.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/units.h"
 
 #define CONNECTIONS_MAX 2000
 #define CONNECTION_MEMORY (32 * 1024)
 /* A client that says nothing for so long, in the middle of a request or between two, is cut. */
 #define IDLE_S 20
 #define STREAM_BLOCK (16 * 1024)
+/* https://gnutls.org/manual/html_node/Priority-Strings.html */
+static char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3";
+
+/* A client; it has so long to get a request through, however slowly it drips. */
+#define REQUEST_MAX_MS 60000
+#define SWEEP_S 5.
+
+struct client {
+	struct client *next, **prev;
+	int fd;
+	int64_t since_ms; /* the connection, or the end of its last request */
+	bool answering;
+};
 
 struct http {
+	struct client *clients;
+	struct ev_loop *loop;
+	ev_timer sweep;
 	struct MHD_Daemon *daemon;
 	struct httpd *httpd;
 	struct api *api;
@@ -32,6 +51,62 @@ struct upload {
 	size_t len, cap;
 	bool too_large;
 };
+
+/* --- clients that take their time ----------------------------------------------------- */
+
+static void on_connection(void *arg, struct MHD_Connection *c, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct http *h = arg;
+	struct client *cl = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		cl = x_calloc(1, sizeof(*cl));
+		cl->fd = info ? info->connect_fd : -1;
+		cl->since_ms = units_now_mono_ms();
+		cl->next = h->clients;
+		cl->prev = &h->clients;
+		if (cl->next)
+			cl->next->prev = &cl->next;
+		h->clients = cl;
+		*context = cl;
+		if (!ev_is_active(&h->sweep))
+			ev_timer_again(h->loop, &h->sweep);
+	} else if (cl) {
+		*cl->prev = cl->next;
+		if (cl->next)
+			cl->next->prev = cl->prev;
+		free(cl);
+		*context = NULL;
+	}
+}
+
+static struct client *client_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* The library cuts who is silent; who sends a byte now and then is cut here.  Only the socket is shut down: the
+ * library finds that and closes it. */
+static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct http *h = timer->data;
+	int64_t limit = units_now_mono_ms() - REQUEST_MAX_MS;
+
+	(void)revents;
+	for (struct client *cl = h->clients; cl; cl = cl->next) {
+		if (!cl->answering && cl->since_ms < limit && cl->fd >= 0)
+			shutdown(cl->fd, SHUT_RDWR);
+	}
+	if (!h->clients)
+		ev_timer_stop(loop, timer);
+}
 
 /* --- answers without an end -------------------------------------------------------- */
 
@@ -111,8 +186,8 @@ static void add_headers(struct MHD_Response *r, const struct api_response *res)
 	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
 	MHD_add_response_header(r, "Cache-Control", "no-store");
 	MHD_add_response_header(r, "Content-Security-Policy",
-		"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
-		" connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+		"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+		" base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 	if (res->disposition)
 		MHD_add_response_header(r, "Content-Disposition", res->disposition);
 	if (res->body || res->stream)
@@ -159,6 +234,8 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	struct MHD_Response *r;
 	enum MHD_Result rc;
 
+	if (client_of(c))
+		client_of(c)->answering = true;
 	take_address(c, req.address, sizeof(req.address));
 	api_handle(&req, &res);
 	r = res.stream
@@ -211,8 +288,11 @@ static void on_completed(
 	struct upload *up = *state;
 
 	(void)arg;
-	(void)c;
 	(void)code;
+	if (client_of(c)) {
+		client_of(c)->answering = false;
+		client_of(c)->since_ms = units_now_mono_ms();
+	}
 	if (up)
 		free(up->body);
 	free(up);
@@ -228,18 +308,33 @@ static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
 	return s[0] == '/' ? strlen(s) : MHD_http_unescape(s);
 }
 
-struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, struct err *err)
+struct http *http_start(struct ev_loop *loop, int listen_fd, const char *cert, const char *key,
+	struct api *api, struct err *err)
 {
 	struct http *h = x_calloc(1, sizeof(*h));
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
+		{MHD_OPTION_END, 0, NULL},
+	};
 
 	h->api = api;
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+	h->loop = loop;
+	ev_init(&h->sweep, on_sweep);
+	h->sweep.repeat = SWEEP_S;
+	h->sweep.data = h;
+	if (!cert)
+		tls[0].option = MHD_OPTION_END;
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			(cert ? MHD_USE_TLS : 0),
 		0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-		unescape, NULL, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
+		tls, MHD_OPTION_END);
 	h->httpd = httpd_attach(loop, h->daemon, err);
 	if (!h->httpd) {
 		if (h->daemon)
@@ -254,6 +349,7 @@ void http_stop(struct http *h)
 {
 	if (!h)
 		return;
+	ev_timer_stop(h->loop, &h->sweep);
 	httpd_detach(h->httpd);
 	MHD_stop_daemon(h->daemon);
 	free(h);

@@ -10,7 +10,9 @@ struct ev_loop;
 struct http;
 
 /* Serves api on the socket, which it takes over. */
-struct http *http_start(struct ev_loop *loop, int listen_fd, struct api *api, struct err *err);
+/* cert and key: PEM, for TLS; NULL: without. */
+struct http *http_start(struct ev_loop *loop, int listen_fd, const char *cert, const char *key,
+	struct api *api, struct err *err);
 void http_stop(struct http *h);
 
 #endif

@@ -17,6 +17,10 @@ struct minute {
 	int64_t runs, success, failed, error;
 	double known_reqs, failed_reqs;
 	struct quantiles_pool pool;
+	unsigned char
+		packed[QUANTILES_PACKED_MAX]; /* of the pool, when it had packed_count samples */
+	size_t packed_len;
+	double packed_count;
 };
 
 struct last {
@@ -123,7 +127,6 @@ void live_add(struct live *l, const struct store_sample *run, bool corrected, in
 struct live_sum live_last_hour(struct live *l, int64_t now_ms)
 {
 	struct live_sum sum = {.error_rate = NAN, .p50_ms = NAN, .p95_ms = NAN, .p99_ms = NAN};
-	unsigned char packed[QUANTILES_PACKED_MAX];
 	struct quantiles_pool all = {0};
 	double known = 0, failed = 0;
 	struct quantiles q;
@@ -139,7 +142,11 @@ struct live_sum live_last_hour(struct live *l, int64_t now_ms)
 		sum.error += m->error;
 		known += m->known_reqs;
 		failed += m->failed_reqs;
-		quantiles_pool_add_packed(&all, packed, quantiles_pool_pack(&m->pool, packed));
+		if (m->packed_count != m->pool.count) {
+			m->packed_len = quantiles_pool_pack(&m->pool, m->packed);
+			m->packed_count = m->pool.count;
+		}
+		quantiles_pool_add_packed(&all, m->packed, m->packed_len);
 	}
 	if (known > 0)
 		sum.error_rate = failed / known;

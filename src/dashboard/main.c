@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include "common/creds.h"
+#include "common/fdio.h"
+#include "common/filter.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -33,11 +35,13 @@
 #include "dashboard/live.h"
 #include "dashboard/settings.h"
 #include "dashboard/store.h"
+#include "dashboard/throttle.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
 #define SECRET_MAX 512
 #define SECRET_BYTES 32
 #define PAGE_MAX_BYTES (1024 * 1024)
+#define PEM_MAX_BYTES (256 * 1024)
 #define UPKEEP_PAUSE_S 0.005
 #define EVENTS_BEAT_S 15.
 #define HOUR_MS 3600000
@@ -208,18 +212,53 @@ static char *take_secret(
 	return secret;
 }
 
-static char *read_page(const char *dir)
+/* A whole file of up to max bytes; fatal when that cannot be.  The caller frees it. */
+static char *read_file(const char *path, size_t max, const char *hint)
 {
-	_cleanup_free_ char *path = x_asprintf("%s/index.html", dir);
-	char *text = x_calloc(PAGE_MAX_BYTES + 1, 1);
+	char *text = x_calloc(max + 2, 1);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, PAGE_MAX_BYTES) : -1;
+	ssize_t n = fd >= 0 ? (ssize_t)fdio_read_all(fd, text, max + 1) : -1;
 
-	if (n <= 0)
-		fatal(EXIT_START, "cannot read the page %s: %s; set www_dir or K6FLEET_WWW_DIR",
-			path, n == 0 ? "it is empty" : strerror(errno));
+	if (n <= 0 || (size_t)n > max)
+		fatal(EXIT_START, "cannot read %s: %s; %s", path,
+			n == 0          ? "it is empty"
+				: n > 0 ? "it is too large"
+					: strerror(errno),
+			hint);
 	close(fd);
 	return text;
+}
+
+static void read_assets(const char *dir)
+{
+	static const struct api_asset files[API_ASSETS] = {
+		{"/", "index.html", "text/html; charset=utf-8", NULL, 0, ""},
+		{"/assets/app.js", "app.js", "text/javascript; charset=utf-8", NULL, 0, ""},
+		{"/assets/style.css", "style.css", "text/css; charset=utf-8", NULL, 0, ""},
+	};
+
+	for (size_t i = 0; i < API_ASSETS; i++) {
+		_cleanup_free_ char *path = x_asprintf("%s/%s", dir, files[i].file);
+		struct api_asset *a = &app.api.assets[i];
+
+		*a = files[i];
+		a->text = read_file(path, PAGE_MAX_BYTES, "set www_dir or K6FLEET_WWW_DIR");
+		a->len = strlen(a->text);
+		api_make_etag(a->text, a->etag, sizeof(a->etag));
+	}
+}
+
+/* Without seccomp in the kernel it goes on: the user has no capabilities either way. */
+static void give_up_powers(void)
+{
+	struct filter filter;
+	struct err err;
+
+	if (filter_build(FILTER_SUPERVISOR, &filter, &err) < 0)
+		return;
+	if (filter_load(&filter) < 0)
+		log_warn("dashboard", "no system call filter: %s", strerror(errno));
+	filter_free(&filter);
 }
 
 /* Opens the database's directory, making it where it is missing.  Answers a path that still
@@ -372,7 +411,7 @@ static void set_up(struct ev_loop *loop)
 {
 	struct settings *c = &app.config;
 	bool as_root = geteuid() == 0;
-	_cleanup_free_ char *db_path = NULL;
+	_cleanup_free_ char *db_path = NULL, *cert = NULL, *key = NULL;
 	struct rlimit lim;
 	struct creds user;
 	struct err err;
@@ -384,7 +423,11 @@ static void set_up(struct ev_loop *loop)
 	app.api.admin = take_secret("ADMIN_BASIC_AUTH", c->admin_file, "admin_file", "admin-auth");
 	if (!strchr(app.api.admin, ':'))
 		fatal(EXIT_START, "the admin's credentials must be written user:password");
-	app.api.page = read_page(c->www_dir);
+	read_assets(c->www_dir);
+	if (c->tls_cert[0]) {
+		cert = read_file(c->tls_cert, PEM_MAX_BYTES, "tls_cert must be PEM");
+		key = read_file(c->tls_key, PEM_MAX_BYTES, "tls_key must be PEM");
+	}
 	if (as_root && creds_find(c->user, &user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);
 	listen_fd = sock_listen_tcp(c->listen, &err);
@@ -414,9 +457,14 @@ static void set_up(struct ev_loop *loop)
 	if (store_each_sample(
 		    app.api.store, units_now_wall_ms() - HOUR_MS, add_to_last_hour, NULL, &err) < 0)
 		fatal(EXIT_START, "the last hour's runs cannot be read: %s", err.msg);
-	app.http = http_start(loop, listen_fd, &app.api, &err);
+	app.api.throttle = throttle_new();
+	app.http = http_start(loop, listen_fd, cert, key, &app.api, &err);
+	if (key)
+		mem_wipe(key, strlen(key));
 	if (!app.http)
-		fatal(EXIT_START, "%s", err.msg);
+		fatal(EXIT_START, "%s%s", err.msg,
+			cert ? " (do tls_cert and tls_key fit together?)" : "");
+	give_up_powers();
 }
 
 int main(int argc, char **argv)
@@ -461,8 +509,8 @@ int main(int argc, char **argv)
 	ev_signal_start(loop, &app.term);
 	ev_signal_init(&app.intr, on_signal, SIGINT);
 	ev_signal_start(loop, &app.intr);
-	log_info("dashboard", "started version=%s listen=http://%s", PACKAGE_VERSION,
-		app.config.listen);
+	log_info("dashboard", "started version=%s listen=%s://%s", PACKAGE_VERSION,
+		app.config.tls_cert[0] ? "https" : "http", app.config.listen);
 	ev_run(loop, 0);
 	http_stop(app.http);
 	events_free(app.api.events);
@@ -473,7 +521,9 @@ int main(int argc, char **argv)
 	mem_wipe(app.api.admin, strlen(app.api.admin));
 	free(app.api.secret);
 	free(app.api.admin);
-	free(app.api.page);
+	for (size_t i = 0; i < API_ASSETS; i++)
+		free(app.api.assets[i].text);
+	throttle_free(app.api.throttle);
 	settings_free(&app.config);
 	return EXIT_OK;
 }

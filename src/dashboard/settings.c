@@ -22,6 +22,8 @@ static const struct opt options[] = {
 		LOCALSTATEDIR "/lib/k6fleet-dashboard/dashboard.db"},
 	{NULL, "secret_file", NULL, OPT_PATH, OFF(secret_file), ""},
 	{NULL, "admin_file", NULL, OPT_PATH, OFF(admin_file), ""},
+	{NULL, "tls_cert", NULL, OPT_PATH, OFF(tls_cert), ""},
+	{NULL, "tls_key", NULL, OPT_PATH, OFF(tls_key), ""},
 	{NULL, "read_auth", NULL, OPT_BOOL, OFF(read_auth), "false"},
 	{NULL, "retention", NULL, OPT_DURATION, OFF(retention_ms), "30d", 3600000, 3650 * DAY_MS},
 	{NULL, "rollup_retention", NULL, OPT_DURATION, OFF(rollup_retention_ms), "400d", 3600000,
@@ -48,6 +50,8 @@ int settings_load(struct settings *c, FILE *f, const char *name, struct err *err
 		return -1;
 	if (!c->database[0] || !c->listen[0])
 		return err_set(err, "%s: listen and database cannot be empty", name);
+	if (!c->tls_cert[0] != !c->tls_key[0])
+		return err_set(err, "%s: tls_cert and tls_key go together", name);
 	return 0;
 }
 

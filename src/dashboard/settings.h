@@ -10,7 +10,7 @@
 #include "common/err.h"
 
 struct settings {
-	char *user, *listen, *database, *secret_file, *admin_file, *www_dir;
+	char *user, *listen, *database, *secret_file, *admin_file, *www_dir, *tls_cert, *tls_key;
 	bool read_auth;
 	int log_level, log_format;
 	int64_t retention_ms, rollup_retention_ms;

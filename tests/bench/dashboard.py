@@ -134,6 +134,7 @@ def seed(db, count, now):
     con.execute("INSERT OR IGNORE INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, target_id FROM k6_runs")
     con.commit()
     con.close()
+    os.sync()
     print("seeded %d runs in %.0f s, %d MiB" % (count, time.time() - begin, os.path.getsize(db) >> 20))
 
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* A leaky bucket an address, in a table where a new address takes the place of another one that has the same
+ * hash: who fills it with addresses of his own has slowed nobody but himself. */
+#include "dashboard/throttle.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+#define SLOTS 4096
+#define BURST 10
+#define LEAK_MS 6000 /* for one attempt */
+
+struct bucket {
+	char address[64];
+	int64_t full_until_ms; /* when the last attempt has leaked out */
+};
+
+struct throttle {
+	struct bucket buckets[SLOTS];
+};
+
+struct throttle *throttle_new(void)
+{
+	return x_calloc(1, sizeof(struct throttle));
+}
+
+void throttle_free(struct throttle *t)
+{
+	free(t);
+}
+
+static size_t slot_of(const char *address)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (; *address; address++)
+		h = (h ^ (unsigned char)*address) * UINT64_C(1099511628211);
+	return (size_t)(h ^ h >> 32) % SLOTS;
+}
+
+void throttle_failed(struct throttle *t, const char *address, int64_t now_ms)
+{
+	struct bucket *b = &t->buckets[slot_of(address)];
+
+	if (strcmp(b->address, address) != 0) {
+		snprintf(b->address, sizeof(b->address), "%s", address);
+		b->full_until_ms = 0;
+	}
+	if (b->full_until_ms < now_ms)
+		b->full_until_ms = now_ms;
+	b->full_until_ms += LEAK_MS;
+}
+
+int throttle_wait_s(const struct throttle *t, const char *address, int64_t now_ms)
+{
+	const struct bucket *b = &t->buckets[slot_of(address)];
+	int64_t over_ms;
+
+	if (strcmp(b->address, address) != 0)
+		return 0;
+	over_ms = b->full_until_ms - now_ms - (int64_t)(BURST - 1) * LEAK_MS;
+	return over_ms > 0 ? (int)((over_ms + 999) / 1000) : 0;
+}
