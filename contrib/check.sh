@@ -11,7 +11,8 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=contrib/lib.sh
 . "$ROOT/contrib/lib.sh"
 
-TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus)
+TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus
+	python3-venv)
 LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
 passed=0 failed=0 skipped=0
 failures=()
@@ -82,6 +83,7 @@ run_checks "$ROOT/build/check"
 need_older_k6
 K6_BINARY=$K6_OLDER run_checks "$ROOT/build/check" \
 	TESTS='tests/program/runs.bats tests/program/now.bats tests/program/scripts.bats'
+step "API contract" "$ROOT/tests/contract/contract.sh" "$ROOT/build/check"
 step "chaos" make -C "$ROOT/build/check" chaos
 tail -40 "$ROOT/build/chaos.log"
 if [ -z "$quick" ]; then

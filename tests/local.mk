@@ -79,9 +79,14 @@ tests_bench_start_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_bench_start_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS) -lm
 
-.PHONY: bench chaos
+.PHONY: bench bench-dashboard chaos
 bench: all tests/bench/start$(EXEEXT)
 	python3 $(top_srcdir)/tests/bench/fleet.py $(abs_top_builddir) $(top_srcdir)
+
+# make bench-dashboard RUNS=200000
+RUNS = 2000000
+bench-dashboard: all
+	python3 $(top_srcdir)/tests/bench/dashboard.py $(abs_top_builddir) --runs $(RUNS)
 
 # make chaos CHAOS='--seconds 600 --seed 7'
 CHAOS = --seconds 120
@@ -89,5 +94,6 @@ chaos: all
 	python3 $(top_srcdir)/tests/chaos/chaos.py --build $(abs_top_builddir) $(CHAOS)
 
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
-	tests/chaos/chaos.py tests/bench/fleet.py \
+	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
+	tests/contract/contract.sh tests/contract/schemathesis.toml \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

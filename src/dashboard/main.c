@@ -457,7 +457,7 @@ static void set_up(struct ev_loop *loop)
 	if (store_each_sample(
 		    app.api.store, units_now_wall_ms() - HOUR_MS, add_to_last_hour, NULL, &err) < 0)
 		fatal(EXIT_START, "the last hour's runs cannot be read: %s", err.msg);
-	app.api.throttle = throttle_new();
+	app.api.throttle = throttle_new(c->login_attempts);
 	app.http = http_start(loop, listen_fd, cert, key, &app.api, &err);
 	if (key)
 		mem_wipe(key, strlen(key));

@@ -25,6 +25,7 @@ static const struct opt options[] = {
 	{NULL, "tls_cert", NULL, OPT_PATH, OFF(tls_cert), ""},
 	{NULL, "tls_key", NULL, OPT_PATH, OFF(tls_key), ""},
 	{NULL, "read_auth", NULL, OPT_BOOL, OFF(read_auth), "false"},
+	{NULL, "login_attempts", NULL, OPT_INT, OFF(login_attempts), "10", 0, 1000000},
 	{NULL, "retention", NULL, OPT_DURATION, OFF(retention_ms), "30d", 3600000, 3650 * DAY_MS},
 	{NULL, "rollup_retention", NULL, OPT_DURATION, OFF(rollup_retention_ms), "400d", 3600000,
 		3650 * DAY_MS},

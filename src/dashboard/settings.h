@@ -13,7 +13,7 @@ struct settings {
 	char *user, *listen, *database, *secret_file, *admin_file, *www_dir, *tls_cert, *tls_key;
 	bool read_auth;
 	int log_level, log_format;
-	int64_t retention_ms, rollup_retention_ms;
+	int64_t retention_ms, rollup_retention_ms, login_attempts;
 	struct {
 		int64_t interval_ms, run_timeout_ms, offline_after_ms, delete_after_ms;
 		bool keep_runs;

@@ -11,7 +11,6 @@
 #include "common/mem.h"
 
 #define SLOTS 4096
-#define BURST 10
 #define LEAK_MS 6000 /* for one attempt */
 
 struct bucket {
@@ -20,12 +19,16 @@ struct bucket {
 };
 
 struct throttle {
+	int64_t burst;
 	struct bucket buckets[SLOTS];
 };
 
-struct throttle *throttle_new(void)
+struct throttle *throttle_new(int64_t burst)
 {
-	return x_calloc(1, sizeof(struct throttle));
+	struct throttle *t = x_calloc(1, sizeof(*t));
+
+	t->burst = burst;
+	return t;
 }
 
 void throttle_free(struct throttle *t)
@@ -60,8 +63,8 @@ int throttle_wait_s(const struct throttle *t, const char *address, int64_t now_m
 	const struct bucket *b = &t->buckets[slot_of(address)];
 	int64_t over_ms;
 
-	if (strcmp(b->address, address) != 0)
+	if (!t->burst || strcmp(b->address, address) != 0)
 		return 0;
-	over_ms = b->full_until_ms - now_ms - (int64_t)(BURST - 1) * LEAK_MS;
+	over_ms = b->full_until_ms - now_ms - (t->burst - 1) * LEAK_MS;
 	return over_ms > 0 ? (int)((over_ms + 999) / 1000) : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wrong credentials, counted by address: ten at once, then one every six seconds.  While an address is slowed its
+ * Wrong credentials, counted by address: some at once, then one every six seconds.  While an address is slowed its
  * credentials are not looked at, right or wrong.  Pure; keeps a bounded number of addresses.
  */
 #ifndef K6FLEET_DASHBOARD_THROTTLE_H
@@ -10,7 +10,8 @@
 
 struct throttle;
 
-struct throttle *throttle_new(void);
+/* burst: wrong ones at once, 0: any number of them. */
+struct throttle *throttle_new(int64_t burst);
 void throttle_free(struct throttle *t);
 void throttle_failed(struct throttle *t, const char *address, int64_t now_ms);
 /* Seconds until credentials of that address are looked at again, 0: now. */

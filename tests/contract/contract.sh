@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# contract.sh BUILDDIR: docs/openapi.yaml is valid, and a property-based tester that knows nothing else
+# (schemathesis, from PyPI) finds no 5xx, no status or content type that is not in it and no answer that
+# does not fit its schema, with both credentials and with things there, so that every operation also succeeds.
+set -euo pipefail
+build=$1
+here=$(cd "$(dirname "$0")" && pwd)
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/k6fleet/contract
+[ -x "$venv/bin/schemathesis" ] || {
+	python3 -m venv "$venv"
+	"$venv/bin/pip" install -q 'schemathesis>=4,<5' openapi-spec-validator
+}
+T=$(mktemp -d /tmp/k6fleet-contract.XXXXXX)
+chmod 777 "$T"
+export DASHBOARD_SECRET=agent-secret-for-tests ADMIN_BASIC_AUTH=admin:pass-for-tests
+export K6FLEET_WWW_DIR=$here/../../src/dashboard/www
+printf 'login_attempts = 0\n' >"$T/dashboard.conf"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+url=http://127.0.0.1:$port
+"$build/k6fleet-dashboard" -c "$T/dashboard.conf" -l "127.0.0.1:$port" -d "$T/dashboard.db" >"$T/log" 2>&1 &
+pid=$!
+trap 'kill $pid 2>/dev/null; rm -rf "$T"' EXIT
+for _ in $(seq 100); do curl -fsS -o /dev/null "$url/healthz" 2>/dev/null && break; sleep 0.1; done
+
+"$venv/bin/python" - "$here/../../docs/openapi.yaml" <<'PY'
+import sys, yaml
+from openapi_spec_validator import validate
+validate(yaml.safe_load(open(sys.argv[1])))
+PY
+
+# What the operations are about.
+call() { curl -fsS -X "$1" -H 'Content-Type: application/json' -d "$4" -H "Authorization: $2" "$url$3"; }
+agent="Bearer $DASHBOARD_SECRET" admin="Basic $(printf %s "$ADMIN_BASIC_AUTH" | base64)"
+call POST "$agent" /api/k6/agents/register '{"host":"web1","managed":true,"maxAgents":100000,"agents":[{"name":"a-0"},{"name":"a-1"}]}' >/dev/null
+call POST "$agent" /api/k6/runs '{"id":"a-run","host":"web1","agent":"a-0","status":"running","plannedMs":86400000}' >/dev/null
+target=$(call POST "$admin" /api/admin/k6/targets '{"url":"http://127.0.0.1/","label":"kept"}' | jq -r .id)
+cat "$here/schemathesis.toml" - >"$T/schemathesis.toml" <<CONF
+
+[[operations]]
+include-path = "/api/admin/k6/hosts/{host}"
+parameters = {host = "web1"}
+[[operations]]
+include-path = "/api/k6/hosts/{host}/scale"
+parameters = {host = "web1"}
+[[operations]]
+include-path = "/api/admin/k6/runs/{id}/cancel"
+parameters = {id = "a-run"}
+[[operations]]
+include-path = "/api/dashboard/k6/runs/{id}"
+parameters = {id = "a-run"}
+[[operations]]
+include-path = "/api/admin/k6/targets/{id}/run"
+parameters = {id = "$target"}
+[[operations]]
+include-path = "/api/dashboard/k6/targets/{id}/series"
+parameters = {id = "$target"}
+CONF
+# The stream of events never ends; tests/program/api.bats looks at it.
+(cd "$T" && timeout 300 "$venv/bin/schemathesis" --config-file "$T/schemathesis.toml" run "$here/../../docs/openapi.yaml" \
+	--url "$url" --no-color --max-examples "${EXAMPLES:-30}" --request-timeout 5 --suppress-health-check all --exclude-path /api/events \
+	--checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance) >"$T/out" 2>&1 || {
+	tail -80 "$T/out"
+	exit 1
+}
+tail -40 "$T/out"
+if grep -q '429 Too Many Requests' "$T/out"; then
+	echo "operations were not tested for want of credentials"
+	exit 1
+fi
+# It is still well, and what was there is still there.
+[ "$(curl -fsS "$url/readyz" | jq -r .status)" = ok ]
+call GET "$admin" "/api/admin/k6/targets/$target" '' | jq -e '.id' >/dev/null || call GET "$admin" /api/admin/k6/targets '' | jq -e '.items' >/dev/null
