@@ -2,7 +2,7 @@
 # Both speak TAP, so that `make check` counts single tests.
 UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
-	tests/unit/test_quantiles tests/unit/test_allow
+	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_dashboard
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
 	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
 	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats
@@ -64,6 +64,11 @@ tests_unit_test_quantiles_SOURCES = tests/unit/test_quantiles.c
 tests_unit_test_quantiles_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_quantiles_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_quantiles_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_dashboard_SOURCES = tests/unit/test_dashboard.c
+tests_unit_test_dashboard_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_dashboard_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(UNIT_LIBS) $(SQLITE_LIBS)
 
 # A hostile stand-in for k6, for sandbox.bats.  Not sanitised: it is started with an empty environment
 # under limits that a sanitizer's memory does not fit.
