@@ -84,12 +84,17 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	}
 }
 
-static struct client *client_of(struct MHD_Connection *c)
+/* From the first byte of the answer to its last; then its time begins anew. */
+static void set_answering(struct MHD_Connection *c, bool answering)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct client *cl = info ? info->socket_context : NULL;
 
-	return info ? info->socket_context : NULL;
+	if (!cl)
+		return;
+	cl->answering = answering;
+	cl->since_ms = units_now_mono_ms();
 }
 
 /* The library cuts who is silent; who sends a byte now and then is cut here.  Only the socket is shut down: the
@@ -234,8 +239,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	struct MHD_Response *r;
 	enum MHD_Result rc;
 
-	if (client_of(c))
-		client_of(c)->answering = true;
+	set_answering(c, true);
 	take_address(c, req.address, sizeof(req.address));
 	api_handle(&req, &res);
 	r = res.stream
@@ -289,10 +293,7 @@ static void on_completed(
 
 	(void)arg;
 	(void)code;
-	if (client_of(c)) {
-		client_of(c)->answering = false;
-		client_of(c)->since_ms = units_now_mono_ms();
-	}
+	set_answering(c, false);
 	if (up)
 		free(up->body);
 	free(up);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/json.h"
 #include "common/mem.h"
@@ -79,16 +80,48 @@ static const char *const migrations[] = {
 };
 /* clang-format on */
 
+/* The last one has not closed it: killed, or the power went. */
+static bool was_left_open(const char *path)
+{
+	_cleanup_free_ char *wal = x_asprintf("%s-wal", path);
+	struct stat st;
+
+	return stat(wal, &st) == 0 && st.st_size > 0;
+}
+
+/* https://www.sqlite.org/pragma.html#pragma_quick_check: pages and rows, not indices against tables. */
+static int check_integrity(struct store *s, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, "PRAGMA quick_check(1)", err);
+	int rc;
+
+	if (!st)
+		return -1;
+	rc = sqlite3_step(st);
+	if (rc != SQLITE_ROW)
+		err_set(err, "it cannot be checked: %s", sqlite3_errmsg(s->db));
+	else if (strcmp(db_column_text(st, 0), "ok") != 0)
+		err_set(err,
+			"the database is damaged (%.100s): put a backup in its place, or what "
+			"`sqlite3 FILE .recover` saves of it",
+			db_column_text(st, 0));
+	else
+		rc = SQLITE_OK;
+	sqlite3_reset(st);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
 struct store *store_open(const char *path, struct err *err)
 {
 	struct store *s = x_calloc(1, sizeof(*s));
+	bool left_open = was_left_open(path);
 
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &s->db, err) < 0) {
 		free(s);
 		return NULL;
 	}
 	s->counts = counts_new();
-	if (store_count_all(s, err) < 0) {
+	if ((left_open && check_integrity(s, err) < 0) || store_count_all(s, err) < 0) {
 		store_close(s);
 		return NULL;
 	}

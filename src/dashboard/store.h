@@ -65,6 +65,7 @@ struct store_reaped {
 /* In the order of their start. */
 typedef void store_sample_fn(void *arg, const struct store_sample *sample);
 
+/* Checks it first when it was not closed last time. */
 struct store *store_open(const char *path, struct err *err);
 void store_close(struct store *s);
 /* An online copy that is complete in itself. */

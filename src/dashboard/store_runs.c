@@ -366,11 +366,13 @@ static const char *choose_index(const struct store *s, const struct query *q)
 		best = "k6_runs_target";
 		least = counts_total(s->counts, &by_target, 1, LAST_DAY);
 	}
-	if (q->one_agent && (n = counts_total(s->counts, &by_agent, 1, LAST_DAY)) < least) {
+	n = q->one_agent ? counts_total(s->counts, &by_agent, 1, LAST_DAY) : INT64_MAX;
+	if (n < least) {
 		best = "k6_runs_agent";
 		least = n;
 	}
-	if (q->f->status && (n = counts_total(s->counts, &by_status, 1, LAST_DAY)) < least)
+	n = q->f->status ? counts_total(s->counts, &by_status, 1, LAST_DAY) : INT64_MAX;
+	if (n < least)
 		best = "k6_runs_status";
 	return best;
 }
