@@ -199,11 +199,17 @@ void run_drain(struct run *run, struct hb_page *hb, k6out_emit *emit, void *arg)
 	hb->k6_rss_bytes = read_rss(run->pid);
 }
 
+int64_t run_wait_ms(const struct run *run)
+{
+	int64_t wait = run->plan.start_wall_ms ? run->plan.start_wall_ms - run->start_wall_ms : 0;
+
+	return wait > 0 ? wait : 0;
+}
+
 /* How long k6 may take from its start. */
 static int64_t time_limit_ms(const struct run *run)
 {
 	const struct run_plan *plan = &run->plan;
-	int64_t wait = plan->start_wall_ms ? plan->start_wall_ms - run->start_wall_ms : 0;
 	int64_t limit = plan->timeout_ms;
 
 	if (!limit && plan->is_quiet)
@@ -212,7 +218,7 @@ static int64_t time_limit_ms(const struct run *run)
 		limit = run->output.longest_ms + RUN_SETUP_MS + RUN_TEARDOWN_MS;
 	else if (!limit)
 		limit = RUN_INIT_MS;
-	return limit + plan->grace_ms + (wait > 0 ? wait : 0);
+	return limit + plan->grace_ms + run_wait_ms(run);
 }
 
 static void signal_k6(struct run *run, int sig)
@@ -325,10 +331,9 @@ static double seconds_run(const struct run *run)
 	int64_t ms = run->output.has_progress && run->output.elapsed_ms > 0
 		? run->output.elapsed_ms
 		: run->end_mono_ms - run->start_mono_ms;
-	int64_t waited = run->plan.start_wall_ms ? run->plan.start_wall_ms - run->start_wall_ms : 0;
+	int64_t waited = run_wait_ms(run);
 
-	if (waited > 0)
-		ms -= waited < ms ? waited : ms;
+	ms -= waited < ms ? waited : ms;
 	if (run->plan.planned_ms && ms > run->plan.planned_ms)
 		ms = run->plan.planned_ms;
 	return (double)ms / 1000;

@@ -88,6 +88,8 @@ void run_cancel(struct run *run, int64_t now_mono_ms);
 /* Tells it that its k6 has been reaped. */
 void run_reaped(struct run *run, int wait_status, const struct rusage *usage);
 bool run_is_over(const struct run *run);
+/* From the start of its k6 to the instant that all agents wait for. */
+int64_t run_wait_ms(const struct run *run);
 /* Ends all that k6 left behind and has a child in a cage of its own (verdict.h) read the summary
  * and judge.  out gets the AGENT_RESULT message. */
 void run_finish(struct run *run, struct msg_writer *out);

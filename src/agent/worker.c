@@ -220,7 +220,8 @@ static void tell_progress(struct worker *w)
 
 	if (run->started && !w->told_started) {
 		w->told_started = true;
-		w->hb->run_start_mono_ms = (uint64_t)run->start_mono_ms;
+		/* Where all wait for a common start, its progress begins there. */
+		w->hb->run_start_mono_ms = (uint64_t)(run->start_mono_ms + run_wait_ms(run));
 		msg_start(&m, MSG_AGENT_STARTED);
 		msg_put_str(&m, w->run_id);
 		msg_put_u64(&m, (uint64_t)run->start_wall_ms);

@@ -10,6 +10,8 @@
 
 #include "common/mem.h"
 
+#define AHEAD_MAX_MS 3600000
+
 _Static_assert(sizeof(struct hb_page) <= HB_PAGE_BYTES, "a heartbeat fits its page");
 
 int hb_create(unsigned int slots, struct err *err)
@@ -52,7 +54,8 @@ bool hb_read(const uint8_t *pages, unsigned int slot, uint64_t now_mono_ms, stru
 	out->run_id[sizeof(out->run_id) - 1] = '\0';
 	/* The worker may be hostile once its k6 is: the supervisor's own clock is the judge. */
 	return out->beat_mono_ms <= now_mono_ms + 1000 && out->state <= HB_RUNNING &&
-		out->run_start_mono_ms <= now_mono_ms + 1000 &&
+		/* A common start may lie ahead. */
+		out->run_start_mono_ms <= now_mono_ms + AHEAD_MAX_MS &&
 		out->run_duration_ms <= UINT64_C(7) * 86400 * 1000 &&
 		(out->run_id[0] == '\0' || uuid_is_valid(out->run_id));
 }

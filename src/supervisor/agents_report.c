@@ -31,8 +31,11 @@ static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t 
 /* What a page says of a run. */
 static json_t *progress_object(const struct hb_page *page, int64_t now)
 {
+	int64_t elapsed = now - (int64_t)page->run_start_mono_ms;
+
+	/* Before a common start. */
 	return json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
-		(json_int_t)(now - (int64_t)page->run_start_mono_ms), "durationMs",
+		(json_int_t)(elapsed > 0 ? elapsed : 0), "durationMs",
 		(json_int_t)page->run_duration_ms, "vus", (json_int_t)page->vus, "iterations",
 		(json_int_t)page->iterations);
 }

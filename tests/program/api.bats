@@ -331,3 +331,63 @@ make_runs() {
 	grep -qx 'k6_desired_agents 2' "$T/metrics"
 	grep -qx 'reaper_k6runs_timed_out_total 0' "$T/metrics"
 }
+
+@test "three hosts: an even share each, a host that goes and comes back, a scale on one of them" {
+	local h
+	printf 'reaper { interval = 200ms offline_after = 2s }\n' >"$T/dash.conf"
+	stop_dashboard
+	start_dashboard -c "$T/dash.conf"
+	# start_host NAME: a k6fleetd of its own, with its own socket and state.
+	start_host() {
+		mkdir -p "$T/$1"
+		chmod 755 "$T/$1"
+		cat >"$T/$1/k6fleetd.conf" <<-CONF
+			host_name = '$1'
+			workers = 1
+			max_workers = $([ "$1" = small ] && echo 2 || echo 50)
+			control_socket = '$T/$1/run/control.sock'
+			state_dir = '$T/$1/state'
+			metrics_listen = ''
+			drain_timeout = 2s
+			dashboard { url = '$DASH' poll_interval = 200ms heartbeat_interval = 300ms }
+		CONF
+		"$top_builddir/k6fleetd" -c "$T/$1/k6fleetd.conf" >>"$T/$1.log" 2>&1 3>&- &
+		eval "PID_$1=$!"
+		PIDS+=($!)
+	}
+	host_ctl() { "$top_builddir/k6fleetctl" -s "$T/$1/run/control.sock" "${@:2}"; }
+	desired() { get /api/dashboard/k6/hosts | jq -c '[.items[] | {(.host): .desired}] | add'; }
+	running() { [ "$(host_ctl "$1" status --json 2>/dev/null | jq .running)" = "$2" ]; }
+	for h in web1 web2 small; do start_host $h; done
+	three() { [ "$(get /api/dashboard/k6/hosts | jq '[.items[] | select(.online and .agents > 0)] | length')" = 3 ]; }
+	retry 15 three
+	# Nobody has set a total: it is the sum of what the hosts have.
+	admin GET /api/admin/config | jq -e '.k6DesiredAgentCount == 3'
+	# small takes two at most.
+	admin PUT /api/admin/config '{"k6DesiredAgentCount":10}'
+	[ "$(desired)" = '{"small":2,"web1":4,"web2":4}' ]
+	for h in 'web1 4' 'web2 4' 'small 2'; do retry 10 running $h; done
+	# One is scaled by hand: the total follows, the others stay.
+	host_ctl web1 scale 6 --wait
+	total() { [ "$(admin GET /api/admin/config | jq .k6DesiredAgentCount)" = "$1" ]; }
+	retry 10 total 12
+	[ "$(desired)" = '{"small":2,"web1":6,"web2":4}' ]
+	# One goes: the others take its share when somebody says so, and give it back.
+	kill -KILL "$PID_web2"
+	offline() { get /api/dashboard/k6/hosts | jq -e '.items[] | select(.host == "web2") | .online == false'; }
+	retry 10 offline
+	rev=$(get /api/dashboard/k6/overview | jq .revision)
+	[ "$(post /api/admin/k6/reconcile)" = 202 ]
+	retry 10 running web1 10
+	start_host web2
+	online() { get /api/dashboard/k6/hosts | jq -e '.items[] | select(.host == "web2") | .online'; }
+	retry 15 online
+	[ "$(post /api/admin/k6/reconcile)" = 202 ]
+	for h in 'web1 5' 'web2 5' 'small 2'; do retry 15 running $h; done
+	get /api/dashboard/k6/overview | jq -e --argjson rev "$rev" '.revision >= $rev + 2 and .desired == 12'
+	# An agent of another make counts as an agent and is given no number.
+	agent POST /api/k6/agents/register '{"name":"pod-1","host":"pods","k6Version":"v2"}'
+	admin PUT /api/admin/config '{"k6DesiredAgentCount":6}'
+	[ "$(desired)" = '{"pods":0,"small":2,"web1":2,"web2":2}' ]
+	get /api/dashboard/k6/hosts | jq -e '.items[] | select(.host == "pods") | .managed == false and .agents == 1'
+}
