@@ -12,7 +12,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 . "$ROOT/contrib/lib.sh"
 
 TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus
-	python3-venv)
+	python3-venv python3-yaml python3-jsonschema)
 LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
 passed=0 failed=0 skipped=0
 failures=()

@@ -98,7 +98,7 @@ CHAOS = --seconds 120
 chaos: all
 	python3 $(top_srcdir)/tests/chaos/chaos.py --build $(abs_top_builddir) $(CHAOS)
 
-EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
+EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
 	tests/contract/contract.sh tests/contract/schemathesis.toml \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

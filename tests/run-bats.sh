@@ -6,6 +6,7 @@ missing=
 for tool in bats jq curl openssl python3 sqlite3 promtool; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
+/usr/bin/python3 -c "import yaml, jsonschema" 2>/dev/null || missing="$missing python3-yaml python3-jsonschema"
 [ -n "${K6_BINARY:-}" ] || K6_BINARY=$(command -v k6) || missing="$missing k6"
 if [ -n "$missing" ]; then
 	if [ -n "${K6FLEET_MUST_WORK:-}" ]; then

@@ -11,7 +11,6 @@ setup() {
 teardown() { teardown_dir; }
 
 post() { status_of -u "$ADMIN_BASIC_AUTH" -X "${3:-POST}" -H 'Content-Type: application/json' ${2+-d "$2"} "$DASH$1"; }
-get() { curl -fsS "$DASH$1"; }
 register() { # HOST AGENTS [DESIRED REVISION]
 	agent POST /api/k6/agents/register "$(jq -cn --arg h "$1" --argjson n "$2" --argjson d "${3:-$2}" --argjson r "${4:-0}" \
 		'{host: $h, managed: true, maxAgents: 100, desired: {agents: $d, revision: $r}, agents: [range($n) | {name: "k6agent-\(.)", slot: .}]}')"

@@ -18,7 +18,10 @@ setup_dir() {
 }
 
 teardown_dir() {
-	local pid i
+	local pid i fits=0
+	if [ -d "$T/answers" ]; then
+		/usr/bin/python3 "$top_srcdir/tests/program/validate.py" "$top_srcdir/docs/openapi.yaml" "$T/answers" || fits=1
+	fi
 	for pid in "${PIDS[@]}"; do
 		kill "$pid" 2>/dev/null || continue
 		kill "$pid" 2>/dev/null || true # the second one: at once
@@ -34,6 +37,7 @@ teardown_dir() {
 		done
 	fi
 	rm -rf "$T"
+	return $fits
 }
 
 # retry SECONDS COMMAND...: until it succeeds.
@@ -206,15 +210,32 @@ stop_dashboard() {
 }
 
 # admin METHOD PATH [BODY]: body of the answer; api METHOD PATH [BODY]: "STATUS BODY".
+# What they see is compared with docs/openapi.yaml when the test ends.
 admin() {
-	curl -sS -u "$ADMIN_BASIC_AUTH" -X "$1" -H 'Content-Type: application/json' ${3+-d "$3"} "$DASH$2"
+	ask -u "$ADMIN_BASIC_AUTH" -X "$1" -H 'Content-Type: application/json' ${3+-d "$3"} "$DASH$2"
+	cat "$ANSWER.body"
 }
 agent() {
-	curl -sS -H "Authorization: Bearer $DASHBOARD_SECRET" -X "$1" -H 'Content-Type: application/json' \
+	ask -H "Authorization: Bearer $DASHBOARD_SECRET" -X "$1" -H 'Content-Type: application/json' \
 		${3+-d "$3"} "$DASH$2"
+	cat "$ANSWER.body"
 }
 status_of() {
-	curl -sS -o /dev/null -w '%{http_code}' "$@"
+	ask "$@"
+	cut -d' ' -f3 "$ANSWER.meta"
+}
+# get PATH: body of the answer; fails where it is an error.
+get() {
+	ask "$DASH$1"
+	cat "$ANSWER.body"
+	[ "$(cut -d' ' -f3 "$ANSWER.meta")" -lt 400 ]
+}
+# ask CURL-ARGUMENTS...: leaves the answer in $ANSWER.body and $ANSWER.meta.
+ask() {
+	mkdir -p "$T/answers"
+	ANSWER=$(mktemp "$T/answers/XXXXXX")
+	: >"$ANSWER.body"
+	curl -sS -o "$ANSWER.body" -w '%{method} %{url_effective} %{http_code} %{content_type}' "$@" >"$ANSWER.meta"
 }
 
 # Processes of this test's fleet: by the parent chain, never by name.
