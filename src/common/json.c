@@ -94,10 +94,10 @@ char *json_compact(const json_t *value)
 	return s ? s : x_strdup("null");
 }
 
-json_t *json_short_real(double value)
+json_t *json_short_real(double value, int digits)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%.7g", value);
+	snprintf(text, sizeof(text), "%.*g", digits, value);
 	return json_real(strtod(text, NULL));
 }

@@ -68,8 +68,9 @@ static bool find_samples(const double *q, int n, double *x)
 		double rank = (double)i / STEPS * (n - 1);
 		int k = rank >= n - 1 ? n - 2 : (int)rank;
 
+		/* What was rounded in the larger sample may show in the smaller one. */
 		if (!(fabs(between(x[k], x[k + 1], rank - k) - q[i]) <=
-			    TOLERANCE * (fabs(q[i]) + TOLERANCE)) ||
+			    TOLERANCE * (fabs(x[k + 1]) + TOLERANCE)) ||
 			x[k + 1] < x[k] - TOLERANCE * (fabs(x[k]) + TOLERANCE))
 			return false;
 	}

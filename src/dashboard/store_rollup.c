@@ -13,6 +13,7 @@
 #include "common/quantiles.h"
 
 #define HOUR_MS 3600000
+#define FLOAT_DIGITS 7
 #define CHUNK_RUNS 1000
 #define HOUR_COST 20 /* of an hour without runs, in runs */
 
@@ -75,7 +76,7 @@ json_t *store_quantiles_column(sqlite3_stmt *st, int column)
 		return json_null();
 	list = json_array();
 	for (int i = 0; i < QUANTILES; i++)
-		json_array_append_new(list, json_short_real(values[i]));
+		json_array_append_new(list, json_short_real(values[i], FLOAT_DIGITS));
 	return list;
 }
 
@@ -172,7 +173,7 @@ static void slice_add_rollup(struct slice *sl, sqlite3_stmt *st)
 
 static json_t *known(bool is_known, double value)
 {
-	return is_known ? json_short_real(value) : json_null();
+	return is_known ? json_short_real(value, FLOAT_DIGITS) : json_null();
 }
 
 /* A point of a series; without runs its numbers are null. */

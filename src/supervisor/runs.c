@@ -89,7 +89,7 @@ static json_t *quantiles_array(const struct run_result *r)
 		return json_null();
 	a = json_array();
 	for (int i = 0; i < RESULT_QUANTILES; i++)
-		json_array_append_new(a, json_short_real(r->quantiles[i]));
+		json_array_append_new(a, json_short_real(r->quantiles[i], 9));
 	return a;
 }
 
