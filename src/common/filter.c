@@ -319,3 +319,17 @@ int filter_load(const struct filter *f)
 	/* SECCOMP_SET_MODE_FILTER is 1: seccomp(2). */
 	return (int)syscall(SYS_seccomp, 1, 0, &prog);
 }
+
+int filter_confine_self(enum filter_kind kind, struct err *err)
+{
+	struct filter filter;
+	int rc;
+
+	if (filter_build(kind, &filter, err) < 0)
+		return -1;
+	rc = filter_load(&filter);
+	if (rc < 0)
+		err_sys(err, errno, "cannot load the system call filter");
+	filter_free(&filter);
+	return rc;
+}

@@ -37,4 +37,7 @@ void filter_free(struct filter *f);
  * Async-signal-safe; 0, or -1 with errno. */
 int filter_load(const struct filter *f);
 
+/* Builds and loads one at once: 0, or -1 and err, also where the kernel knows no filters. */
+int filter_confine_self(enum filter_kind kind, struct err *err);
+
 #endif

@@ -10,7 +10,7 @@ src_common_libcommon_a_SOURCES = \
 	src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
 	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \
 	src/common/msg.c src/common/msg.h src/common/chan.c src/common/chan.h \
-	src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h
+	src/common/prom.c src/common/prom.h src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h
 src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
 src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h \
 	src/common/target.c src/common/target.h

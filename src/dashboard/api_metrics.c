@@ -10,33 +10,11 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/prom.h"
 #include "common/result.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
 #include "dashboard/live.h"
-
-static void head(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void one(FILE *f, const char *name, const char *type, const char *help, double value)
-{
-	head(f, name, type, help);
-	fprintf(f, "%s %.15g\n", name, value);
-}
-
-static void put_label(FILE *f, const char *text)
-{
-	for (const char *p = text; *p; p++) {
-		if (*p == '\\' || *p == '"')
-			fputc('\\', f);
-		if (*p == '\n')
-			fputs("\\n", f);
-		else
-			fputc(*p, f);
-	}
-}
 
 struct per_target {
 	FILE *f;
@@ -55,9 +33,9 @@ static void put_target(void *arg, const char *target_id, double p95_ms, double e
 		return;
 	/* The id keeps targets of one label apart. */
 	fprintf(pt->f, "%s{target=\"", pt->metric);
-	put_label(pt->f, *label ? label : target_id);
+	prom_label(pt->f, *label ? label : target_id);
 	fputs("\",id=\"", pt->f);
-	put_label(pt->f, target_id);
+	prom_label(pt->f, target_id);
 	fprintf(pt->f, "\"} %.9g\n", v);
 }
 
@@ -78,15 +56,16 @@ static void put_runs(FILE *f, const struct api *api)
 	_cleanup_json_ json_t *labels = find_labels(api->store);
 	struct per_target pt = {f, labels, "k6_run_p95_ms", true};
 
-	head(f, "k6_runs_total", "counter", "Runs that have ended, by status, since the start.");
+	prom_head(
+		f, "k6_runs_total", "counter", "Runs that have ended, by status, since the start.");
 	for (int i = RESULT_SUCCESS; i < RESULT_STATUS_COUNT; i++)
 		fprintf(f, "k6_runs_total{status=\"%s\"} %llu\n", result_status_names[i],
 			(unsigned long long)live_total(api->live, i));
-	head(f, "k6_run_p95_ms", "gauge", "95th percentile of the last run of each target.");
+	prom_head(f, "k6_run_p95_ms", "gauge", "95th percentile of the last run of each target.");
 	live_each_target(api->live, put_target, &pt);
 	pt.metric = "k6_run_error_rate";
 	pt.p95 = false;
-	head(f, "k6_run_error_rate", "gauge", "Error rate of the last run of each target.");
+	prom_head(f, "k6_run_error_rate", "gauge", "Error rate of the last run of each target.");
 	live_each_target(api->live, put_target, &pt);
 }
 
@@ -98,29 +77,29 @@ static void put_fleet(FILE *f, const struct api *api)
 	const char *status;
 	json_t *n;
 
-	head(f, "k6_agents", "gauge", "Agents by status.");
+	prom_head(f, "k6_agents", "gauge", "Agents by status.");
 	json_object_foreach (json_object_get(counts, "agents"), status, n)
 		fprintf(f, "k6_agents{status=\"%s\"} %lld\n", status,
 			(long long)json_integer_value(n));
 	store_get_total(api->store, &d, &err);
-	one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.", (double)d.agents);
-	one(f, "k6_hosts", "gauge", "Hosts that have registered.",
+	prom_one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.", (double)d.agents);
+	prom_one(f, "k6_hosts", "gauge", "Hosts that have registered.",
 		(double)json_get_int(counts, "hosts", 0));
-	one(f, "k6_targets", "gauge", "Targets that there are.",
+	prom_one(f, "k6_targets", "gauge", "Targets that there are.",
 		(double)json_get_int(counts, "targets", 0));
-	one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.",
+	prom_one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.",
 		store_is_paused(api->store));
 }
 
 static void put_reaper(FILE *f, const struct api *api)
 {
-	one(f, "reaper_k6agents_marked_offline_total", "counter",
+	prom_one(f, "reaper_k6agents_marked_offline_total", "counter",
 		"Agents that were not heard of for offline_after.",
 		(double)api->reaped.agents_offline);
-	one(f, "reaper_k6agents_deleted_total", "counter",
+	prom_one(f, "reaper_k6agents_deleted_total", "counter",
 		"Agents that were not heard of for delete_after.",
 		(double)api->reaped.agents_deleted);
-	one(f, "reaper_k6runs_timed_out_total", "counter",
+	prom_one(f, "reaper_k6runs_timed_out_total", "counter",
 		"Runs without a result run_timeout after their planned end.",
 		(double)api->reaped.runs_timed_out);
 }
@@ -138,13 +117,13 @@ void api_metrics(struct api_request *req, struct api_response *res)
 	put_fleet(f, req->api);
 	put_runs(f, req->api);
 	put_reaper(f, req->api);
-	one(f, "k6fleet_dashboard_event_readers", "gauge", "Open streams of events.",
+	prom_one(f, "k6fleet_dashboard_event_readers", "gauge", "Open streams of events.",
 		events_readers(req->api->events));
-	head(f, "k6fleet_dashboard_requests_total", "counter", "Requests by class of status.");
+	prom_head(f, "k6fleet_dashboard_requests_total", "counter", "Requests by class of status.");
 	for (int i = 2; i < 6; i++)
 		fprintf(f, "k6fleet_dashboard_requests_total{code=\"%dxx\"} %llu\n", i,
 			(unsigned long long)req->api->answered[i]);
-	head(f, "k6fleet_dashboard_build_info", "gauge", "The version, as a label.");
+	prom_head(f, "k6fleet_dashboard_build_info", "gauge", "The version, as a label.");
 	fprintf(f, "k6fleet_dashboard_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
 	fclose(f);
 	res->status = 200;

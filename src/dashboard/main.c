@@ -248,19 +248,6 @@ static void read_assets(const char *dir)
 	}
 }
 
-/* Without seccomp in the kernel it goes on: the user has no capabilities either way. */
-static void give_up_powers(void)
-{
-	struct filter filter;
-	struct err err;
-
-	if (filter_build(FILTER_SUPERVISOR, &filter, &err) < 0)
-		return;
-	if (filter_load(&filter) < 0)
-		log_warn("dashboard", "no system call filter: %s", strerror(errno));
-	filter_free(&filter);
-}
-
 /* Opens the database's directory, making it where it is missing.  Answers a path that still
  * works after the change of user, although the directory may lie below one that only root may
  * pass: the descriptor is held for the life of the process. */
@@ -464,7 +451,9 @@ static void set_up(struct ev_loop *loop)
 	if (!app.http)
 		fatal(EXIT_START, "%s%s", err.msg,
 			cert ? " (do tls_cert and tls_key fit together?)" : "");
-	give_up_powers();
+	/* Without seccomp in the kernel it goes on: its user has no capabilities either way. */
+	if (filter_confine_self(FILTER_SUPERVISOR, &err) < 0)
+		log_warn("dashboard", "%s", err.msg);
 }
 
 int main(int argc, char **argv)

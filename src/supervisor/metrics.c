@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/prom.h"
 #include "common/result.h"
 #include "common/units.h"
 #include "supervisor/agents.h"
@@ -58,21 +59,10 @@ void metrics_count_request(struct metrics *m, int status)
 	m->requests[status > 0 && status < (int)ARRAY_SIZE(m->requests) ? status : 0]++;
 }
 
-static void head(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void one(FILE *f, const char *name, const char *type, const char *help, double value)
-{
-	head(f, name, type, help);
-	fprintf(f, "%s %.15g\n", name, value);
-}
-
 static void put_workers(FILE *f, const struct supervisor *sup)
 {
-	one(f, "k6fleet_workers_desired", "gauge", "Agents that shall be kept.", sup->desired);
-	head(f, "k6fleet_workers", "gauge", "Agents by state.");
+	prom_one(f, "k6fleet_workers_desired", "gauge", "Agents that shall be kept.", sup->desired);
+	prom_head(f, "k6fleet_workers", "gauge", "Agents by state.");
 	for (int i = 0; i < FLEET_STATE_COUNT; i++) {
 		unsigned int n = fleet_count(sup->fleet, (enum fleet_state)i);
 
@@ -81,15 +71,16 @@ static void put_workers(FILE *f, const struct supervisor *sup)
 			n = fleet_extent(sup->fleet) - fleet_busy_slots(sup->fleet);
 		fprintf(f, "k6fleet_workers{state=\"%s\"} %u\n", fleet_state_names[i], n);
 	}
-	head(f, "k6fleet_worker_restarts_total", "counter", "Workers started again, by reason.");
+	prom_head(
+		f, "k6fleet_worker_restarts_total", "counter", "Workers started again, by reason.");
 	for (int i = 0; i < AGENTS_RESTART_COUNT; i++)
 		fprintf(f, "k6fleet_worker_restarts_total{reason=\"%s\"} %llu\n",
 			agents_restart_names[i],
 			(unsigned long long)agents_restart_count(
 				sup->agents, (enum agents_restart)i));
-	one(f, "k6fleet_worker_storms_total", "counter",
+	prom_one(f, "k6fleet_worker_storms_total", "counter",
 		"Times that most workers died within a second.", (double)sup->metrics.storms);
-	one(f, "k6fleet_supervisor_restarts_total", "counter",
+	prom_one(f, "k6fleet_supervisor_restarts_total", "counter",
 		"Supervisors that died or hung and were replaced, since k6fleetd was started.",
 		sup->supervisor_restarts);
 }
@@ -98,14 +89,14 @@ static void put_runs(FILE *f, const struct supervisor *sup)
 {
 	const struct metrics *m = &sup->metrics;
 
-	head(f, "k6fleet_runs_total", "counter", "Runs that have ended, by status.");
+	prom_head(f, "k6fleet_runs_total", "counter", "Runs that have ended, by status.");
 	for (int i = 0; i < RESULT_STATUS_COUNT; i++)
 		fprintf(f, "k6fleet_runs_total{status=\"%s\"} %llu\n", result_status_names[i],
 			(unsigned long long)m->runs[i]);
-	one(f, "k6fleet_runs_missed_total", "counter",
+	prom_one(f, "k6fleet_runs_missed_total", "counter",
 		"Instants at which a run was due that could not be made.",
 		(double)schedule_missed_total(sup->schedule));
-	head(f, "k6fleet_run_lag_seconds", "histogram",
+	prom_head(f, "k6fleet_run_lag_seconds", "histogram",
 		"From the instant that a run was due to the start of its k6.");
 	for (int i = 0; i < METRICS_LAG_BUCKETS; i++)
 		fprintf(f, "k6fleet_run_lag_seconds_bucket{le=\"%g\"} %llu\n",
@@ -115,7 +106,7 @@ static void put_runs(FILE *f, const struct supervisor *sup)
 		"k6fleet_run_lag_seconds_count %llu\n",
 		(unsigned long long)m->lag_count, (double)m->lag_sum_ms / 1000,
 		(unsigned long long)m->lag_count);
-	one(f, "k6fleet_paused", "gauge", "1 while no runs are started by an operator's wish.",
+	prom_one(f, "k6fleet_paused", "gauge", "1 while no runs are started by an operator's wish.",
 		sup->paused);
 }
 
@@ -136,30 +127,31 @@ static void put_schedule(FILE *f, const struct supervisor *sup)
 	const struct schedule_limits *limits = schedule_limits(sup->schedule);
 	struct schedule_load load = schedule_load(sup->schedule);
 
-	one(f, "k6fleet_runs_active", "gauge", "Runs that go on.", load.active);
-	one(f, "k6fleet_runs_waiting", "gauge",
+	prom_one(f, "k6fleet_runs_active", "gauge", "Runs that go on.", load.active);
+	prom_one(f, "k6fleet_runs_waiting", "gauge",
 		"Runs that are due and wait for their agent or for a place.", load.waiting);
-	one(f, "k6fleet_runs_queued", "gauge",
+	prom_one(f, "k6fleet_runs_queued", "gauge",
 		"Idle agents that wait for a place only: schedule.max_concurrent_runs, "
 		"schedule.max_per_target or schedule.memory_budget.",
 		load.queued);
-	head(f, "k6fleet_queue_blocked", "gauge", "1 for the limit that the next run waits for.");
+	prom_head(f, "k6fleet_queue_blocked", "gauge",
+		"1 for the limit that the next run waits for.");
 	for (int i = SCHEDULE_BY_RUNS; i <= SCHEDULE_BY_MEMORY; i++)
 		fprintf(f, "k6fleet_queue_blocked{limit=\"%s\"} %d\n", schedule_block_names[i],
 			(int)load.block == i);
-	one(f, "k6fleet_saturation_ratio", "gauge",
+	prom_one(f, "k6fleet_saturation_ratio", "gauge",
 		"Share of the limits that is in use; 1: the next run waits.",
 		saturation(limits, &load));
-	one(f, "k6fleet_memory_used_bytes", "gauge",
+	prom_one(f, "k6fleet_memory_used_bytes", "gauge",
 		"What the runs that go on use or are expected to use.", (double)load.used_bytes);
-	one(f, "k6fleet_memory_budget_bytes", "gauge", "What they may use together, 0: no limit.",
-		(double)limits->budget_bytes);
-	one(f, "k6fleet_k6_cpu_seconds_total", "counter", "CPU that finished runs have used.",
+	prom_one(f, "k6fleet_memory_budget_bytes", "gauge",
+		"What they may use together, 0: no limit.", (double)limits->budget_bytes);
+	prom_one(f, "k6fleet_k6_cpu_seconds_total", "counter", "CPU that finished runs have used.",
 		(double)sup->metrics.k6_cpu_ms / 1000);
-	one(f, "k6fleet_k6_max_rss_bytes", "gauge",
+	prom_one(f, "k6fleet_k6_max_rss_bytes", "gauge",
 		"Most memory that a k6 has had since this supervisor started.",
 		(double)sup->metrics.k6_max_rss_bytes);
-	one(f, "k6fleet_k6_max_tmp_bytes", "gauge",
+	prom_one(f, "k6fleet_k6_max_tmp_bytes", "gauge",
 		"Most that a run has left in its tmpfs since this supervisor started.",
 		(double)sup->metrics.k6_max_tmp_bytes);
 }
@@ -168,18 +160,18 @@ static void put_dashboard(FILE *f, const struct supervisor *sup)
 {
 	int64_t contact = sync_last_contact_ms(sup->sync);
 
-	one(f, "k6fleet_storage_ok", "gauge",
+	prom_one(f, "k6fleet_storage_ok", "gauge",
 		"0 while the local store cannot be written and no runs are started.",
 		store_state(sup->store) == STORE_OK);
-	one(f, "k6fleet_outbox_runs", "gauge",
+	prom_one(f, "k6fleet_outbox_runs", "gauge",
 		"Records that the dashboard has not acknowledged yet.",
 		(double)store_outbox_count(sup->store));
-	one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard answers.",
+	prom_one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard answers.",
 		sync_state(sup->sync) == SYNC_CONNECTED);
 	if (contact >= 0)
-		one(f, "k6fleet_dashboard_last_contact_seconds", "gauge",
+		prom_one(f, "k6fleet_dashboard_last_contact_seconds", "gauge",
 			"Since the dashboard's last answer.", (double)contact / 1000);
-	head(f, "k6fleet_dashboard_requests_total", "counter",
+	prom_head(f, "k6fleet_dashboard_requests_total", "counter",
 		"Requests to the dashboard, by status; none: no answer came.");
 	for (size_t i = 0; i < ARRAY_SIZE(sup->metrics.requests); i++) {
 		char code[16] = "none";
@@ -197,12 +189,13 @@ static void put_process(FILE *f, const struct supervisor *sup)
 {
 	struct rusage u;
 
-	head(f, "k6fleet_build_info", "gauge", "Versions, as labels.");
+	prom_head(f, "k6fleet_build_info", "gauge", "Versions, as labels.");
 	fprintf(f, "k6fleet_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
-	one(f, "k6fleet_uptime_seconds", "gauge", "Since k6fleetd was started.",
+	prom_one(f, "k6fleet_uptime_seconds", "gauge", "Since k6fleetd was started.",
 		(double)(units_now_mono_ms() - sup->started_mono_ms) / 1000);
 	if (getrusage(RUSAGE_SELF, &u) == 0)
-		one(f, "process_cpu_seconds_total", "counter", "CPU that the supervisor has used.",
+		prom_one(f, "process_cpu_seconds_total", "counter",
+			"CPU that the supervisor has used.",
 			(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 				(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
 }
