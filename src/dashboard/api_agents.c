@@ -121,6 +121,8 @@ static void publish_agents(struct api_request *req, const char *host, const json
 	json_t *name, *agent;
 	size_t i;
 
+	if (!events_wanted(req->api->events))
+		return;
 	json_array_foreach (names, i, name) {
 		agent = store_get_agent(req->api->store, host, json_string_value(name), &err);
 		if (agent)
@@ -176,9 +178,10 @@ static bool is_status(const char *s)
 }
 
 /* -1 with err: the database; 0: done, unknown names are in `unknown`. */
-static int heartbeat_all(struct store *s, const char *host, json_t *agents, int64_t now,
+static int heartbeat_all(struct api *api, const char *host, json_t *agents, int64_t now,
 	json_t *unknown, json_t *changed, struct err *err)
 {
+	bool wanted = events_wanted(api->events);
 	json_t *item;
 	size_t i;
 
@@ -193,7 +196,7 @@ static int heartbeat_all(struct store *s, const char *host, json_t *agents, int6
 			.progress = json_is_object(progress) ? progress : NULL,
 		};
 		bool news = false;
-		int known = store_heartbeat(s, host, &a, now, &news, err);
+		int known = store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
 
 		if (known < 0)
 			return -1;
@@ -245,7 +248,7 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 		return;
 	}
 	if (store_touch_host(s, host, now, &d, &err) < 0 ||
-		heartbeat_all(s, host, agents, now, unknown, changed, &err) < 0 ||
+		heartbeat_all(req->api, host, agents, now, unknown, changed, &err) < 0 ||
 		forget_commands(s, host, json_object_get(req->json, "commandsDone"), &err) < 0) {
 		store_rollback(s);
 		api_store_error(res, &err);

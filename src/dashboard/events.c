@@ -9,9 +9,11 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/units.h"
 #include "dashboard/api.h"
 
 #define RING 4096
+#define COMES_BACK_MS 600000
 /* So that a fleet of 10,000 agents does not hold its events by the megabyte. */
 #define RING_BYTES (4 * 1024 * 1024)
 
@@ -42,6 +44,7 @@ struct events {
 	size_t bytes;
 	struct reader *readers;
 	unsigned int count;
+	int64_t left_mono_ms; /* when the last reader went; 0: there was none yet */
 };
 
 struct events *events_new(int64_t started_ms)
@@ -71,6 +74,12 @@ void events_free(struct events *e)
 	free(e);
 }
 
+bool events_wanted(const struct events *e)
+{
+	return e->count ||
+		(e->left_mono_ms && units_now_mono_ms() - e->left_mono_ms < COMES_BACK_MS);
+}
+
 static void wake_all(struct events *e)
 {
 	for (struct reader *r = e->readers; r; r = r->next)
@@ -79,7 +88,7 @@ static void wake_all(struct events *e)
 
 void events_publish(struct events *e, const char *name, json_t *data)
 {
-	_cleanup_free_ char *text = json_compact(data);
+	_cleanup_free_ char *text = events_wanted(e) ? json_compact(data) : NULL;
 
 	json_decref(data);
 	events_publish_text(e, name, text);
@@ -89,6 +98,12 @@ void events_publish_text(struct events *e, const char *name, const char *text)
 {
 	struct event *ev;
 
+	if (!events_wanted(e)) {
+		while (e->oldest < e->next)
+			forget_oldest(e);
+		e->oldest = ++e->next;
+		return;
+	}
 	if (e->next - e->oldest == RING)
 		forget_oldest(e);
 	ev = &e->ring[e->next % RING];
@@ -151,6 +166,7 @@ static void close_reader(void *state)
 	if (r->next)
 		r->next->prev = r->prev;
 	r->all->count--;
+	r->all->left_mono_ms = units_now_mono_ms();
 	free(r);
 }
 

@@ -25,6 +25,9 @@ void events_publish_text(struct events *e, const char *name, const char *text);
 struct api_stream *events_open(struct events *e, const char *last_id);
 /* Every quarter of a minute: a line that shows both sides whether the other is there. */
 void events_beat(struct events *e);
+/* Whether somebody reads, or did lately and may come back: else nothing is kept, and who comes back later is told
+ * to read everything anew. */
+bool events_wanted(const struct events *e);
 /* How many readers there are. */
 unsigned int events_readers(const struct events *e);
 

@@ -592,7 +592,7 @@ int store_heartbeat(struct store *s, const char *host, const struct store_agent 
 		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
 		err);
 	_cleanup_free_ char *progress = a->progress ? json_compact(a->progress) : NULL;
-	int known = is_news(s, host, a, progress, news, err);
+	int known = news ? is_news(s, host, a, progress, news, err) : 1;
 
 	if (known <= 0 || !st)
 		return known <= 0 ? known : -1;

@@ -98,7 +98,7 @@ json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, str
 /* id_out has 37 bytes. */
 int store_register_agent(struct store *s, const char *host, const struct store_agent *agent,
 	int64_t now_ms, char *id_out, struct err *err);
-/* 1: done, 0: unknown.  news: it is not as it was at the last one. */
+/* 1: done, 0: unknown.  news (NULL: nobody asks): it is not as it was at the last one. */
 int store_heartbeat(struct store *s, const char *host, const struct store_agent *agent,
 	int64_t now_ms, bool *news, struct err *err);
 json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err);
