@@ -2,6 +2,7 @@
 /* The dashboard's use of libmicrohttpd: requests with their bodies in, answers of the API out. */
 #include "dashboard/http.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -18,26 +19,40 @@
 #include "common/units.h"
 
 #define CONNECTIONS_MAX 2000
-#define CONNECTION_MEMORY (32 * 1024)
+#define CONNECTION_MEMORY (16 * 1024)
 /* A client that says nothing for so long, in the middle of a request or between two, is cut. */
 #define IDLE_S 20
-#define STREAM_BLOCK (16 * 1024)
+#define STREAM_BLOCK (4 * 1024)
 /* https://gnutls.org/manual/html_node/Priority-Strings.html */
 static char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3";
 
 /* A client; it has so long to get a request through, however slowly it drips. */
 #define REQUEST_MAX_MS 60000
 #define SWEEP_S 5.
+/* With three quarters of the places taken, whoever has nothing to ask makes room for others. */
+#define CROWDED (CONNECTIONS_MAX / 4 * 3)
+#define CROWDED_SWEEP_S 0.5
+#define CROWDED_IDLE_MS 2000
 
 struct client {
 	struct client *next, **prev;
 	int fd;
 	int64_t since_ms; /* the connection, or the end of its last request */
 	bool answering;
+	struct holder *holder; /* its answer has no end yet, NULL: it is an ordinary one */
+};
+
+struct holder {
+	struct api_stream *stream;
+	struct MHD_Connection *connection;
+	struct client *client;
+	bool suspended;
+	bool gone; /* nobody reads any more */
 };
 
 struct http {
 	struct client *clients;
+	unsigned int client_count;
 	struct ev_loop *loop;
 	ev_timer sweep;
 	struct MHD_Daemon *daemon;
@@ -53,6 +68,22 @@ struct upload {
 };
 
 /* --- clients that take their time ----------------------------------------------------- */
+
+static bool is_crowded(const struct http *h)
+{
+	return h->client_count > CROWDED;
+}
+
+/* A timer for as long as there is somebody, a faster one in a crowd. */
+static void watch_clients(struct http *h)
+{
+	double pause = is_crowded(h) ? CROWDED_SWEEP_S : SWEEP_S;
+
+	if (ev_is_active(&h->sweep) && h->sweep.repeat <= pause)
+		return;
+	h->sweep.repeat = pause;
+	ev_timer_again(h->loop, &h->sweep);
+}
 
 static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	enum MHD_ConnectionNotificationCode code)
@@ -72,10 +103,11 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 		if (cl->next)
 			cl->next->prev = &cl->next;
 		h->clients = cl;
+		h->client_count++;
 		*context = cl;
-		if (!ev_is_active(&h->sweep))
-			ev_timer_again(h->loop, &h->sweep);
+		watch_clients(h);
 	} else if (cl) {
+		h->client_count--;
 		*cl->prev = cl->next;
 		if (cl->next)
 			cl->next->prev = cl->prev;
@@ -84,12 +116,33 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	}
 }
 
-/* From the first byte of the answer to its last; then its time begins anew. */
-static void set_answering(struct MHD_Connection *c, bool answering)
+static struct client *client_of(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct client *cl = info ? info->socket_context : NULL;
+
+	return info ? info->socket_context : NULL;
+}
+
+/* The library does not look at a connection that sleeps. */
+static void wake_if_gone(struct client *cl)
+{
+	char byte;
+	ssize_t n;
+
+	if (!cl->holder || !cl->holder->suspended || cl->fd < 0)
+		return;
+	n = recv(cl->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	cl->holder->gone = true;
+	api_stream_wake(cl->holder->stream);
+}
+
+/* From the first byte of the answer to its last; then its time begins anew. */
+static void set_answering(struct MHD_Connection *c, bool answering)
+{
+	struct client *cl = client_of(c);
 
 	if (!cl)
 		return;
@@ -102,30 +155,26 @@ static void set_answering(struct MHD_Connection *c, bool answering)
 static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct http *h = timer->data;
-	int64_t limit = units_now_mono_ms() - REQUEST_MAX_MS;
+	int64_t limit = units_now_mono_ms() - (is_crowded(h) ? CROWDED_IDLE_MS : REQUEST_MAX_MS);
 
 	(void)revents;
 	for (struct client *cl = h->clients; cl; cl = cl->next) {
 		if (!cl->answering && cl->since_ms < limit && cl->fd >= 0)
 			shutdown(cl->fd, SHUT_RDWR);
+		wake_if_gone(cl);
 	}
+	timer->repeat = is_crowded(h) ? CROWDED_SWEEP_S : SWEEP_S;
 	if (!h->clients)
 		ev_timer_stop(loop, timer);
 }
 
 /* --- answers without an end -------------------------------------------------------- */
 
-struct holder {
-	struct api_stream *stream;
-	struct MHD_Connection *connection;
-	bool suspended;
-};
-
 /* MHD_ContentReaderCallback: nothing at the moment is said by suspending the connection. */
 static ssize_t read_stream(void *arg, uint64_t position, char *buf, size_t size)
 {
 	struct holder *holder = arg;
-	ssize_t n = holder->stream->read(holder->stream->state, buf, size);
+	ssize_t n = holder->gone ? -1 : holder->stream->read(holder->stream->state, buf, size);
 
 	(void)position;
 	if (n < 0)
@@ -142,6 +191,8 @@ static void free_stream(void *arg)
 	struct holder *holder = arg;
 
 	holder->stream->close(holder->stream->state);
+	if (holder->client)
+		holder->client->holder = NULL;
 	free(holder);
 }
 
@@ -159,7 +210,9 @@ static struct MHD_Response *stream_response(struct MHD_Connection *c, struct api
 {
 	struct holder *holder = x_calloc(1, sizeof(*holder));
 
-	*holder = (struct holder){.stream = stream, .connection = c};
+	*holder = (struct holder){.stream = stream, .connection = c, .client = client_of(c)};
+	if (holder->client)
+		holder->client->holder = holder;
 	stream->holder = holder;
 	return MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, holder, free_stream);
@@ -351,6 +404,14 @@ void http_stop(struct http *h)
 	if (!h)
 		return;
 	ev_timer_stop(h->loop, &h->sweep);
+	/* MHD_stop_daemon(3) may not find connections asleep. */
+	for (struct client *cl = h->clients; cl; cl = cl->next) {
+		if (cl->holder && cl->holder->suspended) {
+			cl->holder->gone = true;
+			api_stream_wake(cl->holder->stream);
+		}
+	}
+	MHD_run(h->daemon);
 	httpd_detach(h->httpd);
 	MHD_stop_daemon(h->daemon);
 	free(h);

@@ -127,7 +127,7 @@ static int64_t name_no(struct store *s, enum name_kind kind, const char *host, c
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int(st, 1, kind);
+	sqlite3_bind_int(st, 1, (int)kind);
 	db_bind_text(st, 2, host);
 	db_bind_text(st, 3, name);
 	if (sqlite3_step(st) == SQLITE_ROW)
@@ -138,7 +138,7 @@ static int64_t name_no(struct store *s, enum name_kind kind, const char *host, c
 	st = store_stmt(s, "INSERT INTO k6_names (kind, host, name) VALUES (?1, ?2, ?3)", err);
 	if (!st)
 		return -1;
-	sqlite3_bind_int(st, 1, kind);
+	sqlite3_bind_int(st, 1, (int)kind);
 	db_bind_text(st, 2, host);
 	db_bind_text(st, 3, name);
 	return db_run(st, err) < 0 ? -1 : sqlite3_last_insert_rowid(s->db);
