@@ -314,6 +314,18 @@ make_runs() {
 	[ "$(awk '/VmRSS/ { print $2 }' "/proc/$DASH_PID/status")" -lt 65536 ] || [ -n "$(ldd "$top_builddir/k6fleet-dashboard" | grep -s asan)" ]
 }
 
+@test "a reader that leaves is noticed, and the dashboard ends well while others listen" {
+	curl -sN --max-time 20 "$DASH/api/events" >"$T/one" 3>&- &
+	one=$!
+	curl -sN --max-time 20 "$DASH/api/events" >"$T/two" 3>&- &
+	readers() { get /api/metrics | grep -qx "k6fleet_dashboard_event_readers $1"; }
+	retry 5 readers 2
+	kill "$one"
+	retry 10 readers 1
+	kill -TERM "$DASH_PID"
+	wait "$DASH_PID"
+}
+
 @test "metrics: what promtool accepts but for the name of one, with counters that count" {
 	id=$(admin POST /api/admin/k6/targets '{"url":"http://127.0.0.1/","label":"say \"hi\"\\"}' | jq -r .id)
 	register web1 2
