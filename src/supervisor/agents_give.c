@@ -61,7 +61,9 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 	msg_start(&m, MSG_WORK_RUN);
 	msg_put_str(&m, agent_run_id(ag));
 	msg_put_u64(&m, (uint64_t)planned);
-	msg_put_u64(&m, (uint64_t)(t->timeout_ms ? t->timeout_ms : planned));
+	/* A script is bounded by what k6 says of its scenarios: they may have graceful stops, set-up and
+	 * tear-down beside the duration that somebody has asked for. */
+	msg_put_u64(&m, (uint64_t)(t->timeout_ms || t->script ? t->timeout_ms : planned));
 	msg_put_u64(&m, (uint64_t)sup->conf->run_grace_ms);
 	msg_put_u64(&m, ag->order ? (uint64_t)ag->order->start_wall_ms : 0);
 	msg_put_str(&m, t->label[0] ? t->label : t->id);

@@ -191,6 +191,10 @@ CONF
 		export const options = { vus: 1, iterations: 2 };
 		export default function () { http.get('$SERVER/' + (__ITER ? 'hang' : 'fine')); }
 	JS
+	cat >"$T/graceful.js" <<-JS
+		import { sleep } from 'k6';
+		export default function () { sleep(5); }
+	JS
 	write_conf <<CONF
 workers = 3
 target 'init' { script_file = '$T/init.js' interval = 1h timeout = 1s max_agents = 1 }
@@ -201,6 +205,10 @@ CONF
 	follow loop
 	ended success -
 	jq -e '.metrics | .http_reqs == 1 and .iterations == null' <<<"$RUN"
+	# What began within the duration may finish: k6's graceful stop is 30 s, run_grace here 2 s.
+	follow graceful --duration 1s
+	ended success -
+	jq -e '.metrics.iterations == 1 and .plannedMs == 1000' <<<"$RUN"
 	follow throws
 	ended error script_error
 	message_has 'no login at setup'
