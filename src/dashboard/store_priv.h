@@ -38,8 +38,8 @@ int store_rollup_touch(struct store *s, const json_t *run, bool corrected, struc
  * deleted: what they have measured stays in the rollups. */
 int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err);
 void store_rollup_free(struct store *s);
-/* 101 numbers to floats; false for null. */
-bool store_quantiles_from_json(const json_t *list, float *out);
+/* 101 numbers; false for null. */
+bool store_quantiles_from_json(const json_t *list, double *out);
 /* The column as JSON: rows of earlier schemas have it as text. */
 json_t *store_quantiles_column(sqlite3_stmt *st, int column);
 bool store_quantiles_read(sqlite3_stmt *st, int column, double *out);

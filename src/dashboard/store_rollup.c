@@ -39,31 +39,27 @@ struct rollup_job {
 
 /* --- quantiles in columns --------------------------------------------------------- */
 
-bool store_quantiles_from_json(const json_t *list, float *out)
+bool store_quantiles_from_json(const json_t *list, double *out)
 {
 	if (json_array_size(list) != QUANTILES)
 		return false;
 	for (size_t i = 0; i < QUANTILES; i++)
-		out[i] = (float)json_number_value(json_array_get(list, i));
+		out[i] = json_number_value(json_array_get(list, i));
 	return true;
 }
 
 bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
 {
-	float values[QUANTILES];
+	const size_t size = QUANTILES * sizeof(*out);
 	_cleanup_json_ json_t *old = NULL;
 
-	if (sqlite3_column_type(st, column) == SQLITE_BLOB) {
-		if (sqlite3_column_bytes(st, column) != sizeof(values))
-			return false;
-		memcpy(values, sqlite3_column_blob(st, column), sizeof(values));
-	} else {
+	if (sqlite3_column_type(st, column) != SQLITE_BLOB) {
 		old = json_loads(db_column_text(st, column), 0, NULL);
-		if (!store_quantiles_from_json(old, values))
-			return false;
+		return store_quantiles_from_json(old, out);
 	}
-	for (int i = 0; i < QUANTILES; i++)
-		out[i] = values[i];
+	if ((size_t)sqlite3_column_bytes(st, column) != size)
+		return false;
+	memcpy(out, sqlite3_column_blob(st, column), size);
 	return true;
 }
 
@@ -76,7 +72,7 @@ json_t *store_quantiles_column(sqlite3_stmt *st, int column)
 		return json_null();
 	list = json_array();
 	for (int i = 0; i < QUANTILES; i++)
-		json_array_append_new(list, json_short_real(values[i], FLOAT_DIGITS));
+		json_array_append_new(list, json_real(values[i]));
 	return list;
 }
 
@@ -278,8 +274,6 @@ static double metric(const json_t *run, const char *name)
 
 void store_sample_of(const json_t *run, struct store_sample *out)
 {
-	float q[QUANTILES];
-
 	*out = (struct store_sample){
 		.started_ms = json_get_int(run, "startedAtMs", 0),
 		.target_id = json_get_text(run, "targetId", ""),
@@ -290,9 +284,8 @@ void store_sample_of(const json_t *run, struct store_sample *out)
 		.error_rate = metric(run, "error_rate"),
 		.p95_ms = metric(run, "p95_ms"),
 	};
-	out->has_quantiles = store_quantiles_from_json(json_object_get(run, "latencyQuantiles"), q);
-	for (int i = 0; out->has_quantiles && i < QUANTILES; i++)
-		out->quantiles[i] = q[i];
+	out->has_quantiles =
+		store_quantiles_from_json(json_object_get(run, "latencyQuantiles"), out->quantiles);
 }
 
 static int64_t hour_of(int64_t ms)

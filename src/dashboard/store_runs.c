@@ -183,7 +183,7 @@ static int put_run(struct store *s, const json_t *run, struct store_upserted *ou
 	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
 	const json_t *metrics = json_object_get(run, "metrics"),
 		     *q = json_object_get(run, "latencyQuantiles");
-	float quantiles[QUANTILES];
+	double quantiles[QUANTILES];
 	_cleanup_free_ char *text = NULL;
 	struct counts_key key;
 	int64_t target = name_no(s, NAME_TARGET, "", json_get_text(run, "targetId", ""), true, err);

@@ -121,7 +121,7 @@ def seed(db, count, now):
         run.pop("latencyQuantiles", None)
         m = run["metrics"]
         rows.append((run["id"], run["agent"], run["host"], run["targetId"], run["status"], run["reason"], started, 10000, m["p95_ms"],
-                     m["error_rate"], run["lagMs"], None, json.dumps(run, separators=(",", ":")), struct.pack("101f", *q), None, 100, 100, 10.0, 1 + i // 50 % 20,
+                     m["error_rate"], run["lagMs"], None, json.dumps(run, separators=(",", ":")), struct.pack("101d", *q), None, 100, 100, 10.0, 1 + i // 50 % 20,
                      21 + i % 50))
         if len(rows) == 50000 or i == count - 1:
             con.executemany("INSERT INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms, p95_ms, error_rate, lag_ms,"
