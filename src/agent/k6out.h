@@ -27,7 +27,6 @@ struct k6out {
 	void *map; /* holds both, only while a run goes on */
 	char line[K6OUT_LINE_MAX];
 	size_t line_len;
-	bool line_cut;
 	char carry[64]; /* tail of standard error, for words that are cut by the end of a read */
 	size_t carry_len;
 	/* The scenarios as k6 has announced them. */
