@@ -184,10 +184,50 @@ bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *o
 /* Between two compressions. */
 #define POOL_ROOM (4 * QUANTILES_POOL_POINTS)
 
+/* Behind the ascending sequence that begins at `from`. */
+static size_t sequence_end(const struct quantiles_point *p, size_t from, size_t n)
+{
+	do {
+		from++;
+	} while (from < n && p[from].value >= p[from - 1].value);
+	return from < n ? from : n;
+}
+
+/* Merges neighbouring ascending sequences of `in` in pairs into out; how many are left. */
+static size_t merge_pairs(const struct quantiles_point *in, size_t n, struct quantiles_point *out)
+{
+	size_t sequences = 0, made = 0, begin = 0;
+
+	while (begin < n) {
+		size_t middle = sequence_end(in, begin, n);
+		size_t end = middle < n ? sequence_end(in, middle, n) : n;
+		size_t a = begin, b = middle;
+
+		while (a < middle || b < end)
+			out[made++] = b == end || (a < middle && in[a].value <= in[b].value)
+				? in[a++]
+				: in[b++];
+		begin = end;
+		sequences++;
+	}
+	return sequences;
+}
+
+/* The points of a pool are a few dozen ascending sequences, one of each run: merged (natural merge sort), not
+ * sorted. */
 static void sort_pool(struct quantiles_pool *p)
 {
-	if (p->sorted < p->len)
-		qsort(p->points, p->len, sizeof(*p->points), by_value);
+	struct quantiles_point *other, *swap;
+
+	if (p->sorted == p->len)
+		return;
+	other = x_calloc(p->cap, sizeof(*other));
+	do {
+		swap = p->points;
+		p->points = other;
+		other = swap;
+	} while (merge_pairs(other, p->len, p->points) > 1);
+	free(other);
 	p->sorted = p->len;
 }
 

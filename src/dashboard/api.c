@@ -14,7 +14,7 @@
 
 enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
 
-enum body { NO_BODY, BODY, BODY_OPTIONAL };
+enum body { NO_BODY, BODY, BODY_OPTIONAL, BODY_RUNS };
 
 static void asset(struct api_request *req, struct api_response *res);
 static void healthz(struct api_request *req, struct api_response *res);
@@ -35,7 +35,7 @@ static const struct route {
 	{"POST", "/api/k6/agents/register", ACCESS_AGENT, BODY, api_agents_register},
 	{"POST", "/api/k6/agents/heartbeat", ACCESS_AGENT, BODY, api_agents_heartbeat},
 	{"GET", "/api/k6/targets", ACCESS_AGENT, NO_BODY, api_agents_targets},
-	{"POST", "/api/k6/runs", ACCESS_AGENT, BODY, api_agents_runs},
+	{"POST", "/api/k6/runs", ACCESS_AGENT, BODY_RUNS, api_agents_runs},
 	{"POST", "/api/k6/hosts/{}/scale", ACCESS_AGENT, BODY, api_agents_scale},
 	{"POST", "/api/admin/k6/targets", ACCESS_ADMIN, BODY, api_targets_create},
 	{"GET", "/api/admin/k6/targets", ACCESS_ADMIN, NO_BODY, api_targets_list},
@@ -447,6 +447,14 @@ static bool check_change(
 	return true;
 }
 
+/* NULL: it is not JSON, or has to be read whole. */
+static json_t *load_runs(struct api_request *req)
+{
+	if (!quantile_lists_lift(&req->lists, req->body, req->body_len))
+		return NULL;
+	return json_loadb(req->lists.text, req->lists.len, JSON_REJECT_DUPLICATES, NULL);
+}
+
 static bool parse_body(struct api_request *req, const struct route *route, struct api_response *res)
 {
 	json_error_t jerr;
@@ -458,6 +466,11 @@ static bool parse_body(struct api_request *req, const struct route *route, struc
 	}
 	if (route->body == NO_BODY || (route->body == BODY_OPTIONAL && !req->body_len))
 		return true;
+	if (route->body == BODY_RUNS && req->body_len)
+		req->json = load_runs(req);
+	if (req->json)
+		return true;
+	quantile_lists_free(&req->lists);
 	req->json = json_loadb(
 		req->body_len ? req->body : "", req->body_len, JSON_REJECT_DUPLICATES, &jerr);
 	if (!req->json) {
@@ -504,6 +517,7 @@ void api_handle(struct api_request *req, struct api_response *res)
 	req->api->answered[res->status / 100 % 6]++;
 	json_decref(req->json);
 	req->json = NULL;
+	quantile_lists_free(&req->lists);
 }
 
 static void asset(struct api_request *req, struct api_response *res)

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "dashboard/quantile_lists.h"
 #include "dashboard/settings.h"
 #include "dashboard/store.h"
 
@@ -74,6 +75,7 @@ struct api_request {
 	/* Set by the router. */
 	char params[API_PARAMS_MAX][512]; /* what stood for {…} in the path, decoded */
 	json_t *json;                     /* parsed body, NULL where the call has none */
+	struct quantile_lists lists;      /* that were lifted out of it */
 	bool is_admin;                    /* came with admin credentials */
 	char admin_name[64];
 };

@@ -305,20 +305,22 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 /* Runs that the call has changed, to be told of when they are on disk. */
 struct news {
 	struct {
-		json_t *run;
+		struct store_run run;
 		char *text;
 		bool corrected;
 	} * list;
 	size_t count, cap;
 };
 
-static void add_news(struct news *n, json_t *run, const struct store_upserted *what)
+/* Takes the run. */
+static void add_news(struct news *n, struct store_run *run, const struct store_upserted *what)
 {
 	if (n->count == n->cap) {
 		n->cap = n->cap ? 2 * n->cap : 64;
 		n->list = x_realloc(n->list, n->cap, sizeof(*n->list));
 	}
-	n->list[n->count].run = json_incref(run);
+	n->list[n->count].run = *run;
+	*run = (struct store_run){0};
 	n->list[n->count].text = what->text;
 	n->list[n->count++].corrected = what->corrected;
 }
@@ -330,7 +332,7 @@ static void publish_runs(struct api_request *req, const struct news *n)
 	struct store_sample sample;
 
 	for (size_t i = 0; i < n->count; i++) {
-		store_sample_of(n->list[i].run, &sample);
+		store_sample_of(&n->list[i].run, &sample);
 		live_add(req->api->live, &sample, n->list[i].corrected, now);
 		events_publish_text(req->api->events, "run", n->list[i].text);
 	}
@@ -339,7 +341,7 @@ static void publish_runs(struct api_request *req, const struct news *n)
 static void free_news(struct news *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
-		json_decref(n->list[i].run);
+		run_json_clear(&n->list[i].run);
 		free(n->list[i].text);
 	}
 	free(n->list);
@@ -371,10 +373,10 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		return;
 	}
 	json_array_foreach (runs, i, item) {
-		_cleanup_json_ json_t *run = run_json_check(item, &err);
 		struct store_upserted what;
+		struct store_run run;
 
-		if (!run) {
+		if (run_json_check(item, &req->lists, &run, &err) < 0) {
 			json_t *id = json_object_get(item, "id");
 
 			json_array_append_new(rejected,
@@ -383,14 +385,16 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 					json_text(err.msg)));
 			continue;
 		}
-		if (store_upsert_run(s, run, &what, &err) < 0) {
+		if (store_upsert_run(s, &run, &what, &err) < 0) {
+			run_json_clear(&run);
 			store_rollback(s);
 			api_store_error(res, &err);
 			free_news(&news);
 			return;
 		}
 		if (what.changed)
-			add_news(&news, run, &what);
+			add_news(&news, &run, &what);
+		run_json_clear(&run);
 		if (what.what == STORE_ACCEPTED)
 			accepted++;
 		else

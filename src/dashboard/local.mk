@@ -5,7 +5,7 @@ src_dashboard_libdashboard_a_SOURCES = src/dashboard/settings.c src/dashboard/se
 	src/dashboard/live.c src/dashboard/live.h src/dashboard/events.c src/dashboard/events.h \
 	src/dashboard/api_fleet.c src/dashboard/api_series.c src/dashboard/api_import.c src/dashboard/api_metrics.c src/dashboard/http.c src/dashboard/http.h \
 	src/dashboard/api.c src/dashboard/api.h src/dashboard/api_agents.c src/dashboard/api_admin.c src/dashboard/api_commands.c \
-	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h
+	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h
 src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 

@@ -3,9 +3,11 @@
 #include "dashboard/run_json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/result.h"
 #include "common/units.h"
 
@@ -96,26 +98,29 @@ static int take_metrics(const json_t *in, json_t *out, struct err *err)
 	return 0;
 }
 
-static int take_quantiles(const json_t *in, json_t *out, struct err *err)
+static int take_quantiles(
+	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err)
 {
 	json_t *list = json_object_get(in, "latencyQuantiles"), *v;
 	double last = 0;
 	size_t i;
 
-	if (!list || json_is_null(list)) {
-		set(out, "latencyQuantiles", json_null());
+	if (!list || json_is_null(list))
 		return 0;
-	}
+	if (json_is_integer(list))
+		out->quantiles = quantile_lists_take(lists, json_integer_value(list));
+	if (out->quantiles)
+		return 0;
 	if (!json_is_array(list) || json_array_size(list) != RESULT_QUANTILES)
 		return err_set(
 			err, "latencyQuantiles must be %d numbers or null", RESULT_QUANTILES);
+	out->quantiles = x_calloc(RESULT_QUANTILES, sizeof(*out->quantiles));
 	json_array_foreach (list, i, v) {
 		if (!json_is_number(v) || !isfinite(json_number_value(v)) ||
 			json_number_value(v) < last)
 			return err_set(err, "latencyQuantiles must be numbers that do not fall");
-		last = json_number_value(v);
+		out->quantiles[i] = last = json_number_value(v);
 	}
-	set(out, "latencyQuantiles", json_incref(list));
 	return 0;
 }
 
@@ -185,8 +190,10 @@ static int take_status(const json_t *in, json_t *out, struct err *err)
 	return 0;
 }
 
-static int check(const json_t *in, json_t *out, struct err *err)
+static int check(
+	const json_t *in, struct quantile_lists *lists, struct store_run *run, struct err *err)
 {
+	json_t *out = run->json;
 	const char *id = json_get_text(in, "id", "");
 	int64_t scheduled, started, finished;
 
@@ -204,31 +211,39 @@ static int check(const json_t *in, json_t *out, struct err *err)
 		take_time(in, out, "finishedAt", &finished, err) < 0 ||
 		take_int(in, out, "lagMs", 0, err) < 0 ||
 		take_text(in, out, "errorMessage", TEXT_MAX_BYTES, err) < 0 ||
-		take_metrics(in, out, err) < 0 || take_quantiles(in, out, err) < 0 ||
+		take_metrics(in, out, err) < 0 || take_quantiles(in, lists, run, err) < 0 ||
 		take_thresholds(in, out, err) < 0 || take_resources(in, out, err) < 0 ||
 		take_int(in, out, "exitCode", -1, err) < 0 ||
 		take_text(in, out, "log", LOG_MAX_BYTES, err) < 0)
 		return -1;
-	if (!started)
-		started = scheduled ? scheduled : finished ? finished : units_now_wall_ms();
-	set(out, "startedAtMs", json_integer(started));
+	run->log = json_incref(json_object_get(out, "log"));
+	json_object_del(out, "log");
+	run->started_ms = started ? started
+		: scheduled       ? scheduled
+		: finished        ? finished
+				  : units_now_wall_ms();
 	if (json_is_null(json_object_get(out, "host")))
 		set(out, "host", json_string(""));
 	return 0;
 }
 
-json_t *run_json_check(const json_t *in, struct err *err)
+int run_json_check(
+	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err)
 {
-	json_t *out;
+	*out = (struct store_run){0};
+	if (!json_is_object(in))
+		return err_set(err, "a run must be an object");
+	out->json = json_object();
+	if (check(in, lists, out, err) == 0)
+		return 0;
+	run_json_clear(out);
+	return -1;
+}
 
-	if (!json_is_object(in)) {
-		err_set(err, "a run must be an object");
-		return NULL;
-	}
-	out = json_object();
-	if (check(in, out, err) < 0) {
-		json_decref(out);
-		return NULL;
-	}
-	return out;
+void run_json_clear(struct store_run *run)
+{
+	json_decref(run->json);
+	json_decref(run->log);
+	free(run->quantiles);
+	*run = (struct store_run){0};
 }

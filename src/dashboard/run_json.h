@@ -6,9 +6,13 @@
 #include <jansson.h>
 
 #include "common/err.h"
+#include "dashboard/quantile_lists.h"
+#include "dashboard/store.h"
 
-/* A clean copy with exactly the fields of the API (and startedAtMs for the store), or NULL with
- * what is wrong. */
-json_t *run_json_check(const json_t *in, struct err *err);
+/* Fills out, which run_json_clear() frees, with exactly the fields of the API; -1 with what is wrong (nothing to free
+ * then).  lists: what was lifted out of the body. */
+int run_json_check(
+	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err);
+void run_json_clear(struct store_run *run);
 
 #endif

@@ -63,6 +63,13 @@ struct store_reaped {
 };
 
 /* In the order of their start. */
+/* A run as it is taken in. */
+struct store_run {
+	json_t *json;       /* as lists give it: without log and quantiles */
+	int64_t started_ms; /* never 0 */
+	json_t *log;        /* text or null */
+	double *quantiles;  /* 101, NULL: none */
+};
 typedef void store_sample_fn(void *arg, const struct store_sample *sample);
 
 /* Checks it first when it was not closed last time. */
@@ -143,9 +150,8 @@ int store_command_done(struct store *s, const char *host, const char *id, struct
 int store_expire_commands(struct store *s, int64_t now_ms, struct err *err);
 
 /* --- runs ------------------------------------------------------------------------------ */
-/* run is a valid run object with its times in ms under the names …Ms. */
 int store_upsert_run(
-	struct store *s, const json_t *run, struct store_upserted *out, struct err *err);
+	struct store *s, const struct store_run *run, struct store_upserted *out, struct err *err);
 /* The next `limit` runs of the filter, newest first, and moves the filter behind them (to_ms, before_seq); array. */
 json_t *store_next_runs(
 	struct store *s, struct store_run_filter *filter, int limit, struct err *err);
@@ -167,9 +173,9 @@ int store_rollup_step(struct store *s, int64_t now_ms, struct err *err);
 int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err);
 /* Differs whenever something may have been written since, by whomever. */
 int64_t store_version(struct store *s);
+/* What of a run goes into sums; its texts are borrowed. */
+void store_sample_of(const struct store_run *run, struct store_sample *out);
 /* Calls each() with every run that has ended and began at or after since_ms, oldest first. */
-/* That of a run object; its texts are borrowed. */
-void store_sample_of(const json_t *run, struct store_sample *out);
 int store_each_sample(
 	struct store *s, int64_t since_ms, store_sample_fn *each, void *arg, struct err *err);
 

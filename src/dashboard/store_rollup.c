@@ -39,7 +39,8 @@ struct rollup_job {
 
 /* --- quantiles in columns --------------------------------------------------------- */
 
-bool store_quantiles_from_json(const json_t *list, double *out)
+/* 101 numbers; false for null. */
+static bool quantiles_from_json(const json_t *list, double *out)
 {
 	if (json_array_size(list) != QUANTILES)
 		return false;
@@ -55,7 +56,7 @@ bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
 
 	if (sqlite3_column_type(st, column) != SQLITE_BLOB) {
 		old = json_loads(db_column_text(st, column), 0, NULL);
-		return store_quantiles_from_json(old, out);
+		return quantiles_from_json(old, out);
 	}
 	if ((size_t)sqlite3_column_bytes(st, column) != size)
 		return false;
@@ -272,20 +273,21 @@ static double metric(const json_t *run, const char *name)
 	return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-void store_sample_of(const json_t *run, struct store_sample *out)
+void store_sample_of(const struct store_run *run, struct store_sample *out)
 {
 	*out = (struct store_sample){
-		.started_ms = json_get_int(run, "startedAtMs", 0),
-		.target_id = json_get_text(run, "targetId", ""),
-		.status = json_get_text(run, "status", ""),
-		.http_reqs = metric(run, "http_reqs"),
-		.answered = metric(run, "http_reqs_answered"),
-		.rps = metric(run, "rps"),
-		.error_rate = metric(run, "error_rate"),
-		.p95_ms = metric(run, "p95_ms"),
+		.started_ms = run->started_ms,
+		.target_id = json_get_text(run->json, "targetId", ""),
+		.status = json_get_text(run->json, "status", ""),
+		.http_reqs = metric(run->json, "http_reqs"),
+		.answered = metric(run->json, "http_reqs_answered"),
+		.rps = metric(run->json, "rps"),
+		.error_rate = metric(run->json, "error_rate"),
+		.p95_ms = metric(run->json, "p95_ms"),
+		.has_quantiles = run->quantiles,
 	};
-	out->has_quantiles =
-		store_quantiles_from_json(json_object_get(run, "latencyQuantiles"), out->quantiles);
+	if (run->quantiles)
+		memcpy(out->quantiles, run->quantiles, sizeof(out->quantiles));
 }
 
 static int64_t hour_of(int64_t ms)
@@ -293,11 +295,12 @@ static int64_t hour_of(int64_t ms)
 	return ms / HOUR_MS;
 }
 
-int store_rollup_touch(struct store *s, const json_t *run, bool corrected, struct err *err)
+int store_rollup_touch(
+	struct store *s, const struct store_run *run, bool corrected, struct err *err)
 {
 	struct slice sl = {0};
 	struct store_sample sample;
-	int64_t hour = hour_of(json_get_int(run, "startedAtMs", 0));
+	int64_t hour = hour_of(run->started_ms);
 	bool frozen = false;
 	int known_here, rc;
 

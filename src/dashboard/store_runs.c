@@ -147,10 +147,10 @@ static int64_t name_no(struct store *s, enum name_kind kind, const char *host, c
 /* --- taking them in -------------------------------------------------------------------- */
 
 /* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
-static void judge_upsert(sqlite3_stmt *st, const json_t *run, struct store_upserted *out)
+static void judge_upsert(sqlite3_stmt *st, const struct store_run *run, struct store_upserted *out)
 {
 	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
-	const char *status = json_get_text(run, "status", "");
+	const char *status = json_get_text(run->json, "status", "");
 	bool old_final = strcmp(old, "running") != 0, reaped = !strcmp(reason, "reaped");
 
 	out->changed = !old_final || (reaped && strcmp(status, "running") != 0);
@@ -158,8 +158,7 @@ static void judge_upsert(sqlite3_stmt *st, const json_t *run, struct store_upser
 	if (out->changed)
 		return;
 	/* The same record again, after a lost answer: known, nothing to do. */
-	if (!strcmp(old, status) &&
-		json_get_int(run, "startedAtMs", 0) == sqlite3_column_int64(st, 2))
+	if (!strcmp(old, status) && run->started_ms == sqlite3_column_int64(st, 2))
 		return;
 	out->what = STORE_IGNORED;
 }
@@ -172,18 +171,17 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 		sqlite3_bind_null(st, index);
 }
 
-static int put_run(struct store *s, const json_t *run, struct store_upserted *out, struct err *err)
+static int put_run(
+	struct store *s, const struct store_run *r, struct store_upserted *out, struct err *err)
 {
+	const json_t *run = r->json;
 	sqlite3_stmt *st = store_stmt(s,
 		"INSERT OR REPLACE INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms,"
 		" p95_ms, error_rate, lag_ms, error_message, json, quantiles, log, http_reqs, answered, rps,"
 		" target_no, agent_no) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
 		" ?18, ?19, ?20)",
 		err);
-	_cleanup_json_ json_t *rest = json_copy((json_t *)(uintptr_t)run);
-	const json_t *metrics = json_object_get(run, "metrics"),
-		     *q = json_object_get(run, "latencyQuantiles");
-	double quantiles[QUANTILES];
+	const json_t *metrics = json_object_get(run, "metrics");
 	_cleanup_free_ char *text = NULL;
 	struct counts_key key;
 	int64_t target = name_no(s, NAME_TARGET, "", json_get_text(run, "targetId", ""), true, err);
@@ -193,28 +191,25 @@ static int put_run(struct store *s, const json_t *run, struct store_upserted *ou
 
 	if (!st || agent < 0)
 		return -1;
-	json_object_del(rest, "latencyQuantiles");
-	json_object_del(rest, "log");
-	json_object_del(rest, "startedAtMs");
-	text = json_compact(rest);
+	text = json_compact(run);
 	db_bind_text(st, 1, json_get_text(run, "id", ""));
 	db_bind_text(st, 2, json_get_text(run, "agent", NULL));
 	db_bind_text(st, 3, json_get_text(run, "host", ""));
 	db_bind_text(st, 4, json_get_text(run, "targetId", NULL));
 	db_bind_text(st, 5, json_get_text(run, "status", ""));
 	db_bind_text(st, 6, json_get_text(run, "reason", NULL));
-	sqlite3_bind_int64(st, 7, json_get_int(run, "startedAtMs", 0));
+	sqlite3_bind_int64(st, 7, r->started_ms);
 	sqlite3_bind_int64(st, 8, json_get_int(run, "plannedMs", 0));
 	bind_number(st, 9, json_object_get(metrics, "p95_ms"));
 	bind_number(st, 10, json_object_get(metrics, "error_rate"));
 	bind_number(st, 11, json_object_get(run, "lagMs"));
 	db_bind_text(st, 12, json_get_text(run, "errorMessage", NULL));
 	db_bind_text(st, 13, text);
-	if (store_quantiles_from_json(q, quantiles))
-		sqlite3_bind_blob(st, 14, quantiles, sizeof(quantiles), SQLITE_STATIC);
+	if (r->quantiles)
+		sqlite3_bind_blob(st, 14, r->quantiles, QUANTILES * sizeof(double), SQLITE_STATIC);
 	else
 		sqlite3_bind_null(st, 14);
-	db_bind_text(st, 15, json_get_text(run, "log", NULL));
+	db_bind_text(st, 15, json_string_value(r->log));
 	bind_number(st, 16, json_object_get(metrics, "http_reqs"));
 	bind_number(st, 17, json_object_get(metrics, "http_reqs_answered"));
 	bind_number(st, 18, json_object_get(metrics, "rps"));
@@ -224,16 +219,16 @@ static int put_run(struct store *s, const json_t *run, struct store_upserted *ou
 		return -1;
 	key = (struct counts_key){.target = (uint32_t)target,
 		.agent = (uint32_t)agent,
-		.day = day_of(json_get_int(run, "startedAtMs", 0)),
+		.day = day_of(r->started_ms),
 		.status = (uint8_t)result_find(result_status_names, RESULT_STATUS_COUNT,
 			json_get_text(run, "status", ""))};
 	counts_add(s->counts, &key, 1);
 	out->text = steal_ptr(text);
-	return store_rollup_touch(s, run, out->corrected, err);
+	return store_rollup_touch(s, r, out->corrected, err);
 }
 
 int store_upsert_run(
-	struct store *s, const json_t *run, struct store_upserted *out, struct err *err)
+	struct store *s, const struct store_run *run, struct store_upserted *out, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
 		"SELECT status, reason, started_at, target_no, agent_no, started_at, status FROM k6_runs WHERE id = ?1",
@@ -244,7 +239,7 @@ int store_upsert_run(
 	if (!st)
 		return -1;
 	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
-	db_bind_text(st, 1, json_get_text(run, "id", ""));
+	db_bind_text(st, 1, json_get_text(run->json, "id", ""));
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		judge_upsert(st, run, out);

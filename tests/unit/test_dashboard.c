@@ -12,6 +12,8 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "dashboard/counts.h"
+#include "dashboard/quantile_lists.h"
+#include "dashboard/run_json.h"
 #include "dashboard/store.h"
 #include "dashboard/throttle.h"
 
@@ -41,18 +43,107 @@ static void put(struct store *s, const char *id, const char *agent, const char *
 {
 	struct store_upserted out;
 	struct err err;
-	json_t *run = json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:I, s:I, s:n, s:n}", "id", id,
-		"agent", agent, "host", "h", "targetId", target, "status", status, "startedAtMs",
-		(json_int_t)started, "plannedMs", (json_int_t)planned, "metrics",
-		"latencyQuantiles");
+	struct store_run run = {.json = json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:I, s:n}", "id", id,
+					"agent", agent, "host", "h", "targetId", target, "status",
+					status, "plannedMs", (json_int_t)planned, "metrics"),
+		.started_ms = started};
 
-	json_object_set_new(run, "startedAt", json_time(started));
+	json_object_set_new(run.json, "startedAt", json_time(started));
 	assert_int_equal(store_begin(s, &err), 0);
-	if (store_upsert_run(s, run, &out, &err) < 0)
+	if (store_upsert_run(s, &run, &out, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(store_commit(s, &err), 0);
 	free(out.text);
-	json_decref(run);
+	run_json_clear(&run);
+}
+
+/* A list is lifted exactly where a reader of JSON would see it under that key, and nowhere else. */
+static void lists_are_lifted_where_they_stand(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool lifted;
+		size_t lists;
+	} cases[] = {
+		{"{\"runs\":[{\"latencyQuantiles\":@},{\"latencyQuantiles\" : @ }]}",
+			"{\"runs\":[{\"latencyQuantiles\":0},{\"latencyQuantiles\" : 1 }]}", true,
+			2},
+		{"{\"latencyQuantiles\":null,\"log\":\"\\\"latencyQuantiles\\\":@\"}", NULL, true,
+			0},
+		{"{\"log\":\"latencyQuantiles\",\"x\":@}", NULL, true, 0},
+		{"[\"latencyQuantiles\",@]", NULL, true, 0},
+		{"{\"latencyQuantiles\":[1,2]}", NULL, true, 0},
+		{"{\"latencyQuantiles\":@", "{\"latencyQuantiles\":0", true, 1},
+		{"{\"latencyQuantiles", NULL, true, 0},
+		{"{\"latencyQuantiles\":", NULL, false, 0},
+		{"{\"latencyQuantiles\":@,\"a\":{\"latencyQuantiles\":0}}", NULL, false, 0},
+		{"{\"latencyQuantiles\":-1}", NULL, false, 0},
+		{"{\"latency\\u0051uantiles\":0,\"latencyQuantiles\":@}", NULL, false, 0},
+	};
+	char list[101 * 24] = "[", before[8192], after[8192];
+	struct quantile_lists l;
+	size_t n = 1;
+
+	(void)state;
+	for (int i = 0; i < 101; i++)
+		n += (size_t)sprintf(list + n, i % 2 ? "%d.5," : " %d.25e0 ,", i);
+	list[n - 1] = ']';
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *from = cases[i].before;
+		char *to = before;
+
+		for (; *from; from++)
+			to += *from == '@' ? sprintf(to, "%s", list) : sprintf(to, "%c", *from);
+		snprintf(after, sizeof(after), "%s", cases[i].after ? cases[i].after : before);
+		assert_int_equal(quantile_lists_lift(&l, before, strlen(before)), cases[i].lifted);
+		assert_int_equal(l.count, cases[i].lists);
+		if (cases[i].lifted) {
+			assert_int_equal(l.len, strlen(after));
+			assert_memory_equal(l.text, after, l.len);
+		}
+		for (size_t k = 0; k < cases[i].lists; k++) {
+			double *q = quantile_lists_take(&l, (long long)k);
+
+			assert_true(q[0] == 0.25 && q[99] == 99.5 && q[100] == 100.25);
+			assert_null(quantile_lists_take(&l, (long long)k));
+			free(q);
+		}
+		quantile_lists_free(&l);
+	}
+}
+
+/* Numbers read the short way are those that strtod() reads. */
+static void numbers_of_lists_are_those_of_strtod(void **state)
+{
+	char body[101 * 40 + 64], number[40];
+	struct quantile_lists l;
+	double *q;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 300; seed++) {
+		double x = (double)rand_r(&seed) / 1000, expected[101];
+		size_t n = (size_t)sprintf(body, "{\"latencyQuantiles\":[");
+
+		for (int i = 0; i < 101; i++) {
+			x += (double)rand_r(&seed) / 1e9;
+			snprintf(number, sizeof(number),
+				i % 3 == 0           ? "%.17g"
+					: i % 3 == 1 ? "%.9g"
+						     : "%.14e",
+				x);
+			expected[i] = strtod(number, NULL);
+			if (i && expected[i] < expected[i - 1])
+				snprintf(number, sizeof(number), "%.17g",
+					expected[i] = expected[i - 1]);
+			n += (size_t)sprintf(body + n, "%s%c", number, i < 100 ? ',' : ']');
+		}
+		assert_true(quantile_lists_lift(&l, body, n));
+		q = quantile_lists_take(&l, 0);
+		assert_non_null(q);
+		assert_memory_equal(q, expected, sizeof(expected));
+		free(q);
+		quantile_lists_free(&l);
+	}
 }
 
 static void add_agent(struct store *s, const char *name, const char *run_id, int64_t seen)
@@ -371,6 +462,8 @@ int main(void)
 		cmocka_unit_test(kept_runs_lose_their_agent_only),
 		cmocka_unit_test(earlier_schemas_are_taken_over),
 		cmocka_unit_test(counts_as_a_plain_count),
+		cmocka_unit_test(lists_are_lifted_where_they_stand),
+		cmocka_unit_test(numbers_of_lists_are_those_of_strtod),
 		cmocka_unit_test(guesses_leak_out_one_by_one),
 	};
 	int fd = mkstemp(path), rc;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A key "latencyQuantiles" is told from a value by the colon behind it.  What stands in the place of a list is a
+ * bare integer: a body that has a number of its own there, or a key with an escape in it that might spell the same
+ * name, is not touched.
+ */
+#include "dashboard/quantile_lists.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/quantiles.h"
+
+#define KEY "\"latencyQuantiles\""
+#define EXACT_DIGITS 15 /* a mantissa of so many digits is a double, */
+#define EXACT_TENS 22   /* and so is 10 to that power: one division rounds once (IEEE 754) */
+#define NUMBER_MAX 40
+
+static const char *skip_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	return p;
+}
+
+static bool is_digit(const char *p, const char *end)
+{
+	return p < end && *p >= '0' && *p <= '9';
+}
+
+/* Behind the string that begins at p, or end when it does not close. */
+static const char *skip_string(const char *p, const char *end, bool *escaped)
+{
+	*escaped = false;
+	for (p++; p < end && *p != '"'; p++) {
+		if (*p == '\\') {
+			*escaped = true;
+			p++;
+		}
+	}
+	return p < end ? p + 1 : end;
+}
+
+/* A number of RFC 8259 without a sign; NULL: none that this can read. */
+static const char *read_number(const char *p, const char *end, double *out)
+{
+	static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+	const char *begin = p;
+	uint64_t mantissa = 0;
+	char copy[NUMBER_MAX + 1];
+	int digits = 0, decimals = 0;
+
+	if (!is_digit(p, end) || (*p == '0' && is_digit(p + 1, end)))
+		return NULL;
+	for (; is_digit(p, end); p++, digits++)
+		mantissa = digits < EXACT_DIGITS ? 10 * mantissa + (uint64_t)(*p - '0') : mantissa;
+	if (p < end && *p == '.') {
+		if (!is_digit(++p, end))
+			return NULL;
+		for (; is_digit(p, end); p++, digits++, decimals++)
+			mantissa = digits < EXACT_DIGITS ? 10 * mantissa + (uint64_t)(*p - '0')
+							 : mantissa;
+	}
+	if (digits <= EXACT_DIGITS && decimals <= EXACT_TENS &&
+		(p == end || (*p != 'e' && *p != 'E'))) {
+		*out = (double)mantissa / tens[decimals];
+		return p;
+	}
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		if (++p < end && (*p == '+' || *p == '-'))
+			p++;
+		if (!is_digit(p, end))
+			return NULL;
+		while (is_digit(p, end))
+			p++;
+	}
+	if (p - begin > NUMBER_MAX)
+		return NULL;
+	memcpy(copy, begin, (size_t)(p - begin));
+	copy[p - begin] = '\0';
+	*out = strtod(copy, NULL);
+	return isfinite(*out) ? p : NULL;
+}
+
+/* p is at the '['.  Behind the ']', or NULL when this is no list of 101 numbers that do not fall. */
+static const char *read_list(const char *p, const char *end, double *out)
+{
+	for (int i = 0; i < QUANTILES; i++) {
+		p = read_number(skip_space(p + 1, end), end, &out[i]);
+		if (!p || (i && out[i] < out[i - 1]))
+			return NULL;
+		p = skip_space(p, end);
+		if (p == end || *p != (i < QUANTILES - 1 ? ',' : ']'))
+			return NULL;
+	}
+	return p + 1;
+}
+
+static void add(struct quantile_lists *l, const double *values)
+{
+	if (l->count == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 128;
+		l->lists = x_realloc(l->lists, l->cap, sizeof(*l->lists));
+	}
+	l->lists[l->count] = x_calloc(QUANTILES, sizeof(double));
+	memcpy(l->lists[l->count++], values, QUANTILES * sizeof(double));
+}
+
+static void append(struct quantile_lists *l, const char *from, const char *to)
+{
+	memcpy(l->text + l->len, from, (size_t)(to - from));
+	l->len += (size_t)(to - from);
+}
+
+bool quantile_lists_lift(struct quantile_lists *l, const char *body, size_t len)
+{
+	const char *end = body + len, *done = body, *p = body;
+	double values[QUANTILES];
+
+	*l = (struct quantile_lists){.text = x_calloc(len + 1, 1)};
+	while ((p = memchr(p, '"', (size_t)(end - p)))) {
+		const char *name = p, *value, *behind;
+		bool escaped;
+
+		p = skip_string(p, end, &escaped);
+		value = skip_space(p, end);
+		if (value == end || *value != ':')
+			continue;
+		if (escaped)
+			break;
+		if ((size_t)(p - name) != strlen(KEY) || memcmp(name, KEY, strlen(KEY)) != 0)
+			continue;
+		value = skip_space(value + 1, end);
+		if (value == end || *value == '-' || is_digit(value, end))
+			break;
+		behind = *value == '[' ? read_list(value, end, values) : NULL;
+		if (!behind)
+			continue;
+		append(l, done, value);
+		l->len += (size_t)sprintf(l->text + l->len, "%zu", l->count);
+		add(l, values);
+		done = p = behind;
+	}
+	if (p) {
+		quantile_lists_free(l);
+		return false;
+	}
+	append(l, done, end);
+	return true;
+}
+
+double *quantile_lists_take(struct quantile_lists *l, long long number)
+{
+	double *list;
+
+	if (number < 0 || (size_t)number >= l->count)
+		return NULL;
+	list = l->lists[number];
+	l->lists[number] = NULL;
+	return list;
+}
+
+void quantile_lists_free(struct quantile_lists *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->lists[i]);
+	free(l->lists);
+	free(l->text);
+	*l = (struct quantile_lists){0};
+}
