@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The routes, and what is common to all calls: credentials, content type, JSON, errors. */
 #include "dashboard/api.h"
+#include "dashboard/assets.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -16,20 +17,26 @@ enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
 
 enum body { NO_BODY, BODY, BODY_OPTIONAL, BODY_RUNS };
 
+static void page(struct api_request *req, struct api_response *res);
 static void asset(struct api_request *req, struct api_response *res);
 static void healthz(struct api_request *req, struct api_response *res);
 static void readyz(struct api_request *req, struct api_response *res);
 
 /* clang-format off */
-/* {} stands for one path segment. */
+/* {} stands for one path segment, {*} for all that follow. */
 static const struct route {
 	const char *method, *path;
 	enum access access;
 	enum body body;
 	api_handler *handler;
 } routes[] = {
-	{"GET", "/", ACCESS_OPEN, NO_BODY, asset},
-	{"GET", "/assets/{}", ACCESS_OPEN, NO_BODY, asset},
+	{"GET", "/", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/agents/k6", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/agents/k6/sites", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/agents/k6/sites/{}", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/agents/k6/runs", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/agents/k6/runs/{}", ACCESS_OPEN, NO_BODY, page},
+	{"GET", "/assets/{*}", ACCESS_OPEN, NO_BODY, asset},
 	{"GET", "/healthz", ACCESS_OPEN, NO_BODY, healthz},
 	{"GET", "/readyz", ACCESS_OPEN, NO_BODY, readyz},
 	{"POST", "/api/k6/agents/register", ACCESS_AGENT, BODY, api_agents_register},
@@ -56,6 +63,7 @@ static const struct route {
 	{"GET", "/api/dashboard/k6/targets", ACCESS_READ, NO_BODY, api_read_targets},
 	{"GET", "/api/dashboard/k6/agents", ACCESS_READ, NO_BODY, api_read_agents},
 	{"GET", "/api/dashboard/k6/hosts", ACCESS_READ, NO_BODY, api_read_hosts},
+	{"GET", "/api/dashboard/k6/series", ACCESS_READ, NO_BODY, api_read_fleet_series},
 	{"GET", "/api/dashboard/k6/overview", ACCESS_READ, NO_BODY, api_read_overview},
 	{"GET", "/api/dashboard/k6/targets/{}/series", ACCESS_READ, NO_BODY, api_read_series},
 	{"GET", "/api/dashboard/k6/runs.csv", ACCESS_READ, NO_BODY, api_read_runs_csv},
@@ -407,6 +415,8 @@ static bool match(const char *pattern, const char *path, char params[][512])
 	int n = 0;
 
 	while (*pattern) {
+		if (!strcmp(pattern, "{*}"))
+			return true;
 		if (pattern[0] == '{') {
 			size_t len = strcspn(path, "/");
 
@@ -520,27 +530,44 @@ void api_handle(struct api_request *req, struct api_response *res)
 	quantile_lists_free(&req->lists);
 }
 
-static void asset(struct api_request *req, struct api_response *res)
+/* RFC 9110 12.5.3, as browsers and curl send it: named, and not with a weight of 0. */
+static bool takes_gzip(const struct api_request *req)
 {
-	const struct api_asset *a = NULL;
+	const char *at = req->accept_encoding ? strstr(req->accept_encoding, "gzip") : NULL;
 
-	for (size_t i = 0; i < API_ASSETS && !a; i++) {
-		if (!strcmp(req->api->assets[i].path, req->path))
-			a = &req->api->assets[i];
-	}
+	return at && strncmp(at, "gzip;q=0,", 9) != 0 && strcmp(at, "gzip;q=0") != 0;
+}
+
+static void send_asset(struct api_request *req, struct api_response *res, const char *path)
+{
+	const struct asset *a = assets_find(req->api->assets, path);
+
 	if (!a) {
 		api_error(res, 404, "not_found", NULL, "there is nothing at %.200s", req->path);
 		return;
 	}
 	snprintf(res->etag, sizeof(res->etag), "%s", a->etag);
+	res->immutable = strncmp(path, "/assets/", 8) == 0;
 	if (api_etag_matches(req->if_none_match, a->etag)) {
 		res->status = 304;
 		return;
 	}
 	res->status = 200;
-	res->body = x_strndup(a->text, a->len);
-	res->body_len = a->len;
+	res->packed = a->gzip && takes_gzip(req);
+	res->body_kept = res->packed ? a->gzip : a->text;
+	res->body_len = res->packed ? a->gzip_len : a->len;
 	res->type = a->type;
+}
+
+static void asset(struct api_request *req, struct api_response *res)
+{
+	send_asset(req, res, req->path);
+}
+
+/* All pages are one document; which one is shown is settled by its modules (www/app.js). */
+static void page(struct api_request *req, struct api_response *res)
+{
+	send_asset(req, res, "/index.html");
 }
 
 static void healthz(struct api_request *req, struct api_response *res)

@@ -23,15 +23,7 @@ struct live;
 #define API_BODY_MAX (4 * 1024 * 1024)
 #define API_BATCH_MAX 10000
 
-/* A file of the pages, read once at the start. */
-#define API_ASSETS 3
-struct api_asset {
-	const char *path, *file, *type;
-	char *text;
-	size_t len;
-	char etag[24];
-};
-
+struct assets;
 struct throttle;
 
 struct api {
@@ -39,7 +31,7 @@ struct api {
 	struct store *store;
 	char *secret; /* bearer token of agents */
 	char *admin;  /* user:password */
-	struct api_asset assets[API_ASSETS];
+	struct assets *assets; /* files of the pages */
 	struct throttle *throttle;
 	struct live *live;
 	struct events *events;
@@ -63,7 +55,7 @@ void api_stream_wake(struct api_stream *stream);
 struct api_request {
 	struct api *api;
 	const char *method, *path;
-	const char *authorization, *content_type, *if_none_match, *origin, *host_header,
+	const char *authorization, *content_type, *if_none_match, *accept_encoding, *origin, *host_header,
 		*last_event_id;
 	char address[64]; /* of the client */
 	const char *body;
@@ -90,6 +82,10 @@ struct api_response {
 	int retry_after_s;
 	struct api_stream *stream; /* instead of a body */
 	const char *disposition;
+	bool packed;    /* the body is in gzip */
+	bool immutable; /* never changes under this path */
+	bool keeps;     /* body_kept is the body, and stays */
+	const char *body_kept;
 };
 
 /* Finds the handler, checks credentials and body, calls it. */
@@ -138,7 +134,7 @@ api_handler api_targets_create, api_targets_get, api_targets_patch, api_targets_
 	api_targets_list;
 api_handler api_targets_run, api_runs_cancel, api_targets_export, api_targets_import;
 api_handler api_host_put, api_reconcile, api_pause, api_resume, api_audit_list;
-api_handler api_read_overview, api_read_series, api_read_runs_csv, api_events, api_metrics;
+api_handler api_read_fleet_series, api_read_overview, api_read_series, api_read_runs_csv, api_events, api_metrics;
 api_handler api_config_get, api_config_put;
 api_handler api_read_targets, api_read_agents, api_read_hosts, api_read_runs, api_read_run;
 

@@ -55,6 +55,25 @@ void api_read_overview(struct api_request *req, struct api_response *res)
 	api_reply(res, 200, counts);
 }
 
+void api_read_fleet_series(struct api_request *req, struct api_response *res)
+{
+	int64_t now = units_now_wall_ms(), from;
+	json_t *points = json_array();
+
+	for (int ago = 59; ago >= 0; ago--) {
+		struct live_sum m = live_minute(req->api->live, ago, now, &from);
+
+		json_array_append_new(points,
+			json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "t",
+				json_time(from), "runs", (json_int_t)m.runs, "success",
+				(json_int_t)m.success, "failed", (json_int_t)m.failed, "error",
+				(json_int_t)m.error, "error_rate", number(m.error_rate), "p50_ms",
+				number(m.p50_ms), "p95_ms", number(m.p95_ms), "p99_ms",
+				number(m.p99_ms)));
+	}
+	api_reply(res, 200, json_pack("{s:i, s:o}", "step", 60, "points", points));
+}
+
 /* --- one host -------------------------------------------------------------------------- */
 
 static json_t *find_host(struct api_request *req, const char *name, struct err *err)

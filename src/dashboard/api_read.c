@@ -11,6 +11,7 @@
 #include "dashboard/api.h"
 #include "dashboard/events.h"
 
+#define RECENT_MAX 60 /* runs of each target */
 #define PAGE_SIZE_MAX 500
 
 static void reply_items(struct api_response *res, json_t *items, const struct err *err)
@@ -24,8 +25,21 @@ static void reply_items(struct api_response *res, json_t *items, const struct er
 void api_read_targets(struct api_request *req, struct api_response *res)
 {
 	struct err err = {0};
+	json_t *targets, *t, *runs;
+	int64_t recent;
+	size_t i;
 
-	reply_items(res, store_list_targets(req->api->store, !req->is_admin, &err), &err);
+	if (!api_query_int(req, res, "recent", 0, RECENT_MAX, 0, &recent))
+		return;
+	targets = store_list_targets(req->api->store, !req->is_admin, &err);
+	json_array_foreach (targets, i, t) {
+		if (!recent || err.msg[0])
+			break;
+		runs = store_recent_runs(
+			req->api->store, json_get_text(t, "id", ""), (int)recent, &err);
+		json_object_set_new(t, "recentRuns", runs);
+	}
+	reply_items(res, targets, &err);
 }
 
 void api_read_agents(struct api_request *req, struct api_response *res)

@@ -242,13 +242,20 @@ static void add_headers(struct MHD_Response *r, const struct api_response *res)
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(r, "X-Frame-Options", "DENY");
 	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
-	MHD_add_response_header(r, "Cache-Control", "no-store");
+	MHD_add_response_header(r, "Cache-Control",
+		res->immutable ? "public, max-age=31536000, immutable"
+			: res->body_kept ? "no-cache"
+					 : "no-store");
+	if (res->body_kept)
+		MHD_add_response_header(r, "Vary", "Accept-Encoding");
+	if (res->packed)
+		MHD_add_response_header(r, "Content-Encoding", "gzip");
 	MHD_add_response_header(r, "Content-Security-Policy",
 		"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
 		" base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 	if (res->disposition)
 		MHD_add_response_header(r, "Content-Disposition", res->disposition);
-	if (res->body || res->stream)
+	if (res->body || res->body_kept || res->stream)
 		MHD_add_response_header(r, "Content-Type", res->type);
 	if (res->allow[0])
 		MHD_add_response_header(r, "Allow", res->allow);
@@ -278,6 +285,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 		.authorization = HEADER("Authorization"),
 		.content_type = HEADER("Content-Type"),
 		.if_none_match = HEADER("If-None-Match"),
+		.accept_encoding = HEADER("Accept-Encoding"),
 		.origin = HEADER("Origin"),
 		.host_header = HEADER("Host"),
 		.last_event_id = HEADER("Last-Event-ID"),
@@ -297,7 +305,9 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	api_handle(&req, &res);
 	r = res.stream
 		? stream_response(c, res.stream)
-		: MHD_create_response_from_buffer(res.body_len, res.body, MHD_RESPMEM_MUST_FREE);
+		: MHD_create_response_from_buffer(res.body_len,
+			  res.body_kept ? (char *)(uintptr_t)res.body_kept : res.body,
+			  res.body_kept ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
 	if (!r) {
 		free(res.body);
 		return MHD_NO;

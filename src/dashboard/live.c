@@ -159,6 +159,30 @@ struct live_sum live_last_hour(struct live *l, int64_t now_ms)
 	return sum;
 }
 
+struct live_sum live_minute(struct live *l, int ago, int64_t now_ms, int64_t *from_ms)
+{
+	struct live_sum sum = {.error_rate = NAN, .p50_ms = NAN, .p95_ms = NAN, .p99_ms = NAN};
+	struct minute *m;
+	struct quantiles q;
+
+	*from_ms = (now_ms / MINUTE_MS - ago) * MINUTE_MS;
+	m = &l->ring[(uint64_t)(*from_ms / MINUTE_MS) % MINUTES];
+	if (m->number != *from_ms / MINUTE_MS)
+		return sum;
+	sum.runs = m->runs;
+	sum.success = m->success;
+	sum.failed = m->failed;
+	sum.error = m->error;
+	if (m->known_reqs > 0)
+		sum.error_rate = m->failed_reqs / m->known_reqs;
+	if (quantiles_pool_percentiles(&m->pool, &q)) {
+		sum.p50_ms = q.q[50];
+		sum.p95_ms = q.q[95];
+		sum.p99_ms = q.q[99];
+	}
+	return sum;
+}
+
 uint64_t live_total(const struct live *l, int status)
 {
 	return l->totals[status];

@@ -5,7 +5,8 @@ src_dashboard_libdashboard_a_SOURCES = src/dashboard/settings.c src/dashboard/se
 	src/dashboard/live.c src/dashboard/live.h src/dashboard/events.c src/dashboard/events.h \
 	src/dashboard/api_fleet.c src/dashboard/api_series.c src/dashboard/api_import.c src/dashboard/api_metrics.c src/dashboard/http.c src/dashboard/http.h \
 	src/dashboard/api.c src/dashboard/api.h src/dashboard/api_agents.c src/dashboard/api_admin.c src/dashboard/api_commands.c \
-	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h
+	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h \
+	src/dashboard/assets.c src/dashboard/assets.h
 src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 
@@ -15,5 +16,54 @@ k6fleet_dashboard_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
 k6fleet_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a src/common/libhttpd.a src/common/libfilter.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(MHD_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(EV_LIBS) -lm
 
-wwwdir = $(pkgdatadir)/www
-dist_www_DATA = src/dashboard/www/index.html src/dashboard/www/app.js src/dashboard/www/style.css
+# The pages as they are served: www.stamp stands for the tree below src/dashboard/www of the build.
+www_sources = $(srcdir)/src/dashboard/www
+www_files = src/dashboard/www/app.js \
+	src/dashboard/www/common/api.js \
+	src/dashboard/www/common/base.css \
+	src/dashboard/www/common/dom.js \
+	src/dashboard/www/common/en.js \
+	src/dashboard/www/common/format.js \
+	src/dashboard/www/common/i18n.js \
+	src/dashboard/www/common/live.js \
+	src/dashboard/www/common/pt.js \
+	src/dashboard/www/common/tokens.css \
+	src/dashboard/www/components/chart.js \
+	src/dashboard/www/components/components.css \
+	src/dashboard/www/components/curve.js \
+	src/dashboard/www/components/dialogs.js \
+	src/dashboard/www/components/runtable.js \
+	src/dashboard/www/components/strip.js \
+	src/dashboard/www/icon.svg \
+	src/dashboard/www/index.html \
+	src/dashboard/www/package-lock.json \
+	src/dashboard/www/package.json \
+	src/dashboard/www/pages/fleet/agents.js \
+	src/dashboard/www/pages/fleet/fleet.js \
+	src/dashboard/www/pages/fleet/scale.js \
+	src/dashboard/www/pages/pages.css \
+	src/dashboard/www/pages/run/run.js \
+	src/dashboard/www/pages/runs/runs.js \
+	src/dashboard/www/pages/site/site.js \
+	src/dashboard/www/pages/sites/form.js \
+	src/dashboard/www/pages/sites/sites.js
+EXTRA_DIST += $(www_files) contrib/stage-www.sh
+noinst_DATA = src/dashboard/www.stamp
+src/dashboard/www.stamp: $(www_files) contrib/stage-www.sh $(UPLOT_STAMP)
+	$(AM_V_GEN)$(MKDIR_P) src/dashboard && \
+	$(SHELL) $(srcdir)/contrib/stage-www.sh $(www_sources) src/dashboard/www.out $(UPLOT_DIR) && echo >$@
+
+# Exactly the version, and the contents, that package-lock.json names.
+npm/uplot.stamp: $(www_sources)/package.json $(www_sources)/package-lock.json
+	$(AM_V_GEN)$(MKDIR_P) npm && cp $(www_sources)/package.json $(www_sources)/package-lock.json npm && \
+	chmod u+w npm/*.json && cd npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent && echo >uplot.stamp
+
+install-data-hook:
+	$(MKDIR_P) "$(DESTDIR)$(pkgdatadir)"
+	rm -rf "$(DESTDIR)$(pkgdatadir)/www"
+	cp -R src/dashboard/www.out "$(DESTDIR)$(pkgdatadir)/www"
+uninstall-hook:
+	rm -rf "$(DESTDIR)$(pkgdatadir)/www"
+clean-local:
+	rm -rf src/dashboard/www.out npm
+CLEANFILES += src/dashboard/www.stamp

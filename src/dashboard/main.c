@@ -30,6 +30,7 @@
 #include "common/title.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/assets.h"
 #include "dashboard/events.h"
 #include "dashboard/http.h"
 #include "dashboard/live.h"
@@ -231,21 +232,11 @@ static char *read_file(const char *path, size_t max, const char *hint)
 
 static void read_assets(const char *dir)
 {
-	static const struct api_asset files[API_ASSETS] = {
-		{"/", "index.html", "text/html; charset=utf-8", NULL, 0, ""},
-		{"/assets/app.js", "app.js", "text/javascript; charset=utf-8", NULL, 0, ""},
-		{"/assets/style.css", "style.css", "text/css; charset=utf-8", NULL, 0, ""},
-	};
+	struct err err;
 
-	for (size_t i = 0; i < API_ASSETS; i++) {
-		_cleanup_free_ char *path = x_asprintf("%s/%s", dir, files[i].file);
-		struct api_asset *a = &app.api.assets[i];
-
-		*a = files[i];
-		a->text = read_file(path, PAGE_MAX_BYTES, "set www_dir or K6FLEET_WWW_DIR");
-		a->len = strlen(a->text);
-		api_make_etag(a->text, a->etag, sizeof(a->etag));
-	}
+	app.api.assets = assets_load(dir, &err);
+	if (!app.api.assets)
+		fatal(EXIT_START, "%s; set www_dir or K6FLEET_WWW_DIR", err.msg);
 }
 
 /* Opens the database's directory, making it where it is missing.  Answers a path that still
@@ -510,8 +501,7 @@ int main(int argc, char **argv)
 	mem_wipe(app.api.admin, strlen(app.api.admin));
 	free(app.api.secret);
 	free(app.api.admin);
-	for (size_t i = 0; i < API_ASSETS; i++)
-		free(app.api.assets[i].text);
+	assets_free(app.api.assets);
 	throttle_free(app.api.throttle);
 	settings_free(&app.config);
 	return EXIT_OK;

@@ -158,6 +158,8 @@ json_t *store_next_runs(
 /* As lists have it, without log and quantiles. */
 json_t *store_get_run_row(struct store *s, const char *id, struct err *err);
 json_t *store_list_runs(struct store *s, const struct store_run_filter *filter, struct err *err);
+/* The target's last `limit` runs, newest first: id, status, startedAt, p95_ms, error_rate of each. */
+json_t *store_recent_runs(struct store *s, const char *target_id, int limit, struct err *err);
 /* NULL without err text when there is none. */
 json_t *store_get_run(struct store *s, const char *id, struct err *err);
 

@@ -594,6 +594,36 @@ json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, 
 	return items;
 }
 
+static json_t *real_column(sqlite3_stmt *st, int column)
+{
+	return sqlite3_column_type(st, column) == SQLITE_NULL
+		? json_null()
+		: json_real(sqlite3_column_double(st, column));
+}
+
+json_t *store_recent_runs(struct store *s, const char *target_id, int limit, struct err *err)
+{
+	int64_t target = name_no(s, NAME_TARGET, "", target_id, false, err);
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT id, status, started_at, p95_ms, error_rate FROM k6_runs INDEXED BY k6_runs_target"
+		" WHERE target_no = ?1 ORDER BY started_at DESC, seq DESC LIMIT ?2",
+		err);
+	json_t *list = json_array();
+
+	if (!st || target <= 0)
+		return list;
+	sqlite3_bind_int64(st, 1, target);
+	sqlite3_bind_int(st, 2, limit);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", store_text_column(st, 0), "status",
+				store_text_column(st, 1), "startedAt",
+				json_time(sqlite3_column_int64(st, 2)), "p95_ms",
+				real_column(st, 3), "error_rate", real_column(st, 4)));
+	sqlite3_reset(st);
+	return list;
+}
+
 json_t *store_get_run_row(struct store *s, const char *id, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,

@@ -44,7 +44,7 @@ class Client:
 
 def start(build, db, port, log):
     env = {**os.environ, "DASHBOARD_SECRET": SECRET, "ADMIN_BASIC_AUTH": ADMIN,
-           "K6FLEET_WWW_DIR": os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/dashboard/www")}
+           "K6FLEET_WWW_DIR": os.path.abspath(build + "/src/dashboard/www.out")}
     p = subprocess.Popen([build + "/k6fleet-dashboard", "-l", "127.0.0.1:%d" % port, "-d", db], env=env, stderr=log)
     for _ in range(600):
         try:

@@ -409,7 +409,7 @@ def main():
     p.add_argument("--keep", action="store_true", help="leave directory and logs")
     args = p.parse_args()
     args.build = os.path.abspath(args.build)
-    args.www = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/dashboard/www")
+    args.www = os.path.join(args.build, "src/dashboard/www.out")
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     print(f"seed {args.seed} (--seed {args.seed} makes the same choices)", flush=True)
     chaos = Chaos(args)

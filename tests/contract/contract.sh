@@ -14,7 +14,7 @@ venv=${XDG_CACHE_HOME:-$HOME/.cache}/k6fleet/contract
 T=$(mktemp -d /tmp/k6fleet-contract.XXXXXX)
 chmod 777 "$T"
 export DASHBOARD_SECRET=agent-secret-for-tests ADMIN_BASIC_AUTH=admin:pass-for-tests
-export K6FLEET_WWW_DIR=$here/../../src/dashboard/www
+export K6FLEET_WWW_DIR=$build/src/dashboard/www.out
 printf 'login_attempts = 0\n' >"$T/dashboard.conf"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 url=http://127.0.0.1:$port

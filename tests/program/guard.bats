@@ -33,7 +33,7 @@ teardown() { teardown_dir; }
 	grep -qi '^x-frame-options: DENY' "$T/headers"
 	refute grep -qiE '^(set-cookie|access-control-)' "$T/headers"
 	refute grep -qE '<script>|<style>| style=| on[a-z]+=' "$T/page"
-	for asset in $(grep -oE '/assets/[a-z.]+' "$T/page"); do
+	for asset in $(grep -oE '/assets/[a-z0-9./]+' "$T/page"); do
 		[ "$(status_of "$DASH$asset")" = 200 ]
 		etag=$(curl -sS -D - -o /dev/null "$DASH$asset" | sed -n 's/^[Ee][Tt]ag: \([^\r]*\).*/\1/p')
 		[ "$(status_of -H "If-None-Match: $etag" "$DASH$asset")" = 304 ]

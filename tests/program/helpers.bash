@@ -5,7 +5,7 @@
 
 : "${top_srcdir:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 : "${top_builddir:=$top_srcdir}"
-export K6FLEET_LIBEXECDIR=$top_builddir K6FLEET_WWW_DIR=$top_srcdir/src/dashboard/www
+export K6FLEET_LIBEXECDIR=$top_builddir K6FLEET_WWW_DIR=$top_builddir/src/dashboard/www.out
 # Workers are non-dumpable and the keeper ends by exit(): leaks are looked for in the unit tests.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 

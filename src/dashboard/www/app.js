@@ -1,43 +1,75 @@
 // SPDX-License-Identifier: MIT
-const time = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
-const number = (v, digits) => v === null || v === undefined ? "–" : v.toLocaleString(undefined, { maximumFractionDigits: digits });
-function cell(text, className, title) {
-  const td = document.createElement("td");
-  td.textContent = text; // never as HTML: labels and messages come from elsewhere
-  if (className) td.className = className;
-  if (title) td.title = title;
-  return td;
+// The shell: which page is shown, navigation without reloading, the state of the connection, language and signing in.
+import { h } from "./common/dom.js";
+import { t, language, languages, setLanguage } from "./common/i18n.js";
+import { credentials, setCredentials, onCredentials, setSignIn } from "./common/api.js";
+import { connection, onConnection, silentSince, start } from "./common/live.js";
+import { signIn } from "./components/dialogs.js";
+import { time } from "./common/format.js";
+
+const PAGES = [
+  [/^\/(?:agents\/k6\/?)?$/, () => import("./pages/fleet/fleet.js"), "fleet"],
+  [/^\/agents\/k6\/sites\/?$/, () => import("./pages/sites/sites.js"), "sites"],
+  [/^\/agents\/k6\/sites\/([^/]+)$/, () => import("./pages/site/site.js"), "sites"],
+  [/^\/agents\/k6\/runs\/?$/, () => import("./pages/runs/runs.js"), "runs"],
+  [/^\/agents\/k6\/runs\/([^/]+)$/, () => import("./pages/run/run.js"), "runs"],
+];
+const main = document.getElementById("main"), nav = document.getElementById("nav"), tools = document.getElementById("tools"), stale = document.getElementById("stale");
+let leave = null, shown = 0, section = null;
+
+async function show(focus) {
+  const turn = ++shown;
+  const [pattern, load, part] = PAGES.find(([p]) => p.test(location.pathname)) || PAGES[0];
+  const parameter = pattern.exec(location.pathname)?.[1];
+  const page = await load();
+  if (turn !== shown) return;
+  leave?.();
+  leave = null;
+  section = part;
+  showSection();
+  const place = h("div");
+  main.replaceChildren(place);
+  const title = name => { document.title = name + " · k6fleet"; };
+  leave = page.default(place, { parameter: parameter && decodeURIComponent(parameter), go, title });
+  if (focus) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
 }
-function fill(id, rows, empty, columns) {
-  const body = document.getElementById(id);
-  body.replaceChildren(...rows.map(cells => { const tr = document.createElement("tr"); tr.append(...cells); return tr; }));
-  if (!rows.length) { const tr = document.createElement("tr"), td = cell(empty); td.colSpan = columns; tr.append(td); body.append(tr); }
-}
-const when = t => cell(t ? time.format(new Date(t)) : "–", "", t || "");
-async function get(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(path + " answered " + answer.status);
-  return answer.json();
-}
-async function load() {
-  const problem = document.getElementById("problem");
-  try {
-    const [agents, runs] = await Promise.all([get("/api/dashboard/k6/agents"), get("/api/dashboard/k6/runs?pageSize=50")]);
-    fill("agents", agents.items.map(a => [cell(a.name), cell(a.host), cell(a.status), when(a.lastSeenAt), cell(number(a.restarts, 0), "n")]),
-      "No agent has registered yet.", 5);
-    fill("runs", runs.items.map(r => {
-      const m = r.metrics || {}, rate = m.error_rate;
-      return [when(r.startedAt), cell(r.targetLabel || r.targetId || "–"), cell(r.agent || "–"),
-        cell(r.reason ? r.status + " (" + r.reason + ")" : r.status, r.status, r.errorMessage || ""),
-        cell(number(m.p95_ms, 1), "n"), cell(rate === null || rate === undefined ? "–" : number(rate * 100, 1) + " %", rate > 0.05 ? "n error" : "n"),
-        cell(number(m.rps, 1), "n")];
-    }), "No run yet.", 7);
-    const up = agents.items.filter(a => a.status !== "offline" && a.status !== "stopped").length;
-    document.getElementById("summary").textContent = up + " agents up, " + number(runs.total, 0) + " runs recorded.";
-    problem.textContent = "";
-  } catch (e) {
-    problem.textContent = "The data cannot be loaded: " + e.message + ". Reload the page to try again.";
+function showSection() {
+  for (const a of nav.children) {
+    if (a.dataset.section === section) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
   }
 }
-load();
-document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
+export function go(path, { replace } = {}) {
+  if (replace) history.replaceState(null, "", path); else { history.pushState(null, "", path); show(true); }
+}
+document.addEventListener("click", e => {
+  const a = e.target.closest?.("a[href]");
+  if (!a || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute("download")) return;
+  const to = new URL(a.href);
+  if (to.origin !== location.origin || !(to.pathname === "/" || to.pathname.startsWith("/agents/")) || to.hash) return;
+  e.preventDefault();
+  go(to.pathname + to.search);
+});
+addEventListener("popstate", () => show(false));
+
+const state = h("span", { class: "connection", role: "status" });
+function showConnection() {
+  const c = connection(), shapes = { live: "is-success", connecting: "is-running", lost: "is-error", closed: "is-offline" };
+  state.replaceChildren(h("svg", { viewBox: "0 0 16 16", width: 12, height: 12, class: shapes[c], "aria-hidden": "true" }, c === "live" ? h("circle", { cx: 8, cy: 8, r: 6, fill: "currentColor" }) : h("path", { d: "M3 3l10 10M13 3L3 13", stroke: "currentColor", "stroke-width": 3 })), t("connection." + c));
+  stale.replaceChildren(...(c === "lost" ? [t("stale.text") + " ", time(new Date(silentSince()).toISOString())] : c === "closed" ? [t("closed.text")] : []));
+}
+function showShell() {
+  document.querySelector(".skip").textContent = t("skip");
+  nav.setAttribute("aria-label", t("nav"));
+  nav.replaceChildren(...[["fleet", "/agents/k6"], ["sites", "/agents/k6/sites"], ["runs", "/agents/k6/runs"]].map(([s, href]) => h("a", { href, "data-section": s }, t("nav." + s))));
+  const choice = h("select", { "aria-label": t("language"), onchange: () => { setLanguage(choice.value); showShell(); show(false); } }, languages.map(l => h("option", { value: l }, l === "en" ? "English" : "Português")));
+  choice.value = language();
+  tools.replaceChildren(state, choice, credentials() ? h("button", { type: "button", onclick: () => setCredentials(null) }, t("signout")) : h("button", { type: "button", onclick: () => signIn(null) }, t("signin")));
+  showSection();
+  showConnection();
+}
+setSignIn(signIn);
+onConnection(showConnection);
+onCredentials(() => { showShell(); if (connection() === "closed") show(false); });
+showShell();
+show(false);
+start();

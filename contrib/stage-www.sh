@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# stage-www.sh SOURCE OUT [UPLOT]: the web pages as they are served: all files below assets/HASH, where the hash is one
+# of them all, so that browsers may keep them for good; each packed beside it.  UPLOT: the npm package's directory.
+set -eu
+source=$1 out=$2 uplot=${3:-}
+
+rm -rf "$out"
+mkdir -p "$out/assets/new"
+(cd "$source" && tar cf - --exclude=index.html --exclude='package*.json' .) | (cd "$out/assets/new" && tar xf -)
+if [ -n "$uplot" ]; then
+	mkdir "$out/assets/new/uplot"
+	cp "$uplot/dist/uPlot.iife.min.js" "$out/assets/new/uplot/uplot.js"
+	cp "$uplot/dist/uPlot.min.css" "$out/assets/new/uplot/uplot.css"
+	cp "$uplot/LICENSE" "$out/assets/new/uplot/LICENSE.txt"
+fi
+chmod -R u+w,a+rX "$out"
+hash=$(cd "$out/assets/new" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
+mv "$out/assets/new" "$out/assets/$hash"
+sed "s|@ASSETS@|/assets/$hash|g" "$source/index.html" >"$out/index.html"
+find "$out" -type f ! -name '*.gz' -exec gzip -9nk {} +

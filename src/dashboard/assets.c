@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "dashboard/assets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fdio.h"
+#include "common/mem.h"
+#include "dashboard/api.h"
+
+#define FILES_MAX 256
+#define FILE_MAX_BYTES (1024 * 1024)
+
+struct assets {
+	struct asset list[FILES_MAX];
+	size_t count;
+};
+
+static const char *type_of(const char *path)
+{
+	static const struct {
+		const char *suffix, *type;
+	} types[] = {
+		{".html", "text/html; charset=utf-8"},
+		{".js", "text/javascript; charset=utf-8"},
+		{".css", "text/css; charset=utf-8"},
+		{".svg", "image/svg+xml"},
+		{".json", "application/json"},
+	};
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(types); i++) {
+		if (!strcmp(dot, types[i].suffix))
+			return types[i].type;
+	}
+	return "text/plain; charset=utf-8";
+}
+
+/* NULL: with what is wrong; *len bytes and a NUL else. */
+static char *read_file(const char *path, size_t *len, struct err *err)
+{
+	char *text = x_calloc(FILE_MAX_BYTES + 2, 1);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd >= 0 ? (ssize_t)fdio_read_all(fd, text, FILE_MAX_BYTES + 1) : -1;
+
+	if (n < 0)
+		err_set(err, "cannot read %s: %s", path, strerror(errno));
+	else if (n > FILE_MAX_BYTES)
+		err_set(err, "%s is larger than %d bytes", path, FILE_MAX_BYTES);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0 || n > FILE_MAX_BYTES) {
+		free(text);
+		return NULL;
+	}
+	*len = (size_t)n;
+	return x_realloc(text, *len + 1, 1);
+}
+
+static int add(struct assets *a, const char *dir, const char *file, struct err *err)
+{
+	_cleanup_free_ char *packed = x_asprintf("%s.gz", file);
+	struct asset *new = &a->list[a->count];
+
+	if (a->count == FILES_MAX)
+		return err_set(err, "there are more than %d files in %s", FILES_MAX, dir);
+	new->text = read_file(file, &new->len, err);
+	if (!new->text)
+		return -1;
+	new->path = x_strdup(file + strlen(dir));
+	new->type = type_of(new->path);
+	api_make_etag(new->text, new->etag, sizeof(new->etag));
+	a->count++;
+	if (access(packed, F_OK) == 0)
+		new->gzip = read_file(packed, &new->gzip_len, err);
+	return access(packed, F_OK) == 0 && !new->gzip ? -1 : 0;
+}
+
+static bool is_packed(const char *file)
+{
+	size_t len = strlen(file);
+
+	return len > 3 && !strcmp(file + len - 3, ".gz");
+}
+
+struct assets *assets_load(const char *dir, struct err *err)
+{
+	char *const paths[] = {(char *)(uintptr_t)dir, NULL};
+	struct assets *a = x_calloc(1, sizeof(*a));
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *e;
+	int rc = 0;
+
+	err->msg[0] = '\0';
+	while (rc == 0 && tree && (e = fts_read(tree))) {
+		if (e->fts_info == FTS_F && !is_packed(e->fts_path))
+			rc = add(a, dir, e->fts_path, err);
+	}
+	if (tree)
+		fts_close(tree);
+	if (rc == 0 && !assets_find(a, "/index.html"))
+		rc = err_set(err, "there is no index.html in %s", dir);
+	if (rc == 0)
+		return a;
+	assets_free(a);
+	return NULL;
+}
+
+void assets_free(struct assets *a)
+{
+	for (size_t i = 0; a && i < a->count; i++) {
+		free(a->list[i].path);
+		free(a->list[i].text);
+		free(a->list[i].gzip);
+	}
+	free(a);
+}
+
+const struct asset *assets_find(const struct assets *a, const char *path)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		if (!strcmp(a->list[i].path, path))
+			return &a->list[i];
+	}
+	return NULL;
+}
