@@ -26,7 +26,8 @@ export async function openPage(browser, { width = 1440, height = 900, scheme = "
   page.on("request", r => { if (!r.url().startsWith(base) && !/^(blob|data):/.test(r.url())) complaints.push("request: " + r.url()); });
   await page.addInitScript(() => {
     globalThis.__shift = 0;
-    new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) globalThis.__shift += e.value; }).observe({ type: "layout-shift", buffered: true });
+    globalThis.__moved = [];
+    new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) { globalThis.__shift += e.value; globalThis.__moved.push(...e.sources.map(s => s.node?.outerHTML?.slice(0, 90) ?? s.node?.textContent)); } }).observe({ type: "layout-shift", buffered: true });
   });
   return { page, context, complaints, done: async () => { check(!complaints.length, complaints.join("\n")); await context.close(); } };
 }

@@ -39,7 +39,7 @@ const flows = {
           check(await page.evaluate(() => document.documentElement.lang) === (locale === "pt-BR" ? "pt-BR" : "en"), "language: " + what);
           check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "wider than the screen: " + what);
           const shift = await page.evaluate(() => globalThis.__shift);
-          check(shift <= 0.05, `moves about by ${shift}: ${what}`);
+          check(shift <= 0.05, `moves about by ${shift}: ${what}: ${await page.evaluate(() => globalThis.__moved.join("; "))}`);
           if (shots) await page.screenshot({ path: `${shots}/${n}-${width}-${scheme}.png`, fullPage: true });
           await audit(page, what);
         }
@@ -54,7 +54,7 @@ const flows = {
     await page.getByRole("table").waitFor();
     await tabTo(page, "Add");
     await page.keyboard.press("Enter");
-    await page.getByLabel("URL").waitFor();
+    await page.getByRole("textbox", { name: "URL", exact: true }).waitFor();
     await page.keyboard.type(process.env.SERVER + "/keyboard");
     await tabTo(page, "Label");
     await page.keyboard.type("By keyboard");
@@ -64,7 +64,7 @@ const flows = {
     await page.keyboard.press("Enter");
     await signIn(page);
     await page.getByText(/vus must be 1\.\.10000/).waitFor();
-    check(await page.getByLabel("VUs").getAttribute("aria-invalid") === "true" && await page.getByLabel("Label").inputValue() === "By keyboard", "what was typed is lost");
+    check(await page.getByLabel("VUs", { exact: true }).getAttribute("aria-invalid") === "true" && await page.getByRole("textbox", { name: "Label", exact: true }).inputValue() === "By keyboard", "what was typed is lost");
     await audit(page, "form with an error");
     await page.keyboard.press("Control+A");
     await page.keyboard.type("1");
@@ -76,7 +76,7 @@ const flows = {
     await row.waitFor();
     await tabTo(page, "Edit By keyboard");
     await page.keyboard.press("Enter");
-    await page.getByLabel("Label").waitFor();
+    await page.getByRole("textbox", { name: "Label", exact: true }).waitFor();
     await tabTo(page, /^More/);
     await page.keyboard.press("Enter");
     await tabTo(page, /^Tags/);
@@ -88,7 +88,7 @@ const flows = {
     await page.keyboard.press("Enter");
     await page.getByLabel("All at the same instant").waitFor();
     await page.keyboard.press("Enter");
-    await row.locator(".strip a.success").first().waitFor({ timeout: 30000 });
+    await row.locator(".strip .success").first().waitFor({ timeout: 30000 });
     await tabTo(page, "By keyboard enabled");
     await page.keyboard.press("Space");
     await page.waitForFunction(async () => (await (await fetch("/api/dashboard/k6/targets")).json()).items.find(x => x.label === "By keyboard")?.enabled === false);
@@ -96,7 +96,7 @@ const flows = {
     await page.keyboard.type("nothing like it");
     await page.getByText(/^0 of/).waitFor();
     await page.keyboard.press("Control+A");
-    await page.keyboard.type("team=web");
+    await page.keyboard.type("by keyboard");
     await page.getByText(/^1 of/).waitFor();
     await tabTo(page, "Delete By keyboard");
     await page.keyboard.press("Enter");

@@ -81,7 +81,7 @@ export default {
   "form.more": "More: request, thresholds, tags, script",
   "form.number": "{name} must be a number.",
   "form.script": "k6 script, instead of the URL",
-  "form.script.hint": "JavaScript; its own VUs and duration count. Tab indents, Escape then Tab leaves the field.",
+  "form.script.hint": "JavaScript; its own VUs and duration count, those above are ignored.",
   "form.size": "{n} of {max} bytes",
   "form.statuses": "Expected statuses",
   "form.tags": "Tags, one a line",

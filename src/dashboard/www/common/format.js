@@ -20,11 +20,11 @@ export function duration(milliseconds) {
   const s = milliseconds / 1000;
   return s < 60 ? number(s, 1) + " s" : s < 3600 ? number(s / 60, 1) + " min" : s < 86400 ? number(s / 3600, 1) + " h" : number(s / 86400, 1) + " d";
 }
+export const timeText = iso => iso ? formatter(Intl.DateTimeFormat, { dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)) : DASH;
 /** In the viewer's zone; UTC on hover and for screen readers that ask. */
 export function time(iso) {
   if (!iso) return DASH;
-  const at = new Date(iso);
-  return h("time", { datetime: iso, title: iso.replace("T", " ").replace("Z", " UTC") }, formatter(Intl.DateTimeFormat, { dateStyle: "short", timeStyle: "medium" }).format(at));
+  return h("time", { datetime: iso, title: iso.replace("T", " ").replace("Z", " UTC") }, timeText(iso));
 }
 export function ago(iso) {
   if (!iso) return DASH;

@@ -81,7 +81,7 @@ export default {
   "form.more": "Mais: requisição, limites, etiquetas, script",
   "form.number": "{name} deve ser um número.",
   "form.script": "Script k6, em vez da URL",
-  "form.script.hint": "JavaScript; valem seus próprios VUs e duração. Tab indenta, Escape e depois Tab sai do campo.",
+  "form.script.hint": "JavaScript; valem seus próprios VUs e duração, os de cima são ignorados.",
   "form.size": "{n} de {max} bytes",
   "form.statuses": "Códigos esperados",
   "form.tags": "Etiquetas, uma por linha",

@@ -24,16 +24,19 @@ export default function fleet(place, { title }) {
   const entry = name => { const dd = h("dd", null, "–"); numbers.append(h("div", null, h("dt", null, t("fleet." + name)), dd)); return dd; };
   const shown = Object.fromEntries(["desired", "running", "busy", "runs", "errors", "p95"].map(n => [n, entry(n)]));
   const hosts = h("tbody"), noHosts = h("p", { class: "quiet" }, t("hosts.none"));
-  const pause = h("button", { type: "button", class: "danger", onclick: () => stopLoad() }), paused = h("p", { class: "card bad", role: "status" }, t("paused.text"));
+  const pause = h("button", { type: "button", class: "danger", onclick: () => stopLoad() }, t("pause")), paused = h("p", { class: "card bad", role: "status" }, t("paused.text"));
   const reconcile = h("button", { type: "button", onclick: () => attempt(async () => { await call("POST", "/api/admin/k6/reconcile"); toast(t("reconcile.done")); load(); }) }, t("reconcile"));
   const places = ["runs", "errors", "p95"].map(() => h("div"));
-  place.append(h("div", { class: "row" }, h("h1", { class: "grow" }, t("fleet.title")), reconcile, pause), paused, numbers, scale.element,
+  const body = h("div", { hidden: true });
+  place.append(h("div", { class: "row" }, h("h1", { class: "grow" }, t("fleet.title")), reconcile, pause), body);
+  // Shown once it has its numbers: nothing moves when they come.
+  body.append(paused, numbers, scale.element,
     h("div", { class: "columns" }, ["runs", "errors", "p95"].map((n, i) => h("section", { class: "card" }, h("h2", null, t("chart.fleet." + n)), places[i]))), grid.element,
-    h("section", { class: "card" }, h("h2", null, t("hosts")), h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", null, h("tr", null, ["host", "state", "seen", "agents", "capacity", "version", "k6", "sandbox"].map(c => h("th", { scope: "col" }, t("host." + c))))), hosts)), noHosts));
+    h("section", { class: "card" }, h("h2", null, t("hosts")), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("hosts") }, h("table", { class: "cards" }, h("thead", null, h("tr", null, ["host", "state", "seen", "agents", "capacity", "version", "k6", "sandbox"].map(c => h("th", { scope: "col" }, t("host." + c))))), hosts)), noHosts));
   paused.hidden = true;
-  const charts = [];
+  const charts = [], first = load();
   Promise.all([chart(places[0], { title: t("chart.fleet.runs"), height: 150, low: true, bars: true, series: [{ label: t("chart.runs"), color: "--series-1" }] }), chart(places[1], { title: t("chart.fleet.errors"), height: 150, low: true, series: [{ label: t("chart.errors"), color: "--series-3", format: percent }] }),
-    chart(places[2], { title: t("chart.fleet.p95"), height: 150, low: true, series: [{ label: "p95", color: "--series-2", format: ms }] })]).then(list => { if (gone) list.forEach(c => c.destroy()); else { charts.push(...list); loadSeries(); } });
+    chart(places[2], { title: t("chart.fleet.p95"), height: 150, low: true, series: [{ label: "p95", color: "--series-2", format: ms }] })]).then(list => { if (gone) list.forEach(c => c.destroy()); else { charts.push(...list); first.then(loadSeries); } });
 
   async function stopLoad() {
     const on = model.overview?.paused;
@@ -89,6 +92,7 @@ export default function fleet(place, { title }) {
       drawHosts();
       draw();
     });
+    body.hidden = false;
   }
   async function loadSeries() {
     await attempt(async () => {
@@ -122,6 +126,5 @@ export default function fleet(place, { title }) {
       later();
     }
   });
-  load();
   return () => { gone = true; off(); clearTimeout(again); charts.forEach(c => c.destroy()); };
 }

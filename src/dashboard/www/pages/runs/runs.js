@@ -36,7 +36,7 @@ export default function runs(place, { title, go }) {
   function apply() { go(path(chosen())); }
   const pageOf = n => { const q = new URLSearchParams(query); if (n > 1) q.set("page", n); else q.delete("page"); return path(q); };
 
-  const told = h("span", { class: "quiet small", role: "status" }), table = runTable(t("nav.runs"), []), empty = h("div", { class: "empty", hidden: true });
+  const told = h("span", { class: "told quiet small", role: "status" }), table = runTable(t("nav.runs"), []), empty = h("div", { class: "empty", hidden: true });
   const fresh = h("button", { type: "button", class: "small", hidden: true, onclick: () => { load(); scrollTo(0, 0); } });
   const pages = h("nav", { class: "row", "aria-label": t("pages") });
   const csv = h("button", { type: "button", onclick: saveCsv }, t("csv"));

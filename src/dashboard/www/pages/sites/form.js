@@ -55,11 +55,6 @@ export function editTarget(old) {
   const measure = () => { const n = new TextEncoder().encode(c.script.value).length; size.textContent = t("form.size", { n: number(n), max: number(SCRIPT_MAX) }); size.className = n > SCRIPT_MAX ? "bad small" : "small quiet"; };
   c.script.addEventListener("input", measure);
   measure();
-  c.script.addEventListener("keydown", e => {
-    // Tab indents here; Escape first, then Tab, leaves the field.
-    if (e.key === "Tab" && !e.shiftKey && !c.script.dataset.leave) { e.preventDefault(); c.script.setRangeText("  ", c.script.selectionStart, c.script.selectionEnd, "end"); measure(); }
-    if (e.key === "Escape" && c.script.selectionStart !== undefined && !c.script.dataset.leave) { e.preventDefault(); c.script.dataset.leave = "1"; } else if (e.key !== "Tab") delete c.script.dataset.leave;
-  });
   const read = {
     url: () => c.url.value.trim() || null, label: () => c.label.value, vus: () => integer(c.vus, "vus"), durationS: () => integer(c.durationS, "durationS"), runIntervalMs: () => { const n = integer(c.runIntervalMs, "runIntervalMs"); return n === null ? null : Math.round(n * UNITS[units.value]); },
     enabled: () => c.enabled.checked, method: () => c.method.value, headers: () => pairs(c.headers.value, ":"), body: () => c.body.value || null, expectedStatuses: () => c.expectedStatuses.value.split(/[\s,]+/).filter(Boolean).map(Number), checks: () => c.checks.value,

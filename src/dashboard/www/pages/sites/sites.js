@@ -15,7 +15,7 @@ export default function sites(place, { title, go }) {
   const targets = new Map(), rows = new Map();
   const query = new URLSearchParams(location.search);
   const search = h("input", { type: "search", value: query.get("q") || "", oninput: () => { keep(); draw(); } }), tag = h("select", { onchange: () => { keep(); draw(); } });
-  const body = h("tbody"), told = h("span", { class: "small quiet", role: "status" });
+  const body = h("tbody"), told = h("span", { class: "told small quiet", role: "status" });
   const table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", null, h("tr", null, COLUMNS.map(c => h("th", { scope: "col", class: c === "p95" || c === "fail" ? "n" : null }, t("site." + c))))), body));
   const empty = h("div", { class: "empty", hidden: true }, h("h2", null, t("sites.none")), h("p", null, t("sites.none.text")), h("button", { type: "button", class: "primary", onclick: add }, t("add")));
   place.append(h("div", { class: "row" }, h("h1", { class: "grow" }, t("nav.sites")), h("button", { type: "button", class: "primary", onclick: add }, t("add"))),
@@ -54,7 +54,7 @@ export default function sites(place, { title, go }) {
     const newest = x.recentRuns[0], next = x.enabled && newest ? new Date(Date.parse(newest.startedAt) + x.runIntervalMs) : null;
     const box = h("input", { type: "checkbox", checked: x.enabled, "aria-label": t("site.enable", { name }), onchange: () => toggle(x, box.checked) });
     const cells = [h("span", null, h("a", { href: "/agents/k6/sites/" + id(x.id) }, name), x.label && x.url ? h("span", { class: "quiet small" }, " ", x.url) : x.script ? h("span", { class: "quiet small" }, " ", t("site.script")) : null, h("span", { class: "tags" }, Object.entries(x.tags || {}).map(([k, v]) => h("span", { class: "tag" }, `${k}=${v}`)))),
-      strip(x.recentRuns), ms(last?.p95_ms), percent(last?.error_rate), duration(x.runIntervalMs), next ? next > Date.now() ? ago(next.toISOString()) : t("site.due") : DASH, box,
+      strip(x.id, x.recentRuns), ms(last?.p95_ms), percent(last?.error_rate), duration(x.runIntervalMs), next ? next > Date.now() ? ago(next.toISOString()) : t("site.due") : DASH, box,
       h("span", { class: "row" }, h("button", { type: "button", class: "small", "aria-label": t("runnow.label", { name }), onclick: () => runNow(x) }, t("runnow")), h("button", { type: "button", class: "small", "aria-label": t("site.edit", { name }), onclick: () => change(x) }, t("edit")), h("button", { type: "button", class: "small danger", "aria-label": t("delete.label", { name }), onclick: () => remove(x) }, t("delete")))];
     return h("tr", { "data-id": x.id }, cells.map((c, i) => h("td", { "data-label": t("site." + COLUMNS[i]), class: i === 0 ? "wrap" : i === 3 && last?.error_rate > 0.05 ? "n bad" : i === 2 || i === 3 ? "n" : null }, c)));
   }
