@@ -21,10 +21,10 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
  * set(data, { lines: [{ value, label }] }): data as uPlot takes it, times in seconds.  onPick(seriesIndex, dataIndex).
  */
 export async function chart(place, { title, series, height = 240, low, onPick, bars }) {
-  const uPlot = await load();
-  let plot = null, data = [[]], lines = [];
   place.classList.add("chart");
   if (low) place.classList.add("low");
+  const uPlot = await load();
+  let plot = null, data = [[]], lines = [];
   if (!uPlot) return { set(d) { place.replaceChildren(asTable(title, series, d)); }, destroy() {} };
   function draw() {
     plot?.destroy();
