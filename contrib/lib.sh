@@ -47,6 +47,11 @@ need_packages() {
 		"${missing[@]}" >/dev/null || fail "cannot install: ${missing[*]}"
 }
 
+# Node.js with npm, from wherever it is in PATH; Debian's packages else.
+need_node() {
+	command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs npm
+}
+
 cache_dir() {
 	printf '%s/k6fleet' "${XDG_CACHE_HOME:-$HOME/.cache}"
 }

@@ -7,9 +7,10 @@ dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
 make -C "$1" DESTDIR="$dest" install
 for f in usr/sbin/k6fleetd usr/sbin/k6fleet-dashboard usr/bin/k6fleetctl usr/libexec/k6fleet-supervisor \
-	usr/share/k6fleet/www/index.html usr/share/k6fleet/www/app.js usr/share/k6fleet/www/style.css usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
+	usr/share/k6fleet/www/index.html usr/share/k6fleet/www/index.html.gz usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
 	test -s "$dest/$f" || { echo "missing: $f"; exit 1; }
 done
+test -s "$dest"/usr/share/k6fleet/www/assets/*/app.js || { echo "missing: the pages' modules"; exit 1; }
 echo 'workers = 5' >"$dest/usr/etc/k6fleet/k6fleetd.conf"
 make -C "$1" DESTDIR="$dest" install
 grep -qx 'workers = 5' "$dest/usr/etc/k6fleet/k6fleetd.conf"

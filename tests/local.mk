@@ -93,6 +93,29 @@ RUNS = 2000000
 bench-dashboard: all
 	python3 $(top_srcdir)/tests/bench/dashboard.py $(abs_top_builddir) --runs $(RUNS)
 
+# The web pages in chromium: node, npm, chromium and bats.  What they use comes with npm, in the versions of the lock file.
+browser_files = tests/browser/browser.mjs tests/browser/pages.mjs tests/browser/large.mjs tests/browser/package.json tests/browser/package-lock.json
+pages-test/installed: $(browser_files)
+	$(MKDIR_P) pages-test && for f in $(browser_files); do cp -f $(top_srcdir)/$$f pages-test || exit; done
+	cd pages-test && npm ci --no-audit --no-fund --silent && echo >installed
+
+check-pages: all pages-test/installed
+	PAGES=$(abs_builddir)/pages-test top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --tap $(top_srcdir)/tests/browser/pages.bats
+
+# Pictures of every page at four widths, light and dark, in pages-test/shots.
+screenshots: all pages-test/installed
+	$(MKDIR_P) pages-test/shots
+	SHOTS=$(abs_builddir)/pages-test/shots PAGES=$(abs_builddir)/pages-test top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) \
+	bats -f 'every page' $(top_srcdir)/tests/browser/pages.bats
+	@echo "pictures are in $(abs_builddir)/pages-test/shots"
+
+# The longest frame with 1,000 agents and 200 targets.
+bench-pages: all pages-test/installed
+	PAGES=$(abs_builddir)/pages-test LARGE=1 top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --show-output-of-passing-tests $(top_srcdir)/tests/browser/large.bats
+
+.PHONY: check-pages screenshots bench-pages
+CLEANFILES += pages-test/installed
+
 # make chaos CHAOS='--seconds 600 --seed 7'
 CHAOS = --seconds 120
 chaos: all
@@ -100,5 +123,5 @@ chaos: all
 
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
-	tests/contract/contract.sh tests/contract/schemathesis.toml \
+	$(browser_files) tests/browser/pages.bats tests/browser/large.bats tests/contract/contract.sh tests/contract/schemathesis.toml \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

@@ -29,8 +29,8 @@ struct throttle;
 struct api {
 	const struct settings *config;
 	struct store *store;
-	char *secret; /* bearer token of agents */
-	char *admin;  /* user:password */
+	char *secret;          /* bearer token of agents */
+	char *admin;           /* user:password */
 	struct assets *assets; /* files of the pages */
 	struct throttle *throttle;
 	struct live *live;
@@ -55,8 +55,8 @@ void api_stream_wake(struct api_stream *stream);
 struct api_request {
 	struct api *api;
 	const char *method, *path;
-	const char *authorization, *content_type, *if_none_match, *accept_encoding, *origin, *host_header,
-		*last_event_id;
+	const char *authorization, *content_type, *if_none_match, *accept_encoding, *origin,
+		*host_header, *last_event_id;
 	char address[64]; /* of the client */
 	const char *body;
 	size_t body_len;
@@ -134,7 +134,8 @@ api_handler api_targets_create, api_targets_get, api_targets_patch, api_targets_
 	api_targets_list;
 api_handler api_targets_run, api_runs_cancel, api_targets_export, api_targets_import;
 api_handler api_host_put, api_reconcile, api_pause, api_resume, api_audit_list;
-api_handler api_read_fleet_series, api_read_overview, api_read_series, api_read_runs_csv, api_events, api_metrics;
+api_handler api_read_fleet_series, api_read_overview, api_read_series, api_read_runs_csv,
+	api_events, api_metrics;
 api_handler api_config_get, api_config_put;
 api_handler api_read_targets, api_read_agents, api_read_hosts, api_read_runs, api_read_run;
 

@@ -10,8 +10,8 @@
 #include "common/err.h"
 
 struct asset {
-	char *path;       /* "/index.html", "/assets/…" */
-	const char *type; /* Content-Type */
+	char *path;        /* "/index.html", "/assets/…" */
+	const char *type;  /* Content-Type */
 	char *text, *gzip; /* gzip: NULL where there is no FILE.gz beside it */
 	size_t len, gzip_len;
 	char etag[24];

@@ -243,7 +243,7 @@ static void add_headers(struct MHD_Response *r, const struct api_response *res)
 	MHD_add_response_header(r, "X-Frame-Options", "DENY");
 	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
 	MHD_add_response_header(r, "Cache-Control",
-		res->immutable ? "public, max-age=31536000, immutable"
+		res->immutable           ? "public, max-age=31536000, immutable"
 			: res->body_kept ? "no-cache"
 					 : "no-store");
 	if (res->body_kept)
@@ -303,11 +303,10 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	set_answering(c, true);
 	take_address(c, req.address, sizeof(req.address));
 	api_handle(&req, &res);
-	r = res.stream
-		? stream_response(c, res.stream)
-		: MHD_create_response_from_buffer(res.body_len,
-			  res.body_kept ? (char *)(uintptr_t)res.body_kept : res.body,
-			  res.body_kept ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+	r = res.stream ? stream_response(c, res.stream)
+		       : MHD_create_response_from_buffer(res.body_len,
+				 res.body_kept ? (char *)(uintptr_t)res.body_kept : res.body,
+				 res.body_kept ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
 	if (!r) {
 		free(res.body);
 		return MHD_NO;

@@ -33,7 +33,8 @@ int64_t store_get_int(struct store *s, const char *sql, int64_t fallback);
 int store_set_meta(struct store *s, const char *key, int64_t value, struct err *err);
 
 /* A run has ended, or was corrected: its hour is to be rolled up.  Within the run's transaction. */
-int store_rollup_touch(struct store *s, const struct store_run *run, bool corrected, struct err *err);
+int store_rollup_touch(
+	struct store *s, const struct store_run *run, bool corrected, struct err *err);
 /* The runs that the query names ("SELECT target_id, started_at FROM k6_runs …", one parameter) are about to be
  * deleted: what they have measured stays in the rollups. */
 int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err);

@@ -616,8 +616,8 @@ json_t *store_recent_runs(struct store *s, const char *target_id, int limit, str
 	sqlite3_bind_int(st, 2, limit);
 	while (sqlite3_step(st) == SQLITE_ROW)
 		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", store_text_column(st, 0), "status",
-				store_text_column(st, 1), "startedAt",
+			json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", store_text_column(st, 0),
+				"status", store_text_column(st, 1), "startedAt",
 				json_time(sqlite3_column_int64(st, 2)), "p95_ms",
 				real_column(st, 3), "error_rate", real_column(st, 4)));
 	sqlite3_reset(st);

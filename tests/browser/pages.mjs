@@ -38,6 +38,7 @@ const flows = {
           const what = `${path} at ${width} px, ${scheme}, ${locale}`;
           check(await page.evaluate(() => document.documentElement.lang) === (locale === "pt-BR" ? "pt-BR" : "en"), "language: " + what);
           check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "wider than the screen: " + what);
+          if (n === 0 || n === 2) check(await page.locator(".chart canvas").count() === 3, "the charts are missing: " + what);
           const shift = await page.evaluate(() => globalThis.__shift);
           check(shift <= 0.05, `moves about by ${shift}: ${what}: ${await page.evaluate(() => globalThis.__moved.join("; "))}`);
           if (shots) await page.screenshot({ path: `${shots}/${n}-${width}-${scheme}.png`, fullPage: true });

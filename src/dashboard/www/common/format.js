@@ -14,10 +14,11 @@ const known = v => v !== null && v !== undefined && Number.isFinite(v);
 export const number = (v, digits = 0) => known(v) ? formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(v) : DASH;
 export const percent = v => known(v) ? formatter(Intl.NumberFormat, { style: "percent", maximumFractionDigits: 1 }).format(v) : DASH;
 export const ms = v => known(v) ? number(v, v < 10 ? 2 : v < 100 ? 1 : 0) + " ms" : DASH;
-export const mib = v => known(v) ? number(v / 1048576, 1) + " MiB" : DASH;
+export const bytes = v => !known(v) ? DASH : v < 1024 ? number(v) + " B" : v < 1048576 ? number(v / 1024, 1) + " KiB" : number(v / 1048576, 1) + " MiB";
 export function duration(milliseconds) {
   if (!known(milliseconds)) return DASH;
   const s = milliseconds / 1000;
+  if (s > 0 && s < 1) return number(milliseconds) + " ms";
   return s < 60 ? number(s, 1) + " s" : s < 3600 ? number(s / 60, 1) + " min" : s < 86400 ? number(s / 3600, 1) + " h" : number(s / 86400, 1) + " d";
 }
 export const timeText = iso => iso ? formatter(Intl.DateTimeFormat, { dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)) : DASH;

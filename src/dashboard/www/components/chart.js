@@ -18,9 +18,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /**
  * A chart in `place`.  series: [{ label, color (a token), points: true for dots alone, format }].
- * set(data, { lines: [{ value, label }] }): data as uPlot takes it, times in seconds.  onPick(seriesIndex, dataIndex).
+ * floor: the vertical axis reaches to there at least.  set(data, { lines: [{ value, label }] }): data as uPlot takes it, times in seconds.  onPick(seriesIndex, dataIndex).
  */
-export async function chart(place, { title, series, height = 240, low, onPick, bars }) {
+export async function chart(place, { title, series, height = 240, low, onPick, bars, floor = 1e-9 }) {
   place.classList.add("chart");
   if (low) place.classList.add("low");
   const uPlot = await load();
@@ -33,19 +33,19 @@ export async function chart(place, { title, series, height = 240, low, onPick, b
     const clock = new Intl.DateTimeFormat(language(), { dateStyle: "short", timeStyle: "short" });
     plot = new uPlot({
       width: Math.max(200, place.clientWidth), height, legend: { live: true }, cursor: { y: false, focus: { prox: 20 } },
-      axes: [{ ...axis, values: (u, splits) => splits.map(s => new Intl.DateTimeFormat(language(), u.scales.x.max - u.scales.x.min > 2 * 86400 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" }).format(s * 1000)) },
+      axes: [{ ...axis, space: 85, values: (u, splits) => splits.map(s => new Intl.DateTimeFormat(language(), u.scales.x.max - u.scales.x.min > 2 * 86400 ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" }).format(s * 1000)) },
         { ...axis, size: 58, values: (u, splits) => splits.map(v => series[0].format ? series[0].format(v) : number(v, 2)) }],
       series: [{ label: t("time"), value: (u, v) => v === null ? DASH : clock.format(v * 1000) }, ...series.map(s => ({
         label: s.label, stroke: token(s.color), width: s.points ? 0 : 2, dash: s.dash, spanGaps: false, paths: bars ? uPlot.paths.bars({ size: [0.8] }) : s.points ? () => null : undefined, fill: bars ? token(s.color) : undefined,
-        points: { show: s.points ? true : undefined, size: 7, fill: token(s.color) }, value: (u, v) => v === null || v === undefined ? DASH : s.format ? s.format(v) : number(v, 2) }))],
-      scales: { x: { time: true }, y: { range: (u, min, max) => [0, Math.max(max ?? 0, ...lines.map(l => l.value), 1e-9) * 1.08] } },
+        points: { ...(s.points ? { show: true } : {}), size: s.points ? 7 : 5, fill: token(s.color) }, value: (u, v) => v === null || v === undefined ? DASH : s.format ? s.format(v) : number(v, 2) }))],
+      scales: { x: { time: true }, y: { range: (u, min, max) => [0, Math.max(max ?? 0, ...lines.map(l => l.value), floor) * 1.08] } },
       hooks: {
         draw: [u => {
           const c = u.ctx;
           for (const l of lines) {
             const y = u.valToPos(l.value, "y", true);
             c.save(); c.strokeStyle = c.fillStyle = token("--failed"); c.setLineDash([6, 4]); c.lineWidth = 1.5 * devicePixelRatio; c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
-            c.font = `${12 * devicePixelRatio}px system-ui`; c.fillText(l.label, u.bbox.left + 6, y - 5); c.restore();
+            c.textAlign = "left"; c.font = `${12 * devicePixelRatio}px system-ui`; c.fillText(l.label, u.bbox.left + 6, y - 5); c.restore();
           }
         }],
         ready: [u => u.over.addEventListener("click", () => { const i = u.cursor.idx; if (onPick && i !== null && i !== undefined) onPick(i); })],

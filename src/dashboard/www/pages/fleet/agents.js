@@ -3,7 +3,7 @@
 import { h } from "../../common/dom.js";
 import { get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
-import { ago, duration, mark, mib, number, percent, ms, status, statusText, time, DASH } from "../../common/format.js";
+import { ago, duration, mark, bytes, number, percent, ms, status, statusText, time, DASH } from "../../common/format.js";
 import { open, attempt } from "../../components/dialogs.js";
 
 export const STATES = ["idle", "running", "draining", "stopped", "offline"];
@@ -65,7 +65,7 @@ function showAgent(model, key) {
     const a = model.agents.get(key);
     if (!a) return;
     const p = a.progress;
-    facts.replaceChildren(fact("status", status(a.status)), fact("host", a.host || DASH), fact("slot", number(a.slot)), fact("memory", mib(a.rssBytes)), fact("restarts", number(a.restarts)), fact("seen", ago(a.lastSeenAt)), fact("version", a.version), fact("k6", a.k6Version),
+    facts.replaceChildren(fact("status", status(a.status)), fact("host", a.host || DASH), fact("slot", number(a.slot)), fact("memory", bytes(a.rssBytes)), fact("restarts", number(a.restarts)), fact("seen", ago(a.lastSeenAt)), fact("version", a.version), fact("k6", a.k6Version),
       fact("run", a.currentRunId ? h("a", { href: "/agents/k6/runs/" + id(a.currentRunId) }, running?.targetLabel || a.currentRunId) : DASH),
       fact("progress", p ? h("span", null, h("progress", { max: Math.max(1, p.durationMs || 1), value: Math.min(p.elapsedMs || 0, p.durationMs || 1), "aria-label": t("agent.progress") }), ` ${duration(p.elapsedMs)} / ${duration(p.durationMs)}`) : DASH),
       fact("vus", p ? number(p.vus) : DASH), fact("iterations", p ? number(p.iterations) : DASH));

@@ -35,8 +35,8 @@ export default function fleet(place, { title }) {
     h("section", { class: "card" }, h("h2", null, t("hosts")), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("hosts") }, h("table", { class: "cards" }, h("thead", null, h("tr", null, ["host", "state", "seen", "agents", "capacity", "version", "k6", "sandbox"].map(c => h("th", { scope: "col" }, t("host." + c))))), hosts)), noHosts));
   paused.hidden = true;
   const charts = [], first = load();
-  Promise.all([chart(places[0], { title: t("chart.fleet.runs"), height: 150, low: true, bars: true, series: [{ label: t("chart.runs"), color: "--series-1" }] }), chart(places[1], { title: t("chart.fleet.errors"), height: 150, low: true, series: [{ label: t("chart.errors"), color: "--series-3", format: percent }] }),
-    chart(places[2], { title: t("chart.fleet.p95"), height: 150, low: true, series: [{ label: "p95", color: "--series-2", format: ms }] })]).then(list => { if (gone) list.forEach(c => c.destroy()); else { charts.push(...list); first.then(loadSeries); } });
+  Promise.all([chart(places[0], { title: t("chart.fleet.runs"), height: 150, low: true, bars: true, floor: 4, series: [{ label: t("chart.runs"), color: "--series-1" }] }), chart(places[1], { title: t("chart.fleet.errors"), height: 150, low: true, floor: 0.05, series: [{ label: t("chart.errors"), color: "--series-3", format: percent }] }),
+    chart(places[2], { title: t("chart.fleet.p95"), height: 150, low: true, floor: 1, series: [{ label: "p95", color: "--series-2", format: ms }] })]).then(list => { if (gone) list.forEach(c => c.destroy()); else { charts.push(...list); first.then(loadSeries); } });
 
   async function stopLoad() {
     const on = model.overview?.paused;

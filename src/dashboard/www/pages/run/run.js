@@ -3,11 +3,10 @@ import { h } from "../../common/dom.js";
 import { call, get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
 import { onEvent } from "../../common/live.js";
-import { duration, mark, mib, ms, number, percent, status, time, DASH } from "../../common/format.js";
+import { duration, mark, bytes, ms, number, percent, status, time, DASH } from "../../common/format.js";
 import { attempt, toast } from "../../components/dialogs.js";
 import { quantileCurve } from "../../components/curve.js";
 
-const bytes = v => v === null || v === undefined ? DASH : mib(v);
 const METRICS = { p50_ms: ms, p95_ms: ms, p99_ms: ms, avg_ms: ms, error_rate: percent, rps: v => number(v, 1), data_received_bytes: bytes, iterations: number, http_reqs: number, http_reqs_answered: number, checks_passed: number, checks_failed: number, vus: number };
 
 export default function run(place, { parameter, title }) {

@@ -36,7 +36,7 @@ export default function site(place, { parameter, title, go }) {
   const places = ["latency", "errors", "rps"].map(() => h("div"));
   const table = runTable(t("site.lastruns"), []), none = h("p", { class: "quiet" });
   place.append(h("div", { class: "row" }, heading, edit, now), facts, h("div", { class: "card row wide" }, h("div", { class: "row", role: "group", "aria-label": t("span") }, spans), custom, field(t("compare"), compare, { inline: true })),
-    ["latency", "errors", "rps"].map((n, i) => h("section", { class: "card" }, h("h2", null, t("chart." + n)), places[i], i === 0 ? h("p", { class: "small quiet" }, t("chart.pick")) : null)),
+    ...["latency", "errors", "rps"].map((n, i) => h("section", { class: "card" }, h("h2", null, t("chart." + n)), places[i], i === 0 ? h("p", { class: "small quiet" }, t("chart.pick")) : null)),
     h("section", { class: "card" }, h("div", { class: "row" }, h("h2", { class: "grow" }, t("site.lastruns")), h("a", { href: "/agents/k6/runs?targetId=" + id(parameter) }, t("site.allruns"))), table.element, none));
   if (query.get("from")) { from.value = toLocal(new Date(query.get("from"))); to.value = toLocal(new Date(query.get("to") || Date.now())); }
 
@@ -61,7 +61,7 @@ export default function site(place, { parameter, title, go }) {
   const dots = color => ({ label: t("chart.run"), color, points: true });
   const charts = Promise.all([
     chart(places[0], { title: t("chart.latency"), onPick: pick, series: [{ label: "p50", color: "--series-1", format: ms }, { label: "p95", color: "--series-2", format: ms }, { label: "p99", color: "--series-3", format: ms }, { label: t("chart.before"), color: "--off", dash: [5, 4], format: ms }, { ...dots("--failed"), format: ms }] }),
-    chart(places[1], { title: t("chart.errors"), onPick: pick, height: 170, low: true, series: [{ label: t("chart.errors"), color: "--series-3", format: percent }, { label: t("chart.before"), color: "--off", dash: [5, 4], format: percent }] }),
+    chart(places[1], { title: t("chart.errors"), onPick: pick, floor: 0.05, height: 170, low: true, series: [{ label: t("chart.errors"), color: "--series-3", format: percent }, { label: t("chart.before"), color: "--off", dash: [5, 4], format: percent }] }),
     chart(places[2], { title: t("chart.rps"), onPick: pick, height: 170, low: true, series: [{ label: t("chart.rps"), color: "--series-1", format: v => number(v, 1) }, { label: t("chart.before"), color: "--off", dash: [5, 4], format: v => number(v, 1) }] }),
   ]);
   /** A point of one run opens it; any other place shows the runs of its step. */
