@@ -49,7 +49,9 @@ need_packages() {
 
 # Node.js with npm, from wherever it is in PATH; Debian's packages else.
 need_node() {
-	command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs npm
+	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+		need_packages nodejs npm
+	fi
 }
 
 cache_dir() {

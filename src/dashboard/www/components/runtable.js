@@ -13,5 +13,5 @@ export function runRow(r) {
 }
 export function runTable(caption, runs) {
   const body = h("tbody", null, runs.map(runRow));
-  return { body, element: h("div", { class: "scroll" }, h("table", { class: "cards" }, h("caption", { class: "hidden" }, caption), h("thead", null, h("tr", null, COLUMNS.map((c, i) => h("th", { scope: "col", class: i >= 3 && i <= 5 ? "n" : null }, t("run." + c))))), body)) };
+  return { body, element: h("div", { class: "scroll" }, h("table", { class: "cards fixed" }, h("caption", { class: "hidden" }, caption), h("thead", null, h("tr", null, COLUMNS.map((c, i) => h("th", { scope: "col", "data-column": c, class: i >= 3 && i <= 5 ? "n" : null }, t("run." + c))))), body)) };
 }

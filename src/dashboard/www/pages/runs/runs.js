@@ -55,7 +55,10 @@ export default function runs(place, { title, go }) {
       setTimeout(() => URL.revokeObjectURL(url), 1000);
     });
   }
-  let total = 0, waiting = 0;
+  let total = 0, waiting = 0, shown = [], timer = null;
+  // Rows are made anew instead of being pushed down: nothing on the page moves.
+  const draw = () => { table.body.replaceChildren(...shown.map(runRow)); };
+  const soon = () => { timer ??= setTimeout(() => { timer = null; draw(); }, 300); };
   function say() {
     told.textContent = t("runs.total", { n: number(total), page: number(page), pages: number(Math.max(1, Math.ceil(total / PAGE))) });
     fresh.hidden = !waiting;
@@ -69,7 +72,8 @@ export default function runs(place, { title, go }) {
       const list = await get("/api/dashboard/k6/runs?" + q);
       total = list.total;
       waiting = 0;
-      table.body.replaceChildren(...list.items.map(runRow));
+      shown = list.items;
+      draw();
       const last = Math.max(1, Math.ceil(total / PAGE));
       pages.replaceChildren(...[[1, t("page.first")], [page - 1, t("page.previous")], [page + 1, t("page.next")], [last, t("page.last")]].map(([n, text]) => n >= 1 && n <= last && n !== page ? h("a", { class: "button", href: pageOf(n) }, text) : h("button", { type: "button", disabled: true }, text)));
       empty.hidden = list.items.length > 0;
@@ -81,15 +85,20 @@ export default function runs(place, { title, go }) {
   const off = onEvent((name, r) => {
     if (name === "reset") load();
     if (name !== "run") return;
-    const old = table.body.querySelector(`[data-id="${CSS.escape(r.id)}"]`);
-    if (old) { old.replaceWith(runRow(r)); return; }
+    const at = shown.findIndex(x => x.id === r.id);
+    if (at >= 0) {
+      shown[at] = r;
+      const row = table.body.querySelector(`[data-id="${CSS.escape(r.id)}"]`);
+      if (row && !row.contains(document.activeElement)) row.replaceWith(runRow(r));
+      return;
+    }
     if (page !== 1 || inputs.sort.value !== "-startedAt" || !matches(r)) return;
     total++;
     // Somebody who reads further down, or stands in the table, keeps what is under their eyes.
     if (scrollY > 40 || table.body.contains(document.activeElement)) waiting++;
     else {
-      table.body.prepend(runRow(r));
-      while (table.body.children.length > PAGE) table.body.lastChild.remove();
+      shown = [r, ...shown].slice(0, PAGE);
+      soon();
       empty.hidden = true;
     }
     say();
@@ -101,5 +110,5 @@ export default function runs(place, { title, go }) {
     fill(inputs.host, hosts.items.filter(x => x.host).map(x => [x.host, x.host]));
   });
   load();
-  return off;
+  return () => { off(); clearTimeout(timer); };
 }

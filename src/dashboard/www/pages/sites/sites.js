@@ -16,7 +16,7 @@ export default function sites(place, { title, go }) {
   const query = new URLSearchParams(location.search);
   const search = h("input", { type: "search", value: query.get("q") || "", oninput: () => { keep(); draw(); } }), tag = h("select", { onchange: () => { keep(); draw(); } });
   const body = h("tbody"), told = h("span", { class: "told small quiet", role: "status" });
-  const table = h("div", { class: "scroll" }, h("table", { class: "cards" }, h("thead", null, h("tr", null, COLUMNS.map(c => h("th", { scope: "col", class: c === "p95" || c === "fail" ? "n" : null }, t("site." + c))))), body));
+  const table = h("div", { class: "scroll" }, h("table", { class: "cards fixed" }, h("thead", null, h("tr", null, COLUMNS.map(c => h("th", { scope: "col", "data-column": c, class: c === "p95" || c === "fail" ? "n" : null }, t("site." + c))))), body));
   const empty = h("div", { class: "empty", hidden: true }, h("h2", null, t("sites.none")), h("p", null, t("sites.none.text")), h("button", { type: "button", class: "primary", onclick: add }, t("add")));
   place.append(h("div", { class: "row" }, h("h1", { class: "grow" }, t("nav.sites")), h("button", { type: "button", class: "primary", onclick: add }, t("add"))),
     h("div", { class: "filters card" }, field(t("search"), search), field(t("tags"), tag)), h("section", { class: "card" }, told, table, empty));
