@@ -141,6 +141,7 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	store_rollup_free(s);
+	store_forget_names(s);
 	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
 		sqlite3_finalize(st);
 	sqlite3_close(s->db);
@@ -152,11 +153,19 @@ sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
 
+	struct stmt_slot *slot = &s->stmts[((uintptr_t)sql >> 3) % STORE_STMTS_KEPT];
+
+	/* Most texts are constants: where they stand tells where to look first. */
+	if (slot->sql == sql && !strcmp(sqlite3_sql(slot->st), sql) && !sqlite3_stmt_busy(slot->st))
+		return slot->st;
 	while ((st = sqlite3_next_stmt(s->db, st)) != NULL) {
 		if (!strcmp(sqlite3_sql(st), sql) && !sqlite3_stmt_busy(st))
-			return st;
+			break;
 	}
-	return db_prepare(s->db, sql, &st, err) < 0 ? NULL : st;
+	if (!st && db_prepare(s->db, sql, &st, err) < 0)
+		return NULL;
+	*slot = (struct stmt_slot){.sql = sql, .st = st};
+	return st;
 }
 
 /* Agents that have been away for so long that they are forgotten. */
@@ -203,6 +212,7 @@ int store_commit(struct store *s, struct err *err)
 void store_rollback(struct store *s)
 {
 	counts_rollback(s->counts);
+	store_forget_names(s);
 	if (!sqlite3_get_autocommit(s->db))
 		db_exec(s->db, "ROLLBACK", NULL);
 }

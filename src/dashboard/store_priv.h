@@ -6,11 +6,28 @@
 #include "common/db.h"
 #include "dashboard/store.h"
 
+/* Numbers of names that were asked for lately; names are never deleted. */
+#define STORE_NAMES_KEPT 1024
+struct name_slot {
+	char *host, *name; /* NULL: empty */
+	int kind;
+	int64_t no;
+};
+
+/* Prepared statements by where their text stands; they live until the store is closed. */
+#define STORE_STMTS_KEPT 256
+struct stmt_slot {
+	const char *sql;
+	sqlite3_stmt *st;
+};
+
 struct store {
 	sqlite3 *db;
 	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */
 	struct counts *counts;
 	int64_t data_version; /* of the database, when the counts were right */
+	struct name_slot names[STORE_NAMES_KEPT];
+	struct stmt_slot stmts[STORE_STMTS_KEPT];
 };
 
 /* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */
@@ -39,6 +56,8 @@ int store_rollup_touch(
  * deleted: what they have measured stays in the rollups. */
 int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err);
 void store_rollup_free(struct store *s);
+/* Before a rollback makes some of them wrong, and at the end. */
+void store_forget_names(struct store *s);
 /* The column as JSON: rows of earlier schemas have it as text. */
 json_t *store_quantiles_column(sqlite3_stmt *st, int column);
 bool store_quantiles_read(sqlite3_stmt *st, int column, double *out);

@@ -117,8 +117,34 @@ static int check_counts(struct store *s, struct err *err)
 
 /* --- names ------------------------------------------------------------------------------ */
 
-/* The number that stands for it; 0: it has none (add: it gets one); -1: the database. */
-static int64_t name_no(struct store *s, enum name_kind kind, const char *host, const char *name,
+/* FNV-1a. */
+static struct name_slot *find_slot(
+	struct store *s, enum name_kind kind, const char *host, const char *name)
+{
+	uint32_t hash = 2166136261U + kind;
+
+	for (const char *p = host; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619U;
+	hash = (hash ^ 0xff) * 16777619U;
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619U;
+	return &s->names[hash % STORE_NAMES_KEPT];
+}
+
+static void clear_slot(struct name_slot *slot)
+{
+	free(slot->host);
+	free(slot->name);
+	*slot = (struct name_slot){0};
+}
+
+void store_forget_names(struct store *s)
+{
+	for (size_t i = 0; i < STORE_NAMES_KEPT; i++)
+		clear_slot(&s->names[i]);
+}
+
+static int64_t ask_name_no(struct store *s, enum name_kind kind, const char *host, const char *name,
 	bool add, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(
@@ -142,6 +168,27 @@ static int64_t name_no(struct store *s, enum name_kind kind, const char *host, c
 	db_bind_text(st, 2, host);
 	db_bind_text(st, 3, name);
 	return db_run(st, err) < 0 ? -1 : sqlite3_last_insert_rowid(s->db);
+}
+
+/* The number that stands for it; 0: it has none (add: it gets one); -1: the database. */
+static int64_t name_no(struct store *s, enum name_kind kind, const char *host, const char *name,
+	bool add, struct err *err)
+{
+	struct name_slot *slot = find_slot(s, kind, host, name);
+	int64_t no;
+
+	if (slot->name && slot->kind == (int)kind && !strcmp(slot->name, name) &&
+		!strcmp(slot->host, host))
+		return slot->no;
+	no = ask_name_no(s, kind, host, name, add, err);
+	if (no > 0) {
+		clear_slot(slot);
+		*slot = (struct name_slot){.host = x_strdup(host),
+			.name = x_strdup(name),
+			.kind = (int)kind,
+			.no = no};
+	}
+	return no;
 }
 
 /* --- taking them in -------------------------------------------------------------------- */
@@ -171,16 +218,18 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 		sqlite3_bind_null(st, index);
 }
 
-static int put_run(
-	struct store *s, const struct store_run *r, struct store_upserted *out, struct err *err)
+#define PUT_RUN \
+	" INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms," \
+	" p95_ms, error_rate, lag_ms, error_message, json, quantiles, log, http_reqs, answered, rps," \
+	" target_no, agent_no) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17," \
+	" ?18, ?19, ?20)"
+
+/* sql: one that leaves a run of that id alone, or one that takes its place.  1: done, 0: there is one. */
+static int put_run(struct store *s, const char *sql, const struct store_run *r,
+	struct store_upserted *out, struct err *err)
 {
 	const json_t *run = r->json;
-	sqlite3_stmt *st = store_stmt(s,
-		"INSERT OR REPLACE INTO k6_runs (id, agent, host, target_id, status, reason, started_at, planned_ms,"
-		" p95_ms, error_rate, lag_ms, error_message, json, quantiles, log, http_reqs, answered, rps,"
-		" target_no, agent_no) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-		" ?18, ?19, ?20)",
-		err);
+	sqlite3_stmt *st = store_stmt(s, sql, err);
 	const json_t *metrics = json_object_get(run, "metrics");
 	_cleanup_free_ char *text = NULL;
 	struct counts_key key;
@@ -217,6 +266,8 @@ static int put_run(
 	sqlite3_bind_int64(st, 20, agent);
 	if (db_run(st, err) < 0)
 		return -1;
+	if (!sqlite3_changes(s->db))
+		return 0;
 	key = (struct counts_key){.target = (uint32_t)target,
 		.agent = (uint32_t)agent,
 		.day = day_of(r->started_ms),
@@ -224,21 +275,26 @@ static int put_run(
 			json_get_text(run, "status", ""))};
 	counts_add(s->counts, &key, 1);
 	out->text = steal_ptr(text);
-	return store_rollup_touch(s, r, out->corrected, err);
+	return store_rollup_touch(s, r, out->corrected, err) < 0 ? -1 : 1;
 }
 
 int store_upsert_run(
 	struct store *s, const struct store_run *run, struct store_upserted *out, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT status, reason, started_at, target_no, agent_no, started_at, status FROM k6_runs WHERE id = ?1",
-		err);
 	struct counts_key old = {0};
+	sqlite3_stmt *st;
 	int rc;
 
+	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
+	/* As a rule it is new: only one that is not costs a second look. */
+	rc = put_run(s, "INSERT OR IGNORE" PUT_RUN, run, out, err);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	st = store_stmt(s,
+		"SELECT status, reason, started_at, target_no, agent_no, started_at, status FROM k6_runs WHERE id = ?1",
+		err);
 	if (!st)
 		return -1;
-	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
 	db_bind_text(st, 1, json_get_text(run->json, "id", ""));
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
@@ -246,13 +302,12 @@ int store_upsert_run(
 		old = key_of(st, 3);
 	}
 	sqlite3_reset(st);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+	if (rc != SQLITE_ROW)
 		return fail(s, err);
 	if (!out->changed)
 		return 0;
-	if (old.day)
-		counts_add(s->counts, &old, -1);
-	return put_run(s, run, out, err);
+	counts_add(s->counts, &old, -1);
+	return put_run(s, "INSERT OR REPLACE" PUT_RUN, run, out, err) < 0 ? -1 : 0;
 }
 
 /* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have
