@@ -8,7 +8,9 @@ source=$1 out=$2 uplot=${3:-}
 rm -rf "$out"
 mkdir -p "$out/assets/new"
 (cd "$source" && tar cf - --exclude=index.html --exclude='package*.json' .) | (cd "$out/assets/new" && tar xf -)
+charts=no
 if [ -n "$uplot" ]; then
+	charts=yes
 	mkdir "$out/assets/new/uplot"
 	cp "$uplot/dist/uPlot.iife.min.js" "$out/assets/new/uplot/uplot.js"
 	cp "$uplot/dist/uPlot.min.css" "$out/assets/new/uplot/uplot.css"
@@ -17,5 +19,5 @@ fi
 chmod -R u+w,a+rX "$out"
 hash=$(cd "$out/assets/new" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
 mv "$out/assets/new" "$out/assets/$hash"
-sed "s|@ASSETS@|/assets/$hash|g" "$source/index.html" >"$out/index.html"
+sed "s|@ASSETS@|/assets/$hash|g; s|@CHARTS@|$charts|" "$source/index.html" >"$out/index.html"
 find "$out" -type f ! -name '*.gz' -exec gzip -9nk {} +

@@ -196,11 +196,13 @@ int64_t store_version(struct store *s)
 
 int store_begin(struct store *s, struct err *err)
 {
+	s->mark_count = 0;
 	return db_exec(s->db, "BEGIN IMMEDIATE", err);
 }
 
 int store_commit(struct store *s, struct err *err)
 {
+	s->mark_count = 0;
 	if (db_exec(s->db, "COMMIT", err) == 0) {
 		counts_commit(s->counts);
 		return 0;
@@ -211,6 +213,7 @@ int store_commit(struct store *s, struct err *err)
 
 void store_rollback(struct store *s)
 {
+	s->mark_count = 0;
 	counts_rollback(s->counts);
 	store_forget_names(s);
 	if (!sqlite3_get_autocommit(s->db))

@@ -21,6 +21,13 @@ struct stmt_slot {
 	sqlite3_stmt *st;
 };
 
+/* Hours that this transaction has marked to be rolled up. */
+#define STORE_MARKS_KEPT 32
+struct mark {
+	int64_t hour;
+	char target_id[256];
+};
+
 struct store {
 	sqlite3 *db;
 	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */
@@ -28,6 +35,8 @@ struct store {
 	int64_t data_version; /* of the database, when the counts were right */
 	struct name_slot names[STORE_NAMES_KEPT];
 	struct stmt_slot stmts[STORE_STMTS_KEPT];
+	struct mark marks[STORE_MARKS_KEPT];
+	size_t mark_count; /* of all, the last ones are in marks; 0 outside of a transaction */
 };
 
 /* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */

@@ -295,6 +295,26 @@ static int64_t hour_of(int64_t ms)
 	return ms / HOUR_MS;
 }
 
+static bool is_marked(const struct store *s, const char *target_id, int64_t hour)
+{
+	for (size_t i = 0; i < s->mark_count && i < STORE_MARKS_KEPT; i++) {
+		if (s->marks[i].hour == hour && !strcmp(s->marks[i].target_id, target_id))
+			return true;
+	}
+	return false;
+}
+
+static void remember_mark(struct store *s, const char *target_id, int64_t hour)
+{
+	struct mark *m = &s->marks[s->mark_count % STORE_MARKS_KEPT];
+
+	if (strlen(target_id) >= sizeof(m->target_id))
+		return;
+	s->mark_count++;
+	m->hour = hour;
+	memcpy(m->target_id, target_id, strlen(target_id) + 1);
+}
+
 int store_rollup_touch(
 	struct store *s, const struct store_run *run, bool corrected, struct err *err)
 {
@@ -309,6 +329,8 @@ int store_rollup_touch(
 		return 0;
 	if (s->job && s->job->hour == hour && !strcmp(s->job->target_id, sample.target_id))
 		s->job->stale = true;
+	if (is_marked(s, sample.target_id, hour))
+		return 0;
 	known_here = get_rollup(s, sample.target_id, hour, &sl, &frozen, err);
 	if (known_here < 0) {
 		rc = -1;
@@ -320,6 +342,7 @@ int store_rollup_touch(
 		rc = put_rollup(s, sample.target_id, hour, &sl, true, err);
 	} else {
 		rc = set_dirty(s, mark_dirty, sample.target_id, hour, err);
+		remember_mark(s, sample.target_id, hour);
 	}
 	quantiles_pool_clear(&sl.pool);
 	return rc;

@@ -68,6 +68,12 @@ has_success() { curl -fsS -u "$ADMIN_BASIC_AUTH" "$DASH/api/dashboard/k6/runs?st
 	export DASH
 	flow empty
 }
+@test "built without the charts' library the pages show tables, and nothing complains" {
+	sh "$top_srcdir/contrib/stage-www.sh" "$top_srcdir/src/dashboard/www" "$T/www"
+	chmod -R a+rX "$T/www"
+	K6FLEET_WWW_DIR=$T/www start_stack
+	flow plain
+}
 @test "all pages are small, packed, and may be kept for good" {
 	start_dashboard
 	curl -fsS --compressed "$DASH/agents/k6" >"$T/page"

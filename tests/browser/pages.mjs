@@ -214,6 +214,18 @@ const flows = {
     check(page.url().includes("status=success"), "the view is lost");
     await done();
   },
+  // Without the charts' library.
+  async plain(browser) {
+    const { page, done } = await openPage(browser);
+    for (const path of (await somePages()).slice(0, 3)) {
+      await page.goto(base + path);
+      if (path === "/agents/k6/sites") continue;
+      await page.locator(".chart-fallback").nth(2).waitFor();
+      check(await page.locator("canvas").count() === 0, "a chart without its library");
+      await audit(page, path);
+    }
+    await done();
+  },
   // Nothing there yet: what to do first.
   async empty(browser) {
     const { page, done } = await openPage(browser);

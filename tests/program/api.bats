@@ -47,6 +47,25 @@ make_runs() {
 	PY
 }
 
+@test "the fleet's last hour by the minute, and the last runs of each target" {
+	admin POST /api/admin/k6/targets '{"url":"http://127.0.0.1:9/","label":"T"}' >"$T/target"
+	id=$(jq -r .id "$T/target")
+	# Ten minutes ago; all of one target.
+	make_runs "$T/runs.json" 4 $((($(date +%s) - 1500) * 1000)) 1 1
+	jq --arg id "$id" --argjson now "$(date +%s)" '.runs[0] as $r | {runs: [range(8) as $i | $r + {id: "m-\($i)", targetId: $id,
+		startedAt: ($now - 600 - $i * 60 | todate)}]}' "$T/runs.json" >"$T/minutes.json"
+	agent POST /api/k6/runs "@$T/minutes.json" | jq -e '.accepted == 8'
+	get /api/dashboard/k6/series >"$T/series"
+	jq -e '.step == 60 and (.points | length) == 60 and ([.points[].runs] | add) == 8 and ([.points[] | select(.runs > 0)] | length) == 8' "$T/series"
+	# One run a minute: its percentiles are the minute's; minutes without runs say null.
+	want=$(jq '.runs[0].metrics.p95_ms' "$T/runs.json")
+	jq -e --argjson want "$want" 'all(.points[] | select(.runs == 1); (.p95_ms - $want | fabs) < 1e-6 * $want and .error_rate == 0.25) and
+		all(.points[] | select(.runs == 0); .p95_ms == null and .error_rate == null)' "$T/series"
+	get '/api/dashboard/k6/targets?recent=5' | jq -e '.items[0].recentRuns | map(.id) == ["m-0", "m-1", "m-2", "m-3", "m-4"]'
+	get /api/dashboard/k6/targets | jq -e '.items[0] | has("recentRuns") | not'
+	[ "$(status_of "$DASH/api/dashboard/k6/targets?recent=61")" = 422 ]
+}
+
 @test "series: percentiles of all samples of a step, from runs and from rollups, also after the runs have gone" {
 	# Three whole hours of yesterday.
 	base=$((($(date +%s) / 3600 - 30) * 3600000))

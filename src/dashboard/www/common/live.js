@@ -4,7 +4,8 @@ import { headers, credentials, onCredentials } from "./api.js";
 
 const handlers = new Set();
 const watchers = new Set();
-let state = "connecting", lastId = null, stop = null, wait = 0, lastHeard = Date.now();
+let state = "connecting", lastId = null, stop = null, wait = 0, lastHeard = Date.now(), watch = null;
+const SILENCE = 50000;
 
 export const connection = () => state;
 export const silentSince = () => lastHeard;
@@ -40,12 +41,15 @@ async function read(signal) {
   lastHeard = Date.now();
   become("live");
   if (missed) tell("reset", {});
+  // The server says at least something every 15 s: three times silence is a connection that has died quietly.
+  const heard = () => { lastHeard = Date.now(); clearTimeout(watch); watch = setTimeout(() => stop?.abort(), SILENCE); };
+  heard();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return "ended";
-    lastHeard = Date.now();
+    heard();
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     blocks.forEach(take);
@@ -58,6 +62,7 @@ async function run() {
     try {
       if (await read(control.signal) === "closed" && !credentials()) return;
     } catch { /* the server is away: tried again below */ }
+    clearTimeout(watch);
     become("lost");
     // 0.5 s, doubling, up to 15 s; at once when the network or the page comes back.
     wait = Math.min(15000, Math.max(500, wait * 2));

@@ -6,6 +6,7 @@ import { number, DASH } from "../common/format.js";
 
 let loading = null;
 function load() {
+  if (document.documentElement.dataset.charts !== "yes") return null; // built without it
   loading ??= new Promise(resolve => {
     const base = new URL("../uplot/", import.meta.url);
     document.head.append(h("link", { rel: "stylesheet", href: base + "uplot.css" }),

@@ -115,7 +115,7 @@ export default function fleet(place, { title }) {
   const off = onEvent((name, data) => {
     if (name === "reset") { load(); loadSeries(); return; }
     if (name === "agent") {
-      if (data.deleted) model.agents.delete(data.id); else model.agents.set(data.id, data);
+      if (data.deleted) { for (const a of model.agents.values()) if (a.name === data.name && a.host === data.host) model.agents.delete(a.id); } else model.agents.set(data.id, data);
       changed();
       later();
     } else if (name === "config") {
