@@ -7,10 +7,13 @@ dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
 make -C "$1" DESTDIR="$dest" install
 for f in usr/sbin/k6fleetd usr/sbin/k6fleet-dashboard usr/bin/k6fleetctl usr/libexec/k6fleet-supervisor \
+	usr/lib/systemd/system/k6fleetd.service usr/lib/systemd/system/k6fleet-dashboard.service \
+	usr/lib/systemd/system/k6fleet.target usr/lib/sysusers.d/k6fleet.conf usr/lib/tmpfiles.d/k6fleet.conf \
 	usr/share/k6fleet/www/index.html usr/share/k6fleet/www/index.html.gz usr/etc/k6fleet/k6fleetd.conf usr/etc/k6fleet/dashboard.conf; do
 	test -s "$dest/$f" || { echo "missing: $f"; exit 1; }
 done
 test -s "$dest"/usr/share/k6fleet/www/assets/*/app.js || { echo "missing: the pages' modules"; exit 1; }
+grep -q "^ExecStart=/usr/sbin/k6fleetd" "$dest/usr/lib/systemd/system/k6fleetd.service"
 echo 'workers = 5' >"$dest/usr/etc/k6fleet/k6fleetd.conf"
 make -C "$1" DESTDIR="$dest" install
 grep -qx 'workers = 5' "$dest/usr/etc/k6fleet/k6fleetd.conf"

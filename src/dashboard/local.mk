@@ -64,6 +64,7 @@ install-data-hook:
 	cp -R src/dashboard/www.out "$(DESTDIR)$(pkgdatadir)/www"
 uninstall-hook:
 	rm -rf "$(DESTDIR)$(pkgdatadir)/www"
+	rm -f "$(DESTDIR)$(sysusersdir)/k6fleet.conf" "$(DESTDIR)$(sysusersdir)/k6fleet-dashboard.conf" "$(DESTDIR)$(tmpfilesdir)/k6fleet.conf"
 clean-local:
 	rm -rf src/dashboard/www.out npm
 CLEANFILES += src/dashboard/www.stamp

@@ -189,14 +189,18 @@ static void make_secrets(const char *dir)
 	write_secret(dir, "admin-auth", "admin:");
 }
 
-/* A secret from the environment or a file; the environment's copy is overwritten. */
+/* A secret from the environment, a file, or a credential of the service manager (systemd.exec(5), "Credentials");
+ * the environment's copy is overwritten. */
 static char *take_secret(
 	const char *env_name, const char *file, const char *option, const char *file_name)
 {
-	const char *env = getenv(env_name);
+	const char *env = getenv(env_name), *dir = getenv("CREDENTIALS_DIRECTORY");
+	_cleanup_free_ char *given = dir ? x_asprintf("%s/%s", dir, file_name) : NULL;
 	char *secret;
 	struct err err;
 
+	if (!file[0] && given && access(given, F_OK) == 0)
+		file = given;
 	if (env && *env) {
 		secret = x_strdup(env);
 		title_forget_env(env_name);
