@@ -305,13 +305,14 @@ struct packed_head {
 size_t quantiles_pool_pack(struct quantiles_pool *p, unsigned char out[QUANTILES_PACKED_MAX])
 {
 	struct quantiles_point few[QUANTILES_PACKED_POINTS];
-	const struct quantiles_point *points = p->points;
+	const struct quantiles_point *points;
 	struct packed_head head = {PACKED_MAGIC, 0, p->count};
 	size_t n = p->len;
 
 	if (!n)
 		return 0;
 	sort_pool(p);
+	points = p->points;
 	if (n > QUANTILES_PACKED_POINTS) {
 		n = compress(p->points, n, p->count, QUANTILES_PACKED_POINTS, few);
 		points = few;
