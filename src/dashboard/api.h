@@ -82,10 +82,9 @@ struct api_response {
 	int retry_after_s;
 	struct api_stream *stream; /* instead of a body */
 	const char *disposition;
-	bool packed;    /* the body is in gzip */
-	bool immutable; /* never changes under this path */
-	bool keeps;     /* body_kept is the body, and stays */
-	const char *body_kept;
+	bool packed;           /* the body is in gzip */
+	bool immutable;        /* never changes under this path */
+	const char *body_kept; /* instead of body: one that stays and is not freed */
 };
 
 /* Finds the handler, checks credentials and body, calls it. */
