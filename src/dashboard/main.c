@@ -439,6 +439,8 @@ static void set_up(struct ev_loop *loop)
 	if (store_each_sample(
 		    app.api.store, units_now_wall_ms() - HOUR_MS, add_to_last_hour, NULL, &err) < 0)
 		fatal(EXIT_START, "the last hour's runs cannot be read: %s", err.msg);
+	/* Whoever asks first does not wait until each minute is put together. */
+	live_last_hour(app.api.live, units_now_wall_ms());
 	app.api.throttle = throttle_new(c->login_attempts);
 	app.http = http_start(loop, listen_fd, cert, key, &app.api, &err);
 	if (key)

@@ -119,13 +119,13 @@ struct store *store_open(const char *path, struct err *err)
 	/* Each batch of runs writes to as many pages of the indices again: so they are put in their places every
 	 * 16 MiB, not every 4, and the pages that are written most stay in memory. */
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &s->db, err) < 0 ||
-		db_exec(s->db,
-			"PRAGMA cache_size = -6144; PRAGMA wal_autocheckpoint = 4000;"
-			"PRAGMA journal_size_limit = 33554432",
+		db_exec(s->db, "PRAGMA cache_size = -6144; PRAGMA journal_size_limit = 33554432",
 			err) < 0) {
+		sqlite3_close(s->db);
 		free(s);
 		return NULL;
 	}
+	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES);
 	s->counts = counts_new();
 	if ((left_open && check_integrity(s, err) < 0) || store_count_all(s, err) < 0) {
 		store_close(s);

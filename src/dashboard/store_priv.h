@@ -28,6 +28,11 @@ struct mark {
 	char target_id[256];
 };
 
+/* Pages of the log after which they are put in their places: few while hours are rolled up in the background, whom
+ * nobody shall wait for, many while runs come in. */
+#define STORE_LOG_PAGES 4000
+#define STORE_LOG_PAGES_BACKGROUND 1000
+
 struct store {
 	sqlite3 *db;
 	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */

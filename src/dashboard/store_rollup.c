@@ -455,19 +455,21 @@ static int roll_up(struct store *s, int64_t now_ms, int *budget, struct err *err
 
 int store_rollup_step(struct store *s, int64_t now_ms, struct err *err)
 {
-	int more = 1, budget = CHUNK_RUNS;
+	int more = 1, budget = CHUNK_RUNS, rc;
 
 	if (store_begin(s, err) < 0)
 		return -1;
 	/* Small hours together, since each commit waits for the disk. */
 	while (more > 0 && budget > 0)
 		more = roll_up(s, now_ms, &budget, err);
-	if (more < 0 || store_commit(s, err) < 0) {
-		store_rollback(s);
-		store_rollup_free(s);
-		return -1;
-	}
-	return more;
+	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES_BACKGROUND);
+	rc = more < 0 ? -1 : store_commit(s, err);
+	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES);
+	if (rc == 0)
+		return more;
+	store_rollback(s);
+	store_rollup_free(s);
+	return -1;
 }
 
 /* --- before runs are deleted ------------------------------------------------------------ */
