@@ -75,9 +75,10 @@ static int add(struct assets *a, const char *dir, const char *file, struct err *
 	new->type = type_of(new->path);
 	api_make_etag(new->text, new->etag, sizeof(new->etag));
 	a->count++;
-	if (access(packed, F_OK) == 0)
-		new->gzip = read_file(packed, &new->gzip_len, err);
-	return access(packed, F_OK) == 0 && !new->gzip ? -1 : 0;
+	if (access(packed, F_OK) < 0)
+		return 0;
+	new->gzip = read_file(packed, &new->gzip_len, err);
+	return new->gzip ? 0 : -1;
 }
 
 static bool is_packed(const char *file)

@@ -41,7 +41,6 @@
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
 #define SECRET_MAX 512
 #define SECRET_BYTES 32
-#define PAGE_MAX_BYTES (1024 * 1024)
 #define PEM_MAX_BYTES (256 * 1024)
 #define UPKEEP_PAUSE_S 0.005
 #define EVENTS_BEAT_S 15.

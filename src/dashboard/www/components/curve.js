@@ -12,5 +12,5 @@ export function quantileCurve(q) {
     [25, 50, 75, 95].map(p => h("path", { d: `M${x(p)} 0V${H}`, stroke: "var(--line)", "stroke-width": 1, "vector-effect": "non-scaling-stroke" })),
     h("path", { d: "M" + q.map((v, i) => `${x(i).toFixed(1)} ${y(v).toFixed(1)}`).join("L"), fill: "none", stroke: "var(--series-1)", "stroke-width": 2, "vector-effect": "non-scaling-stroke" }));
   svg.addEventListener("pointermove", e => { const p = Math.max(0, Math.min(100, Math.round((e.offsetX / svg.clientWidth) * 100))); told.textContent = `p${p}: ${ms(q[p])} · ${label}`; });
-  return { element: h("div", null, svg, told), destroy() {} };
+  return h("div", null, svg, told);
 }

@@ -13,7 +13,6 @@ export default function run(place, { parameter, title }) {
   title(t("run.title"));
   const fact = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value ?? DASH));
   const body = h("div", null, t("loading"));
-  let curve = null;
   place.append(body);
   async function load() {
     let r;
@@ -30,17 +29,12 @@ export default function run(place, { parameter, title }) {
       h("section", { class: "card" }, h("h2", null, t("run.about")), h("dl", { class: "facts" }, fact(t("run.id"), r.id), fact(t("run.target"), r.targetId ? h("a", { href: "/agents/k6/sites/" + id(r.targetId) }, r.targetLabel || r.targetId) : DASH), fact(t("run.agent"), r.agent), fact(t("run.host"), r.host || DASH),
         fact(t("run.scheduled"), time(r.scheduledAt)), fact(t("run.started"), time(r.startedAt)), fact(t("run.finished"), time(r.finishedAt)), fact(t("run.planned"), duration(r.plannedMs)), fact(t("run.lag"), ms(r.lagMs)), fact(t("run.exit"), r.exitCode === null ? DASH : String(r.exitCode)))),
       h("section", { class: "card" }, h("h2", null, t("run.metrics")), h("dl", { class: "facts" }, Object.entries(METRICS).map(([k, f]) => { const v = f(m[k]); return fact(t("metric." + k), k === "error_rate" && m[k] > 0.05 ? h("span", { class: "bad" }, v) : v); }))),
-      h("section", { class: "card" }, h("h2", null, t("run.curve")), r.latencyQuantiles ? curvePlace(r.latencyQuantiles) : h("p", { class: "quiet" }, t("run.nocurve"))),
+      h("section", { class: "card" }, h("h2", null, t("run.curve")), r.latencyQuantiles ? quantileCurve(r.latencyQuantiles) : h("p", { class: "quiet" }, t("run.nocurve"))),
       h("section", { class: "card" }, h("h2", null, t("run.thresholds")), r.thresholds?.length ? h("ul", null, r.thresholds.map(x => h("li", { class: "status" }, mark(x.ok ? "success" : "error"), `${x.metric}: ${x.expression} – ${x.ok ? t("kept") : t("crossed")}`))) : h("p", { class: "quiet" }, t("run.nothresholds"))),
       h("section", { class: "card" }, h("h2", null, t("run.resources")), h("dl", { class: "facts" }, fact(t("resource.cpu"), duration(res.cpuMs)), fact(t("resource.rss"), bytes(res.maxRssBytes)), fact(t("resource.tmp"), bytes(res.tmpBytes)))),
       h("section", { class: "card" }, h("h2", null, t("run.log")), r.log ? h("pre", { tabindex: 0, role: "region", "aria-label": t("run.log") }, r.log) : h("p", { class: "quiet" }, r.status === "success" ? t("run.nolog.success") : t("run.nolog"))));
   }
-  function curvePlace(list) {
-    curve?.destroy();
-    curve = quantileCurve(list);
-    return curve.element;
-  }
   const off = onEvent((name, data) => { if (name === "reset" || (name === "run" && data.id === parameter)) load(); });
   load();
-  return () => { off(); curve?.destroy(); };
+  return off;
 }

@@ -20,7 +20,7 @@ function pairs(text, separator) {
 }
 function lists(text) {
   const made = {};
-  for (const [l] of lines(text).map(x => [x])) {
+  for (const l of lines(text)) {
     const at = l.lastIndexOf(": ");
     if (at < 1) throw new Error(t("form.line", { line: l, separator: ": " }));
     (made[l.slice(0, at).trim()] ??= []).push(l.slice(at + 2).trim());

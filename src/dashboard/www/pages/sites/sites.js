@@ -31,8 +31,12 @@ export default function sites(place, { title, go }) {
     const made = await editTarget(null);
     if (made) { put(made); draw(); }
   }
-  const masked = x => { const o = targets.get(x.id); return { ...x, recentRuns: x.recentRuns || o?.recentRuns || [] }; };
-  function put(x) { targets.set(x.id, masked(x)); rows.get(x.id)?.remove(); rows.delete(x.id); }
+  // What is answered to a change, and events, come without the last runs: those that are known stay.
+  function put(x) {
+    targets.set(x.id, { ...x, recentRuns: x.recentRuns || targets.get(x.id)?.recentRuns || [] });
+    rows.get(x.id)?.remove();
+    rows.delete(x.id);
+  }
   const toggle = (x, on) => attempt(async () => {
     try { put(await call("PATCH", "/api/admin/k6/targets/" + id(x.id), { enabled: on })); } finally { draw(); }
   });
