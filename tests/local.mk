@@ -5,7 +5,7 @@ UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf test
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_dashboard
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
 	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
-	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats
+	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats tests/program/access.bats
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)

@@ -229,7 +229,7 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 	if (resolver_fd >= 0 &&
 		bind_at(resolver_fd, resolver_path, READ_ONLY | MOUNT_ATTR_NOEXEC, err) < 0)
 		return -1;
-	if (bind_at(k6_fd, ROOTFS_K6, READ_ONLY, err) < 0)
+	if (k6_fd >= 0 && bind_at(k6_fd, ROOTFS_K6, READ_ONLY, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(covered); i++) {
 		if (cover(covered[i], err) < 0)
@@ -291,8 +291,9 @@ int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
 		fds[i] = open(shown[i].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	resolver_fd = resolver_dir(&resolver_path);
-	inner_k6 = reopen_k6(conf, k6_fd, err);
-	if (inner_k6 >= 0)
+	if (k6_fd >= 0)
+		inner_k6 = reopen_k6(conf, k6_fd, err);
+	if (k6_fd < 0 || inner_k6 >= 0)
 		rc = move_in(
 			conf->limits.tmp_dir, conf, fds, inner_k6, resolver_fd, resolver_path, err);
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)

@@ -57,7 +57,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void die(
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_error(w->name, "%s", text);
+	log_agent_error(w->name, "%s", text);
 	_exit(1);
 }
 
@@ -363,7 +363,7 @@ static void loop_once(struct worker *w)
 static void keep_only(const struct worker_args *args)
 {
 	int keep[] = {args->chan, args->lifeline, args->hb_fd, args->k6.fd, args->cgroup_fd,
-		args->cgroup_procs_fd};
+		args->cgroup_procs_fd, log_journal_fd()};
 	unsigned int from = 3;
 
 	/* Sorted, so that the gaps between them can be closed in one sweep. */

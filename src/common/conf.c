@@ -173,7 +173,7 @@ static const struct opt options[] = {
 	{"dashboard", "client_cert", NULL, OPT_PATH, OFF(dashboard.client_cert), ""},
 	{"dashboard", "client_key", NULL, OPT_PATH, OFF(dashboard.client_key), ""},
 	{"dashboard", "timeout", NULL, OPT_DURATION, OFF(dashboard.timeout_ms), "10s", 100, 600000},
-	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), "/usr/bin/k6", .effect = CONF_EFFECT_WORKERS},
+	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), CONF_K6_BINARY, .effect = CONF_EFFECT_WORKERS},
 	{"k6", "vus", "K6_VUS", OPT_INT, OFF(k6.vus), "1", 1, 10000},
 	{"k6", "duration", "K6_DURATION", OPT_DURATION, OFF(k6.duration_ms), "30s", 1000, DAY_MS},
 	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL, .effect = CONF_EFFECT_WORKERS},

@@ -16,6 +16,8 @@
 
 /* What max_workers may be at most, and what tables are made for. */
 #define CONF_WORKERS_MAX 10000
+/* Where k6's own packages put it. */
+#define CONF_K6_BINARY "/usr/bin/k6"
 
 enum conf_sandbox { CONF_SANDBOX_REQUIRE, CONF_SANDBOX_TRY, CONF_SANDBOX_OFF };
 enum conf_phase { CONF_PHASE_SPREAD, CONF_PHASE_ALIGNED, CONF_PHASE_RANDOM };

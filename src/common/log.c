@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/journal.h"
 #include "common/units.h"
+#include "common/uuid.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -23,15 +25,25 @@ static struct {
 	enum log_level level;
 	bool json;
 	bool journal;
-} state = {.program = "k6fleet", .level = LOG_LEVEL_INFO};
+	int journal_fd;
+} state = {.program = "k6fleet", .level = LOG_LEVEL_INFO, .journal_fd = -1};
 
 void log_init(const char *program, enum log_level level, bool json)
 {
 	state.program = program;
 	state.level = level;
 	state.json = json;
-	/* systemd sets it when stderr goes to the journal: sd-daemon(3), systemd.exec(5). */
-	state.journal = getenv("JOURNAL_STREAM") != NULL;
+	state.journal = journal_has_stderr();
+}
+
+void log_use_journal(int fd)
+{
+	state.journal_fd = fd;
+}
+
+int log_journal_fd(void)
+{
+	return state.journal_fd;
 }
 
 bool log_wants(enum log_level level)
@@ -60,28 +72,63 @@ static size_t append_escaped(char *line, size_t len, size_t cap, const char *s, 
 	return len;
 }
 
-void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
+/* The run that a message speaks of: the first "run=" and a UUID; false without one. */
+static bool find_run(const char *msg, char run[UUID_MAX])
 {
-	char line[LINE_MAX_BYTES], msg[LINE_MAX_BYTES / 2], when[UNITS_TIME_MAX];
-	size_t len = 0, cap = sizeof(line) - 4;
-	va_list ap;
+	const char *at = strstr(msg, "run=");
 
-	if (!log_wants(level))
+	if (!at || strlen(at + 4) < UUID_MAX - 1)
+		return false;
+	memcpy(run, at + 4, UUID_MAX - 1);
+	run[UUID_MAX - 1] = '\0';
+	return uuid_is_valid(run);
+}
+
+static bool to_journal(
+	enum log_level level, const char *subject, const char *agent, const char *msg)
+{
+	char message[LINE_MAX_BYTES], run[UUID_MAX];
+	struct journal_entry entry = {.priority = priorities[level],
+		.program = state.program,
+		.message = message,
+		.subject = subject,
+		.agent = agent,
+		.run = find_run(msg, run) ? run : NULL};
+	size_t len = append_escaped(message, 0, sizeof(message), subject, false);
+
+	len = append_escaped(message, len, sizeof(message), ": ", false);
+	append_escaped(message, len, sizeof(message), msg, false);
+	return journal_send(state.journal_fd, &entry) == 0;
+}
+
+static size_t json_field(char *line, size_t len, size_t cap, const char *name, const char *value)
+{
+	len += (size_t)snprintf(line + len, cap - len, ",\"%s\":\"", name);
+	len = append_escaped(line, len, cap, value, true);
+	return len + (size_t)snprintf(line + len, cap - len, "\"");
+}
+
+static void emit(enum log_level level, const char *subject, const char *agent, const char *msg)
+{
+	char line[LINE_MAX_BYTES], when[UNITS_TIME_MAX], run[UUID_MAX];
+	size_t len = 0, cap = sizeof(line) - 16;
+
+	if (state.journal_fd >= 0 && !state.json && to_journal(level, subject, agent, msg))
 		return;
-	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
-	va_end(ap);
 	units_format_time(units_now_wall_ms(), when);
 	if (state.journal)
 		len += (size_t)snprintf(line, cap, "<%d>", priorities[level]);
 	if (state.json) {
 		len += (size_t)snprintf(line + len, cap - len,
-			"{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"subject\":\"",
-			when, log_level_names[level], state.program, (int)getpid());
-		len = append_escaped(line, len, cap, subject, true);
-		len += (size_t)snprintf(line + len, cap - len, "\",\"msg\":\"");
-		len = append_escaped(line, len, cap, msg, true);
-		len += (size_t)snprintf(line + len, sizeof(line) - len, "\"}\n");
+			"{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d", when,
+			log_level_names[level], state.program, (int)getpid());
+		len = json_field(line, len, cap, "subject", subject);
+		if (agent)
+			len = json_field(line, len, cap, "agent", agent);
+		if (find_run(msg, run))
+			len = json_field(line, len, cap, "run", run);
+		len = json_field(line, len, cap, "msg", msg);
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "}\n");
 	} else {
 		if (!state.journal)
 			len += (size_t)snprintf(
@@ -94,6 +141,32 @@ void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
 	/* A log that cannot be written must not stop the daemon. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
+}
+
+void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
+{
+	char msg[LINE_MAX_BYTES / 2];
+	va_list ap;
+
+	if (!log_wants(level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	emit(level, subject, NULL, msg);
+}
+
+void log_emit_agent(enum log_level level, const char *agent, const char *fmt, ...)
+{
+	char msg[LINE_MAX_BYTES / 2];
+	va_list ap;
+
+	if (!log_wants(level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	emit(level, agent, agent, msg);
 }
 
 bool log_limit_allows(struct log_limit *limit, unsigned int burst)

@@ -16,7 +16,7 @@
 
 /* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
-#define MSG_PROTOCOL 3
+#define MSG_PROTOCOL 4
 /* Room for the longest text that a message of ours explains something with. */
 #define MSG_TEXT_MAX 1024
 
@@ -28,8 +28,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	/* keeper -> supervisor */                                                                 \
 	/* protocol, memory of the host or our cgroup (bytes), supervisor restarts so far, sandbox    \
 	 * level, layers, start of the keeper (monotonic ms), wall less monotonic clock then (ms),   \
-	 * version of k6 */                                                                          \
-	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "4844488s", 512, false)                                \
+	 * version of k6 (empty: there is none), control_group and control_read_group (2^32-1: none) */ \
+	X(KEEPER_HELLO, MSG_TO_SUPERVISOR_K, "4844488s44", 512, false)                              \
 	/* slot, generation, pid, started (monotonic ms), alive, wait status, fresh, restarts as SPAWN \
 	 * said, stale: forked by an older binary or with older limits */                          \
 	X(KEEPER_WORKER, MSG_TO_SUPERVISOR_K, "484814141", 64, true)                               \

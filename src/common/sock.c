@@ -4,13 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <endian.h>
 #include <libgen.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -58,7 +62,29 @@ int sock_connect(const char *path, struct err *err)
 	return steal_fd(&fd);
 }
 
-int sock_listen(const char *path, mode_t mode, gid_t gid, struct err *err)
+/* Owner and both groups may read and write, nobody else: acl(5).  The mode that is shown stays 0660. */
+static int allow_two_groups(const char *path, gid_t second)
+{
+	struct {
+		struct posix_acl_xattr_header header;
+		struct posix_acl_xattr_entry entries[5];
+	} acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
+	const struct {
+		int tag, perm;
+		uint32_t id;
+	} entries[] = {{ACL_USER_OBJ, ACL_READ | ACL_WRITE, (uint32_t)ACL_UNDEFINED_ID},
+		{ACL_GROUP_OBJ, ACL_READ | ACL_WRITE, (uint32_t)ACL_UNDEFINED_ID},
+		{ACL_GROUP, ACL_READ | ACL_WRITE, second},
+		{ACL_MASK, ACL_READ | ACL_WRITE, (uint32_t)ACL_UNDEFINED_ID},
+		{ACL_OTHER, 0, (uint32_t)ACL_UNDEFINED_ID}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		acl.entries[i] = (struct posix_acl_xattr_entry){htole16((uint16_t)entries[i].tag),
+			htole16((uint16_t)entries[i].perm), htole32(entries[i].id)};
+	return setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0);
+}
+
+int sock_listen(const char *path, mode_t mode, gid_t gid, gid_t second_gid, struct err *err)
 {
 	_cleanup_fd_ int dirfd = -1, fd = -1, probe = -1;
 	struct sockaddr_un addr;
@@ -94,7 +120,12 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, struct err *err)
 	if (gid != (gid_t)-1 && lchown(addr.sun_path, (uid_t)-1, gid) < 0)
 		return err_sys(
 			err, errno, "cannot give the socket %s to group %u", path, (unsigned)gid);
-	if (chmod(addr.sun_path, mode) < 0 || listen(fd, 256) < 0)
+	if (chmod(addr.sun_path, mode) < 0)
+		return err_sys(err, errno, "cannot set the mode of %s", path);
+	if (second_gid != (gid_t)-1 && allow_two_groups(addr.sun_path, second_gid) < 0)
+		return err_sys(err, errno,
+			"cannot give the socket %s to a second group by an access control list", path);
+	if (listen(fd, 256) < 0)
 		return err_sys(err, errno, "cannot listen on %s", path);
 	return steal_fd(&fd);
 }

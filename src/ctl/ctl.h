@@ -14,7 +14,11 @@ enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3, CT
 struct ctl {
 	const char *socket;
 	bool json, color;
-	int screen_rows; /* of the terminal that is drawn on again and again, 0: none */
+	/* Of the terminal that standard output is; 0: it is none. */
+	size_t width;
+	size_t screen_rows;
+	bool drawing; /* over what is on it */
+	size_t row;   /* lines printed since it began */
 	int fd;
 	char *buf; /* bytes read beyond the last line */
 	size_t len, cap;
@@ -41,15 +45,18 @@ int ctl_run_verb(struct ctl *ctl, int argc, char **argv);
 void ctl_print_verbs(FILE *out);
 
 /* Renderers for people. */
-void render_status(const struct ctl *ctl, const json_t *status);
-void render_targets(const struct ctl *ctl, const json_t *targets);
-void render_runs(const struct ctl *ctl, const json_t *runs);
-void render_run(const struct ctl *ctl, const json_t *run);
+void render_status(struct ctl *ctl, const json_t *status);
+void render_targets(struct ctl *ctl, const json_t *targets);
+void render_runs(struct ctl *ctl, const json_t *runs);
+void render_run(struct ctl *ctl, const json_t *run);
+/* Between these two what is printed takes the place of what is on the terminal. */
+void render_screen_begin(struct ctl *ctl);
+void render_screen_end(struct ctl *ctl);
 /* How runs go on: a bar each on a terminal (drawn over the last ones), else a line each. */
 void render_runs_progress(const json_t *runs, bool on_terminal);
 void render_runs_progress_end(bool on_terminal);
 /* Runs that have ended, and what they have measured together. */
-void render_merged(const struct ctl *ctl, const json_t *runs, const json_t *merged);
+void render_merged(struct ctl *ctl, const json_t *runs, const json_t *merged);
 /* Output of k6, each line behind the agent's name where there is one. */
 void render_log(const char *text, const char *agent);
 void render_reload(const json_t *reload);
@@ -57,7 +64,7 @@ void render_progress(const json_t *progress);
 void render_progress_end(void);
 /* Control characters become '?'. */
 void render_clean(char *s);
-/* "3d4h", "5m10s"; buf. */
+/* "3d4h", "5m10s", "820ms"; buf. */
 const char *render_span(int64_t ms, char *buf, size_t size);
 /* As fmt says: "ms" "%" "MiB" "rps"; "-" for null. */
 const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size);

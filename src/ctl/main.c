@@ -4,17 +4,20 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/sock.h"
-#include "ctl/ctl.h"
+#include "ctl/complete.h"
+#include "ctl/render_table.h"
 
 #define DEFAULT_SOCKET RUNSTATEDIR "/k6fleet/control.sock"
 
@@ -38,18 +41,31 @@ static void usage(FILE *out)
 		out);
 }
 
+_Noreturn static void denied(const char *socket)
+{
+	const struct group *group = NULL;
+	struct stat st;
+
+	fprintf(stderr, "k6fleetctl: not allowed to use %s\n", socket);
+	if (stat(socket, &st) == 0 && (st.st_mode & S_IWGRP))
+		group = getgrgid(st.st_gid);
+	if (group)
+		fprintf(stderr,
+			"It is for the group \"%s\": join it (sudo usermod -aG %s $USER, then log in "
+			"again) or use sudo.\n",
+			group->gr_name, group->gr_name);
+	else
+		fputs("It belongs to another user: use sudo, or name your own with -s.\n", stderr);
+	exit(CTL_DENIED);
+}
+
 void ctl_connect(struct ctl *ctl)
 {
 	struct err err;
 
 	ctl->fd = sock_connect(ctl->socket, &err);
-	if (ctl->fd < 0 && (errno == EACCES || errno == EPERM)) {
-		fprintf(stderr,
-			"k6fleetctl: not allowed to use %s\n"
-			"Join the group that owns it (ls -l %s shows which) or use sudo.\n",
-			ctl->socket, ctl->socket);
-		exit(CTL_DENIED);
-	}
+	if (ctl->fd < 0 && (errno == EACCES || errno == EPERM))
+		denied(ctl->socket);
 	if (ctl->fd < 0) {
 		fprintf(stderr,
 			"k6fleetctl: no k6fleetd answers at %s (%s)\n"
@@ -108,6 +124,37 @@ static char *read_text(struct ctl *ctl)
 	}
 }
 
+static json_t *parse(const char *line)
+{
+	json_t *value = json_loads(line, 0, NULL);
+
+	if (value)
+		return value;
+	fputs("k6fleetctl: what answers there is no k6fleetd\n", stderr);
+	exit(CTL_NO_DAEMON);
+}
+
+/* The data of an answer, new reference; NULL: it was progress.  Ends with a refusal's message. */
+static json_t *take_answer(const char *line, void (*on_progress)(const json_t *progress))
+{
+	_cleanup_json_ json_t *answer = parse(line);
+	const json_t *progress = json_object_get(answer, "progress");
+	const char *code = json_get_text(answer, "code", "refused");
+
+	if (progress) {
+		if (on_progress)
+			on_progress(progress);
+		return NULL;
+	}
+	if (json_is_true(json_object_get(answer, "ok")))
+		return json_incref(json_object_get(answer, "data"));
+	fprintf(stderr, "k6fleetctl: %s\n",
+		json_get_text(answer, "error", "refused without a reason"));
+	exit(!strcmp(code, "usage")               ? CTL_USAGE
+			: !strcmp(code, "denied") ? CTL_DENIED
+						  : CTL_FAILED);
+}
+
 /* Connects where that is needed, reads the greeting, sends the request. */
 static void ask(struct ctl *ctl)
 {
@@ -118,6 +165,8 @@ static void ask(struct ctl *ctl)
 			usleep(20000U * (unsigned int)ctl->repeated);
 		ctl_connect(ctl);
 		greeting = read_text(ctl);
+		if (greeting && strstr(greeting, "\"ok\":false"))
+			json_decref(take_answer(greeting, NULL)); /* turned away: says why */
 		if (!greeting && ctl->repeated < REPEATS_MAX)
 			ctl_disconnect(ctl);
 	}
@@ -141,16 +190,6 @@ static char *next_line(struct ctl *ctl)
 	return line;
 }
 
-static json_t *parse(const char *line)
-{
-	json_t *value = json_loads(line, 0, NULL);
-
-	if (value)
-		return value;
-	fputs("k6fleetctl: what answers there is no k6fleetd\n", stderr);
-	exit(CTL_NO_DAEMON);
-}
-
 void ctl_disconnect(struct ctl *ctl)
 {
 	if (ctl->fd >= 0)
@@ -172,27 +211,6 @@ static void send_request(struct ctl *ctl, json_t *request)
 	ctl->request = x_asprintf("%s\n", text);
 	json_decref(request);
 	ask(ctl);
-}
-
-/* The data of an answer, new reference; NULL: it was progress.  Ends with a refusal's message. */
-static json_t *take_answer(const char *line, void (*on_progress)(const json_t *progress))
-{
-	_cleanup_json_ json_t *answer = parse(line);
-	const json_t *progress = json_object_get(answer, "progress");
-	const char *code = json_get_text(answer, "code", "refused");
-
-	if (progress) {
-		if (on_progress)
-			on_progress(progress);
-		return NULL;
-	}
-	if (json_is_true(json_object_get(answer, "ok")))
-		return json_incref(json_object_get(answer, "data"));
-	fprintf(stderr, "k6fleetctl: %s\n",
-		json_get_text(answer, "error", "refused without a reason"));
-	exit(!strcmp(code, "usage")               ? CTL_USAGE
-			: !strcmp(code, "denied") ? CTL_DENIED
-						  : CTL_FAILED);
 }
 
 json_t *ctl_call(struct ctl *ctl, json_t *request, void (*on_progress)(const json_t *progress))
@@ -238,10 +256,11 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct ctl ctl = {.socket = getenv("K6FLEET_SOCKET"), .fd = -1};
-	const char *no_color = getenv("NO_COLOR");
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 	int c, status;
 
-	ctl.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+	render_measure(&ctl);
+	ctl.color = ctl.width && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 	if (!ctl.socket || !*ctl.socket)
 		ctl.socket = DEFAULT_SOCKET;
 	/* "+": what follows the verb is the verb's. */
@@ -259,7 +278,9 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return CTL_USAGE;
 	}
-	status = ctl_run_verb(&ctl, argc - optind, argv + optind);
+	status = !strcmp(argv[optind], "__complete")
+		? ctl_complete(&ctl, argc - optind - 1, argv + optind + 1)
+		: ctl_run_verb(&ctl, argc - optind, argv + optind);
 	/* A full disk behind the redirection must not look like success. */
 	if (fflush(stdout) != 0 && status == CTL_OK) {
 		perror("k6fleetctl: cannot write the answer");

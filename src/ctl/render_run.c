@@ -52,7 +52,7 @@ static void print_thresholds(const json_t *run)
 	}
 }
 
-void render_run(const struct ctl *ctl, const json_t *run)
+void render_run(struct ctl *ctl, const json_t *run)
 {
 	static const char *const fields[] = {"id", "agent", "host", "targetLabel", "status",
 		"reason", "errorMessage", "scheduledAt", "startedAt", "finishedAt", "lagMs",
@@ -160,7 +160,7 @@ void render_runs_progress_end(bool on_terminal)
 		erase_bars();
 }
 
-void render_merged(const struct ctl *ctl, const json_t *runs, const json_t *merged)
+void render_merged(struct ctl *ctl, const json_t *runs, const json_t *merged)
 {
 	const json_t *metrics = json_object_get(merged, "metrics"), *run;
 	const char *status;

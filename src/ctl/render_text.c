@@ -1,103 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables for people.  Everything printed may come from a target's label or k6's output, so
- * control characters are shown as '?': a terminal obeys them. */
+/* What the daemon says, for people: which column is what, and which of them a narrow terminal can do
+ * without. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "ctl/ctl.h"
+#include "ctl/render_table.h"
 
-#define CELL_MAX 256
-#define COLUMNS_MAX 12
-
-void render_clean(char *s)
-{
-	for (; *s; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-	}
-}
-
-/* Columns that a terminal needs for a UTF-8 string: its code points, which is right for all but
- * combining and wide characters. */
-static size_t width(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
-struct table {
-	const struct ctl *ctl;
-	size_t columns, rows;
-	char (*cells)[CELL_MAX];
-};
-
-static void table_row(struct table *t, const char *const cells[])
-{
-	t->cells = x_realloc(t->cells, (t->rows + 1) * t->columns, sizeof(*t->cells));
-	for (size_t i = 0; i < t->columns; i++) {
-		char *cell = t->cells[t->rows * t->columns + i];
-
-		snprintf(cell, CELL_MAX, "%s", cells[i]);
-		render_clean(cell);
-	}
-	t->rows++;
-}
-
-static const char *colour_of(const char *cell)
-{
-	static const char *const table[][2] = {{"success", "32"}, {"running", "36"},
-		{"failed", "33"}, {"error", "31"}, {"backoff", "31"}, {"draining", "33"}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (!strcmp(cell, table[i][0]))
-			return table[i][1];
-	}
-	return NULL;
-}
-
-#define HEADLINE_ROWS 5
-
-static size_t rows_left(const struct ctl *ctl)
-{
-	return ctl->screen_rows > HEADLINE_ROWS + 2 ? (size_t)ctl->screen_rows - HEADLINE_ROWS : 2;
-}
-
-static void table_print(struct table *t)
-{
-	size_t widths[COLUMNS_MAX] = {0};
-
-	for (size_t i = 0; i < t->rows * t->columns; i++) {
-		size_t w = width(t->cells[i]);
-
-		if (w > widths[i % t->columns])
-			widths[i % t->columns] = w;
-	}
-	for (size_t r = 0; r < t->rows; r++) {
-		/* As much as a screen holds below the headline. */
-		if (t->ctl->screen_rows && r + 2 > rows_left(t->ctl) && r + 1 < t->rows) {
-			printf("... and %zu more", t->rows - r);
-			break;
-		}
-		for (size_t c = 0; c < t->columns; c++) {
-			const char *cell = t->cells[r * t->columns + c];
-			const char *colour = t->ctl->color ? r == 0 ? "1" : colour_of(cell) : NULL;
-			int pad = c + 1 < t->columns ? (int)(widths[c] - width(cell) + 2) : 0;
-
-			if (colour)
-				printf("\033[%sm%s\033[0m%*s", colour, cell, pad, "");
-			else
-				printf("%s%*s", cell, pad, "");
-		}
-		putchar('\n');
-	}
-	free(t->cells);
-}
+/* A whole id and what belongs to it. */
+#define WIDE_ENOUGH_FOR_IDS 130
+/* The random part of a UUID. */
+#define SHORT_ID 12
 
 /* "3d4h", "5m10s", "820ms": two units are enough to read. */
 const char *render_span(int64_t ms, char *buf, size_t size)
@@ -135,138 +51,172 @@ const char *render_number(const json_t *v, const char *fmt, char *buf, size_t si
 	return buf;
 }
 
-/* "namespaces seccomp landlock, without cgroup" */
-static void print_layers(const json_t *layers)
+/* A time of the API: as it is, or on a terminal the user's own clock. */
+static const char *when(const struct ctl *ctl, const char *text, char *buf, size_t size)
 {
-	const char *name;
-	const json_t *on;
-	const char *before = "", *without = ", without ";
+	time_t now = time(NULL), at;
+	struct tm tm = {0}, today;
 
+	if (!ctl->width || !text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+		return text ? text : "-";
+	at = timegm(&tm);
+	localtime_r(&at, &tm);
+	localtime_r(&now, &today);
+	strftime(buf, size,
+		tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday ? "%H:%M:%S"
+									   : "%m-%d %H:%M",
+		&tm);
+	return buf;
+}
+
+/* "namespaces seccomp landlock, without cgroup" */
+static const char *list_layers(const json_t *layers, char *buf, size_t size)
+{
+	const char *name, *before = "";
+	const json_t *on;
+	size_t len = 0;
+
+	buf[0] = '\0';
 	json_object_foreach ((json_t *)(uintptr_t)layers, name, on) {
-		if (json_is_true(on)) {
-			printf("%s%s", before, name);
+		if (json_is_true(on) && len < size) {
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", before, name);
 			before = " ";
 		}
 	}
-	if (!*before)
-		printf("none");
+	if (!len)
+		len = (size_t)snprintf(buf, size, "none");
+	before = ", without ";
 	json_object_foreach ((json_t *)(uintptr_t)layers, name, on) {
-		if (!json_is_true(on)) {
-			printf("%s%s", without, name);
-			without = " ";
+		if (!json_is_true(on) && len < size) {
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", before, name);
+			before = " ";
 		}
 	}
-	putchar('\n');
+	return buf;
 }
 
 /* What is in force for all, and each agent for which it is something else. */
-static void status_layers(const json_t *st)
+static void status_layers(struct ctl *ctl, const json_t *st)
 {
 	const json_t *all = json_object_get(st, "sandboxLayers"), *agent;
+	char text[256];
 	size_t i;
 
 	if (!json_is_object(all))
 		return;
-	printf("sandbox layers: ");
-	print_layers(all);
+	render_line(ctl, "sandbox layers: %s", list_layers(all, text, sizeof(text)));
 	json_array_foreach (json_object_get(st, "agents"), i, agent) {
 		const json_t *own = json_object_get(agent, "sandboxLayers");
 
-		if (json_is_object(own) && !json_equal(own, all)) {
-			printf("sandbox layers of %s: ", json_get_text(agent, "name", "?"));
-			print_layers(own);
-		}
+		if (json_is_object(own) && !json_equal(own, all))
+			render_line(ctl, "sandbox layers of %s: %s",
+				json_get_text(agent, "name", "?"),
+				list_layers(own, text, sizeof(text)));
 	}
 }
 
-static void status_headline(const json_t *st)
+/* What keeps runs from being started. */
+static void status_obstacles(struct ctl *ctl, const json_t *st)
 {
-	const json_t *storage = json_object_get(st, "storage");
-	const json_t *d = json_object_get(st, "dashboard"), *load = json_object_get(st, "load");
-	const char *state = json_get_text(d, "state", "none"),
-		   *error = json_get_text(d, "error", NULL);
+	const json_t *storage = json_object_get(st, "storage"), *load = json_object_get(st, "load");
+	const char *no_k6 = json_get_text(json_object_get(st, "k6"), "error", NULL);
+
+	if (no_k6)
+		render_line(ctl, "k6 MISSING: %s", no_k6);
+	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
+		render_line(ctl, "%s: no new runs are started (%s); free some space in state_dir",
+			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
+	if (json_get_text(load, "blockedBy", NULL))
+		render_line(ctl, "%lld agents wait for a place: schedule.%s",
+			(long long)json_get_int(load, "queued", 0),
+			json_get_text(load, "blockedBy", ""));
+}
+
+static void status_headline(struct ctl *ctl, const json_t *st)
+{
+	const json_t *d = json_object_get(st, "dashboard");
+	const char *state = json_get_text(d, "state", "none");
+	const char *error = json_get_text(d, "error", NULL), *k6 = json_get_text(st, "k6Version", "");
 	char up[32];
 
-	printf("%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s\n",
+	render_line(ctl, "%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s",
 		json_get_text(st, "host", "?"),
 		json_is_true(json_object_get(st, "paused")) ? "PAUSED (k6fleetctl resume), " : "",
 		(long long)json_get_int(st, "running", 0),
 		(long long)json_get_int(st, "desired", 0), (long long)json_get_int(st, "busy", 0),
 		render_span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
-		json_get_text(st, "sandbox", "?"), json_get_text(st, "k6Version", "?"));
-	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
-		printf("%s: no new runs are started (%s); free some space in state_dir\n",
-			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
-	if (json_get_text(load, "blockedBy", NULL))
-		printf("%lld agents wait for a place: schedule.%s\n",
-			(long long)json_get_int(load, "queued", 0),
-			json_get_text(load, "blockedBy", ""));
+		json_get_text(st, "sandbox", "?"), *k6 ? k6 : "missing");
+	status_obstacles(ctl, st);
 	if (!strcmp(state, "none"))
-		printf("dashboard: none configured\n");
+		render_line(ctl, "dashboard: none configured");
 	else
-		printf("dashboard: %s %s, %lld records waiting%s%s\n", json_get_text(d, "url", ""),
-			state, (long long)json_get_int(d, "outbox", 0), error ? "; " : "",
+		render_line(ctl, "dashboard: %s %s, %lld records waiting%s%s",
+			json_get_text(d, "url", ""), state,
+			(long long)json_get_int(d, "outbox", 0), error ? "; " : "",
 			error ? error : "");
-	status_layers(st);
+	status_layers(ctl, st);
 }
 
-void render_status(const struct ctl *ctl, const json_t *st)
+static void add_agent(struct table *t, const json_t *a)
 {
-	static const char *const head[] = {
-		"AGENT", "STATE", "PID", "UPTIME", "RESTARTS", "RUNNING", "MEMORY", "LAST"};
-	struct table t = {.ctl = ctl, .columns = ARRAY_SIZE(head)};
+	const json_t *run = json_object_get(a, "run");
+	char pid[24] = "-", up[32], restarts[24], progress[80] = "-", mem[32], e[32], d[32];
+	int64_t duration = json_get_int(run, "durationMs", 0);
+
+	if (json_get_int(a, "pid", 0))
+		snprintf(pid, sizeof(pid), "%lld", (long long)json_get_int(a, "pid", 0));
+	snprintf(restarts, sizeof(restarts), "%lld", (long long)json_get_int(a, "restarts", 0));
+	if (json_is_object(run))
+		snprintf(progress, sizeof(progress), "%s%s%s",
+			render_span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
+			duration ? "/" : "",
+			duration ? render_span(duration, d, sizeof(d)) : "");
+	table_row(t,
+		(const char *const[]){json_get_text(a, "name", "?"), json_get_text(a, "state", "?"),
+			pid, render_span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)), restarts,
+			json_get_text(run, "target", "-"), progress,
+			render_number(json_object_get(a, "k6RssBytes"), "MiB", mem, sizeof(mem)),
+			json_get_text(a, "lastResult", "-")});
+}
+
+void render_status(struct ctl *ctl, const json_t *st)
+{
+	static const struct table_column columns[] = {{"AGENT", false, 12, 0},
+		{"STATE", false, 0, 0}, {"PID", true, 0, 4}, {"UPTIME", true, 0, 2},
+		{"RESTARTS", true, 0, 3}, {"RUNNING", false, 10, 0}, {"PROGRESS", true, 0, 0},
+		{"MEMORY", true, 0, 1}, {"LAST", false, 0, 0}};
+	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *agents = json_object_get(st, "agents"), *a;
 	size_t i;
 
-	status_headline(st);
+	status_headline(ctl, st);
 	if (!json_array_size(agents))
 		return;
-	putchar('\n');
-	table_row(&t, head);
-	json_array_foreach (agents, i, a) {
-		const json_t *run = json_object_get(a, "run");
-		char pid[24] = "-", up[32], restarts[24], what[CELL_MAX] = "-", mem[32], e[32],
-		     d[32];
-		int64_t duration = json_get_int(run, "durationMs", 0);
-
-		if (json_get_int(a, "pid", 0))
-			snprintf(pid, sizeof(pid), "%lld", (long long)json_get_int(a, "pid", 0));
-		snprintf(restarts, sizeof(restarts), "%lld",
-			(long long)json_get_int(a, "restarts", 0));
-		if (json_is_object(run))
-			snprintf(what, sizeof(what), "%.60s %s%s%s",
-				json_get_text(run, "target", "?"),
-				render_span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
-				duration ? "/" : "",
-				duration ? render_span(duration, d, sizeof(d)) : "");
-		table_row(&t,
-			(const char *const[]){json_get_text(a, "name", "?"),
-				json_get_text(a, "state", "?"), pid,
-				render_span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)),
-				restarts, what,
-				render_number(
-					json_object_get(a, "k6RssBytes"), "MiB", mem, sizeof(mem)),
-				json_get_text(a, "lastResult", "-")});
-	}
+	render_line(ctl, "%s", "");
+	json_array_foreach (agents, i, a)
+		add_agent(&t, a);
 	table_print(&t);
 }
 
-void render_targets(const struct ctl *ctl, const json_t *targets)
+void render_targets(struct ctl *ctl, const json_t *targets)
 {
-	static const char *const head[] = {
-		"ID", "LABEL", "WHAT", "VUS", "DURATION", "INTERVAL", "SOURCE", "NEXT", "MISSED"};
-	struct table t = {.ctl = ctl, .columns = ARRAY_SIZE(head)};
+	static const struct table_column columns[] = {{"ID", false, 8, 0}, {"LABEL", false, 10, 0},
+		{"WHAT", false, 12, 4}, {"VUS", true, 0, 2}, {"DURATION", true, 0, 3},
+		{"INTERVAL", true, 0, 0}, {"SOURCE", false, 0, 1}, {"NEXT", false, 0, 0},
+		{"MISSED", true, 0, 0}};
+	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;
 
 	if (!json_array_size(targets)) {
-		puts("No targets. Add one in the dashboard, or as target \"NAME\" { ... } in k6fleetd.conf.");
+		render_line(ctl,
+			"No targets. Add one in the dashboard, or as target \"NAME\" { ... } in "
+			"k6fleetd.conf.");
 		return;
 	}
-	table_row(&t, head);
 	json_array_foreach (targets, i, o) {
 		bool script = json_is_string(json_object_get(o, "script"));
-		char vus[24], d[32], iv[32], missed[24];
+		char vus[24], d[32], iv[32], missed[24], next[64];
 
 		snprintf(vus, sizeof(vus), "%lld", (long long)json_get_int(o, "vus", 0));
 		snprintf(missed, sizeof(missed), "%lld", (long long)json_get_int(o, "missed", 0));
@@ -281,34 +231,46 @@ void render_targets(const struct ctl *ctl, const json_t *targets)
 				render_span(json_get_int(o, "runIntervalMs", 0), iv, sizeof(iv)),
 				json_get_text(o, "source", "?"),
 				json_is_true(json_object_get(o, "enabled"))
-					? json_get_text(o, "nextDueAt", "-")
+					? when(ctl, json_get_text(o, "nextDueAt", NULL), next,
+						  sizeof(next))
 					: "disabled",
 				missed});
 	}
 	table_print(&t);
 }
 
-void render_runs(const struct ctl *ctl, const json_t *runs)
+/* An id whole, or on a narrow terminal its end, which every verb takes, too. */
+static const char *short_id(const struct ctl *ctl, const char *id)
 {
-	static const char *const head[] = {
-		"RUN", "STARTED", "AGENT", "TARGET", "STATUS", "REASON", "P95 MS", "ERRORS", "RPS"};
-	struct table t = {.ctl = ctl, .columns = ARRAY_SIZE(head)};
+	size_t len = strlen(id);
+
+	return ctl->width && ctl->width < WIDE_ENOUGH_FOR_IDS && len > SHORT_ID ? id + len - SHORT_ID
+										: id;
+}
+
+void render_runs(struct ctl *ctl, const json_t *runs)
+{
+	static const struct table_column columns[] = {{"RUN", false, 0, 0}, {"STARTED", false, 0, 0},
+		{"AGENT", false, 8, 0}, {"TARGET", false, 10, 0}, {"STATUS", false, 0, 0},
+		{"REASON", false, 8, 3}, {"P95 MS", true, 0, 0}, {"ERRORS", true, 0, 1},
+		{"RPS", true, 0, 2}};
+	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;
 
 	if (!json_array_size(runs)) {
-		puts("No runs yet.");
+		render_line(ctl, "No runs yet.");
 		return;
 	}
-	table_row(&t, head);
 	json_array_foreach (runs, i, o) {
 		const json_t *m = json_object_get(o, "metrics");
-		char p95[32], rate[32], rps[32];
+		char p95[32], rate[32], rps[32], started[64];
 
 		table_row(&t,
-			(const char *const[]){json_get_text(o, "id", "?"),
-				json_get_text(o, "startedAt", "-"), json_get_text(o, "agent", "?"),
-				json_get_text(o, "targetLabel", ""),
+			(const char *const[]){short_id(ctl, json_get_text(o, "id", "?")),
+				when(ctl, json_get_text(o, "startedAt", NULL), started,
+					sizeof(started)),
+				json_get_text(o, "agent", "?"), json_get_text(o, "targetLabel", ""),
 				json_get_text(o, "status", "?"), json_get_text(o, "reason", "-"),
 				render_number(json_object_get(m, "p95_ms"), "ms", p95, sizeof(p95)),
 				render_number(

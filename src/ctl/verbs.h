@@ -3,29 +3,37 @@
 #ifndef K6FLEET_CTL_VERBS_H
 #define K6FLEET_CTL_VERBS_H
 
-#include <getopt.h>
-
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 
+/* All of them, in the order of the help; *count of them. */
+const struct verb *verbs_all(size_t *count);
+/* NULL: there is none of that name. */
+const struct verb *verbs_find(const char *name);
 /* Says what is wrong with the arguments; CTL_USAGE. */
-int verbs_bad_usage(const char *verb, const char *what, const char *arg);
-/* Verbs without options of their own: whether there are so many arguments, from optind on. */
-bool verbs_no_options(struct ctl *ctl, int argc, char **argv, int arguments);
-/* Options that every verb takes too, behind its name: --json and --no-color. */
-bool verbs_take_common(struct ctl *ctl, int c);
+int verbs_bad_usage(const struct verb *verb, const char *what, const char *arg);
+/* {"verb": name}; new reference. */
+json_t *verbs_request(const char *verb);
 
-enum { VERBS_OPT_JSON = 256, VERBS_OPT_NO_COLOR, VERBS_OPT_OWN };
-
-#define VERBS_COMMON_OPTIONS \
-	{"json", no_argument, NULL, VERBS_OPT_JSON}, \
-		{"no-color", no_argument, NULL, VERBS_OPT_NO_COLOR}, \
-	{ \
-		NULL, 0, NULL, 0 \
-	}
-
+/* In verbs_fleet.c. */
+int verb_scale(struct ctl *ctl, const struct verb *verb);
+int verb_restart(struct ctl *ctl, const struct verb *verb);
+int verb_drain(struct ctl *ctl, const struct verb *verb);
+int verb_pause(struct ctl *ctl, const struct verb *verb);
+int verb_resume(struct ctl *ctl, const struct verb *verb);
+int verb_reload(struct ctl *ctl, const struct verb *verb);
+int verb_metrics(struct ctl *ctl, const struct verb *verb);
+int verb_ping(struct ctl *ctl, const struct verb *verb);
+int verb_version(struct ctl *ctl, const struct verb *verb);
+int verb_stop(struct ctl *ctl, const struct verb *verb);
+/* In verbs_view.c. */
+int verb_status(struct ctl *ctl, const struct verb *verb);
+int verb_targets(struct ctl *ctl, const struct verb *verb);
+int verb_runs(struct ctl *ctl, const struct verb *verb);
+int verb_show(struct ctl *ctl, const struct verb *verb);
 /* In verbs_run.c. */
-int verb_run(struct ctl *ctl, int argc, char **argv);
-int verb_cancel(struct ctl *ctl, int argc, char **argv);
-int verb_logs(struct ctl *ctl, int argc, char **argv);
+int verb_run(struct ctl *ctl, const struct verb *verb);
+int verb_cancel(struct ctl *ctl, const struct verb *verb);
+int verb_logs(struct ctl *ctl, const struct verb *verb);
 
 #endif

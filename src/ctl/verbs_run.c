@@ -19,22 +19,7 @@
 /* As for scripts of targets. */
 #define SCRIPT_MAX_BYTES (1024 * 1024)
 
-enum {
-	OPT_SCRIPT = VERBS_OPT_OWN,
-	OPT_AGENTS,
-	OPT_SYNC,
-	OPT_FOLLOW,
-	OPT_VUS,
-	OPT_DURATION,
-};
-
 /* --- run ------------------------------------------------------------------------ */
-
-struct run_options {
-	const char *script;
-	bool follow;
-	json_t *request;
-};
 
 /* Its text; says what is wrong and answers NULL.  The caller frees it. */
 static char *read_script(const char *path)
@@ -57,9 +42,9 @@ static char *read_script(const char *path)
 	return text;
 }
 
-static int add_script(struct run_options *o)
+static int add_script(json_t *request, const char *path)
 {
-	_cleanup_free_ char *text = read_script(o->script), *copy = x_strdup(o->script);
+	_cleanup_free_ char *text = read_script(path), *copy = x_strdup(path);
 	size_t len = strlen(copy);
 
 	if (!text)
@@ -71,68 +56,59 @@ static int add_script(struct run_options *o)
 		free(text);
 		text = marked;
 	}
-	json_object_set_new(o->request, "script", json_text(text));
-	json_object_set_new(o->request, "label", json_text(basename(copy)));
+	json_object_set_new(request, "script", json_text(text));
+	json_object_set_new(request, "label", json_text(basename(copy)));
 	return CTL_OK;
 }
 
-static int add_count(struct run_options *o, const char *key, const char *text)
+/* The number behind an option that was given. */
+static int add_count(
+	const struct verb *verb, json_t *request, const char *key, enum option_id option)
 {
+	const char *text = arguments.values[option];
 	int64_t n;
 
+	if (!text)
+		return CTL_OK;
 	if (units_parse_int(text, &n, NULL) < 0 || n < 1)
-		return verbs_bad_usage("run", "not a number of 1 or more: ", text);
-	json_object_set_new(o->request, key, json_integer(n));
+		return verbs_bad_usage(verb, "not a number of 1 or more: ", text);
+	json_object_set_new(request, key, json_integer(n));
 	return CTL_OK;
 }
 
-static int add_duration(struct run_options *o, const char *text)
+static int add_duration(const struct verb *verb, json_t *request)
 {
+	const char *text = arguments.values[OPTION_DURATION];
 	int64_t ms;
 
+	if (!text)
+		return CTL_OK;
 	if (units_parse_duration(text, &ms, NULL) < 0 || ms < 1000)
-		return verbs_bad_usage("run", "not a duration of 1s or more: ", text);
-	json_object_set_new(o->request, "durationMs", json_integer(ms));
+		return verbs_bad_usage(verb, "not a duration of 1s or more: ", text);
+	json_object_set_new(request, "durationMs", json_integer(ms));
 	return CTL_OK;
 }
 
-static int parse_run(struct ctl *ctl, int argc, char **argv, struct run_options *o)
+static int make_request(const struct verb *verb, json_t *request)
 {
-	static const struct option longopts[] = {
-		{"script", required_argument, NULL, OPT_SCRIPT},
-		{"agents", required_argument, NULL, OPT_AGENTS},
-		{"sync", no_argument, NULL, OPT_SYNC},
-		{"follow", no_argument, NULL, OPT_FOLLOW},
-		{"vus", required_argument, NULL, OPT_VUS},
-		{"duration", required_argument, NULL, OPT_DURATION},
-		VERBS_COMMON_OPTIONS,
-	};
-	int c, status = CTL_OK;
+	int status = add_count(verb, request, "agents", OPTION_AGENTS);
 
-	optind = 0; /* start anew: main() has used getopt before */
-	while (status == CTL_OK && (c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		switch (c) {
-		case OPT_SCRIPT: o->script = optarg; break;
-		case OPT_AGENTS: status = add_count(o, "agents", optarg); break;
-		case OPT_SYNC: json_object_set_new(o->request, "sync", json_true()); break;
-		case OPT_FOLLOW: o->follow = true; break;
-		case OPT_VUS: status = add_count(o, "vus", optarg); break;
-		case OPT_DURATION: status = add_duration(o, optarg); break;
-		default:
-			if (!verbs_take_common(ctl, c))
-				return CTL_USAGE;
-		}
-	}
+	if (status == CTL_OK)
+		status = add_count(verb, request, "vus", OPTION_VUS);
+	if (status == CTL_OK)
+		status = add_duration(verb, request);
 	if (status != CTL_OK)
 		return status;
-	if (argc - optind != (o->script ? 0 : 1))
-		return verbs_bad_usage("run",
+	if (arguments.count != (given(OPTION_SCRIPT) ? 0 : 1))
+		return verbs_bad_usage(verb,
 			"say what to run, a target or --script FILE, for example: k6fleetctl run "
 			"Homepage --agents 5",
 			"");
-	if (o->script)
-		return add_script(o);
-	json_object_set_new(o->request, "target", json_text(argv[optind]));
+	if (given(OPTION_SYNC))
+		json_object_set_new(request, "sync", json_true());
+	if (given(OPTION_SCRIPT))
+		return add_script(request, arguments.values[OPTION_SCRIPT]);
+	json_object_set_new(request, "target", json_text(arguments.words[0]));
 	return CTL_OK;
 }
 
@@ -177,53 +153,44 @@ static int follow(struct ctl *ctl, const json_t *started)
 		: CTL_FAILED;
 }
 
-static int start(struct ctl *ctl, struct run_options *o)
+int verb_run(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *started = ctl_call(ctl, json_incref(o->request), NULL);
-	json_t *runs = json_object_get(started, "runs"), *run;
-	const char *at = json_get_text(started, "startAt", NULL);
+	_cleanup_json_ json_t *request = verbs_request(verb->name), *started = NULL;
+	int status = make_request(verb, request);
+	json_t *run;
 	size_t i;
 
+	if (status != CTL_OK)
+		return status;
+	started = ctl_call(ctl, json_incref(request), NULL);
 	if (!ctl->json) {
-		FILE *to = o->follow ? stderr : stdout;
+		const char *at = json_get_text(started, "startAt", NULL);
+		FILE *to = given(OPTION_FOLLOW) ? stderr : stdout;
 
-		json_array_foreach (runs, i, run)
+		json_array_foreach (json_object_get(started, "runs"), i, run)
 			fprintf(to, "%s runs %s\n", json_get_text(run, "agent", "?"),
 				json_get_text(run, "id", "?"));
 		if (at)
 			fprintf(to, "All start at %s.\n", at);
-	} else if (!o->follow) {
+	} else if (!given(OPTION_FOLLOW)) {
 		render_json(started);
 	}
-	return o->follow ? follow(ctl, started) : CTL_OK;
-}
-
-int verb_run(struct ctl *ctl, int argc, char **argv)
-{
-	struct run_options o = {.request = json_pack("{s:s}", "verb", "run")};
-	int status = parse_run(ctl, argc, argv, &o);
-
-	if (status == CTL_OK)
-		status = start(ctl, &o);
-	json_decref(o.request);
-	return status;
+	return given(OPTION_FOLLOW) ? follow(ctl, started) : CTL_OK;
 }
 
 /* --- cancel --------------------------------------------------------------------- */
 
-int verb_cancel(struct ctl *ctl, int argc, char **argv)
+int verb_cancel(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = NULL;
+	_cleanup_json_ json_t *data = ctl_call(ctl,
+		json_pack("{s:s, s:o}", "verb", verb->name, "run", json_text(arguments.words[0])),
+		NULL);
 
-	if (!verbs_no_options(ctl, argc, argv, 1))
-		return CTL_USAGE;
-	data = ctl_call(ctl,
-		json_pack("{s:s, s:o}", "verb", "cancel", "run", json_text(argv[optind])), NULL);
 	if (ctl->json)
 		render_json(data);
 	else
 		printf("%s stops its run; what it has measured so far is kept: k6fleetctl show %s\n",
-			json_get_text(data, "agent", "?"), argv[optind]);
+			json_get_text(data, "agent", "?"), arguments.words[0]);
 	return CTL_OK;
 }
 
@@ -243,31 +210,19 @@ static void show_piece(const json_t *piece)
 	fflush(stdout);
 }
 
-int verb_logs(struct ctl *ctl, int argc, char **argv)
+int verb_logs(struct ctl *ctl, const struct verb *verb)
 {
-	static const struct option longopts[] = {
-		{"follow", no_argument, NULL, 'f'}, VERBS_COMMON_OPTIONS};
 	_cleanup_json_ json_t *data = NULL;
 	json_t *names = json_array(), *piece;
-	bool follow_on = false;
 	size_t i;
-	int c;
 
-	optind = 0; /* start anew: main() has used getopt before */
-	while ((c = getopt_long(argc, argv, "f", longopts, NULL)) != -1) {
-		if (c == 'f') {
-			follow_on = true;
-		} else if (!verbs_take_common(ctl, c)) {
-			json_decref(names);
-			return CTL_USAGE;
-		}
-	}
-	for (int k = optind; k < argc; k++)
-		json_array_append_new(names, json_text(argv[k]));
-	name_agents = argc - optind != 1;
+	for (int k = 0; k < arguments.count; k++)
+		json_array_append_new(names, json_text(arguments.words[k]));
+	name_agents = arguments.count != 1;
 	as_json = ctl->json;
 	data = ctl_call(ctl,
-		json_pack("{s:s, s:o, s:b}", "verb", "logs", "agents", names, "follow", follow_on),
+		json_pack("{s:s, s:o, s:b}", "verb", verb->name, "agents", names, "follow",
+			given(OPTION_FOLLOW)),
 		show_piece);
 	if (ctl->json) {
 		render_json(json_object_get(data, "logs"));

@@ -24,6 +24,7 @@
 #include "common/fdio.h"
 #include "common/filter.h"
 #include "common/json.h"
+#include "common/journal.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sock.h"
@@ -476,6 +477,7 @@ int main(int argc, char **argv)
 		backup(&app.config, o.backup);
 		return EXIT_OK;
 	}
+	log_use_journal(journal_open());
 	signal(SIGPIPE, SIG_IGN);
 	loop = ev_default_loop(EVFLAG_AUTO);
 	if (!loop)

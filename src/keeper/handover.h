@@ -24,6 +24,7 @@ enum handover_fd {
 	HANDOVER_FD_CA_FILE,
 	HANDOVER_FD_CLIENT_CERT,
 	HANDOVER_FD_CLIENT_KEY,
+	HANDOVER_FD_JOURNAL,
 	HANDOVER_FD_END,
 };
 
@@ -31,7 +32,7 @@ struct handover {
 	const struct conf *conf;
 	bool as_root;
 	struct creds user;
-	gid_t control_gid;
+	gid_t control_gid, read_gid; /* -1: none */
 	int exe_fd; /* the supervisor's binary */
 	int listen_fd, hb_fd, config_fd, state_fd, metrics_fd;
 	struct files_kept kept;

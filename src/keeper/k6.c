@@ -22,7 +22,7 @@ int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *
 		return err_set(err,
 			"there is no k6 at %s (%s); install k6 "
 			"(https://grafana.com/docs/k6/latest/set-up/install-k6/) or set k6.binary or "
-			"K6_BINARY to where it is",
+			"K6_BINARY to where it is; then k6fleetctl reload",
 			conf->k6.binary, strerror(errno));
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return err_set(err, "%s is not an executable file; set k6.binary or K6_BINARY",
@@ -32,11 +32,17 @@ int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *
 	return 0;
 }
 
+bool k6_is_optional(const struct conf *conf)
+{
+	return !strcmp(conf->k6.binary, CONF_K6_BINARY);
+}
+
 int k6_look_again(const struct keeper *k, const struct conf *conf, struct k6bin *out,
 	char version[K6VERSION_MAX], struct err *err)
 {
 	if (k6_find(conf, true, out, err) < 0)
-		return -1;
+		/* Still none: nothing that speaks against the rest of a new configuration. */
+		return k6_is_optional(conf) && k->children.k6.fd < 0 ? 0 : -1;
 	if (!k6bin_is_same(out, &k->children.k6)) {
 		if (probe_k6(&k->sandbox, conf, out, version, err) == 0)
 			return 1;
@@ -51,7 +57,8 @@ void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)
 {
 	struct msg_writer m = {0};
 
-	log_info("k6", "new workers run version=%s instead of %s", version, k->k6_version);
+	log_info("k6", "new workers run version=%s instead of %s", version,
+		k->k6_version[0] ? k->k6_version : "none");
 	children_use_k6(&k->children, k6);
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s", version);
 	k->children.epoch++;

@@ -8,6 +8,8 @@
 #include "common/k6version.h"
 #include "keeper/keeper.h"
 
+/* Whether the fleet may be up without one: it is looked for where its package puts it. */
+bool k6_is_optional(const struct conf *conf);
 /* What lies at k6.binary on the host.  Out of the agents' root it can only be executed by its
  * descriptor.  -1 and err when it is no executable file. */
 int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *err);

@@ -42,7 +42,7 @@ struct keeper {
 	struct children children;
 	struct handover handover;
 	char k6_version[K6VERSION_MAX];
-	struct err no_cgroup, no_metrics; /* why there is none */
+	struct err no_cgroup, no_metrics, no_k6; /* why there is none */
 	int signal_fd;
 	int socket_dir_fd; /* where the control socket lies, to remove it at the end */
 	/* The supervisor: pid -1 when there is none at the moment. */

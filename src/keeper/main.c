@@ -131,6 +131,8 @@ static void hand_over(struct keeper *k)
 	msg_put_u64(&m, (uint64_t)k->started_ms);
 	msg_put_u64(&m, (uint64_t)k->clock_offset_ms);
 	msg_put_str(&m, k->k6_version);
+	msg_put_u32(&m, k->handover.control_gid);
+	msg_put_u32(&m, k->handover.read_gid);
 	keeper_tell(k, &m, -1);
 	/* Before the workers: it must not fill slots that are to be emptied. */
 	if (k->stop_signals)
@@ -293,15 +295,16 @@ static void order_forget(struct keeper *k, struct msg_reader *in)
 	children_forget(&k->children, c);
 }
 
-static void tell_systemd(struct msg_reader *in)
+static void tell_systemd(const struct keeper *k, struct msg_reader *in)
 {
 	static const char *const dashboard[] = {
 		"no dashboard", "dashboard ok", "dashboard unreachable"};
 	uint32_t desired = msg_get_u32(in), running = msg_get_u32(in), busy = msg_get_u32(in);
 	uint32_t state = msg_get_u32(in);
 
-	notify_send("STATUS=%u/%u agents, %u running, %s", running, desired, busy,
-		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0]);
+	notify_send("STATUS=%u/%u agents, %u running, %s%s", running, desired, busy,
+		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0],
+		k->k6_version[0] ? "" : ", k6 is missing: no runs");
 }
 
 /* Once, when everything has come up. */
@@ -312,13 +315,15 @@ static void announce(const struct keeper *k)
 
 	log_info("k6fleetd", "started version=%s pid=%d socket=%s sandbox=%s k6=\"%s\"",
 		PACKAGE_VERSION, (int)getpid(), k->conf->control_socket,
-		sandbox_level_name(sb->level), k->k6_version);
+		sandbox_level_name(sb->level), k->k6_version[0] ? k->k6_version : "missing");
 	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
 		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
 	log_info("sandbox", "level=%s seccomp=%s landlock=%s cgroup=%s%s%s%s",
 		sandbox_level_name(sb->level), sb->layers & SANDBOX_LAYER_SECCOMP ? "yes" : "no",
 		landlock, sb->layers & SANDBOX_LAYER_CGROUP ? "yes" : "no",
 		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
+	if (k->no_k6.msg[0])
+		log_error("k6", "%s; no runs are started until then", k->no_k6.msg);
 	if (k->no_metrics.msg[0])
 		log_warn("metrics", "metrics_listen: %s; going on without the endpoint",
 			k->no_metrics.msg);
@@ -351,7 +356,7 @@ static void handle_order(struct keeper *k, size_t len)
 		k->ever_seen = k->handover.again = true;
 		notify_send("WATCHDOG=1");
 		break;
-	case MSG_KEEP_STATUS: tell_systemd(&in); break;
+	case MSG_KEEP_STATUS: tell_systemd(k, &in); break;
 	case MSG_KEEP_RELOAD: order_reload(k, &in); break;
 	case MSG_KEEP_QUIT: k->quit = true; break;
 	default: kill_supervisor(k, err.msg); break;

@@ -21,6 +21,7 @@
 
 #include "common/hb.h"
 #include "common/hostfs.h"
+#include "common/journal.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/msg.h"
@@ -164,28 +165,33 @@ static void open_state_dir(struct keeper *k)
 		dir);
 }
 
+/* -1: none is named. */
+static gid_t find_group(const char *key, const char *name)
+{
+	const struct group *gr = name[0] ? getgrnam(name) : NULL;
+
+	if (name[0] && !gr)
+		fatal(EXIT_START, "%s: there is no group \"%s\"; make it with: groupadd --system %s",
+			key, name, name);
+	return gr ? gr->gr_gid : (gid_t)-1;
+}
+
 static void open_control_socket(struct keeper *k)
 {
 	const char *path = k->conf->control_socket;
 	_cleanup_free_ char *copy = x_strdup(path);
-	struct group *gr = NULL;
 	struct err err;
 
-	k->handover.control_gid = (gid_t)-1;
-	if (k->conf->control_group[0]) {
-		gr = getgrnam(k->conf->control_group);
-		if (!gr)
-			fatal(EXIT_START, "control_group: there is no group \"%s\"",
-				k->conf->control_group);
-		k->handover.control_gid = gr->gr_gid;
-	} else if (k->handover.as_root) {
+	k->handover.control_gid = find_group("control_group", k->conf->control_group);
+	k->handover.read_gid = find_group("control_read_group", k->conf->control_read_group);
+	if (!k->conf->control_group[0] && k->handover.as_root)
 		k->handover.control_gid = k->handover.user.gid;
-	}
 	dirname(copy);
 	if (make_dirs(copy, 0755, NULL, &err) < 0)
 		fatal(EXIT_START, "control_socket: %s (choose another with -s or K6FLEET_SOCKET)",
 			err.msg);
-	k->handover.listen_fd = sock_listen(path, 0660, k->handover.control_gid, &err);
+	k->handover.listen_fd = sock_listen(
+		path, 0660, k->handover.control_gid, k->handover.read_gid, &err);
 	if (k->handover.listen_fd < 0)
 		fatal(errno == EADDRINUSE ? EXIT_TAKEN : EXIT_START,
 			errno == EADDRINUSE
@@ -248,6 +254,16 @@ static void make_loop_parts(struct keeper *k)
 	chan_queue_init(&k->sup_out);
 }
 
+/* k6 comes as a package of its own, maybe later: the fleet waits for it.  One that the configuration
+ * names and that is not there is a mistake. */
+static void go_on_without_k6(struct keeper *k, struct k6bin *k6, const struct err *why)
+{
+	if (!k6_is_optional(k->conf))
+		fatal(EXIT_START, "%s", why->msg);
+	k->no_k6 = *why;
+	*k6 = (struct k6bin){.fd = -1};
+}
+
 void startup(struct keeper *k, int argc, char **argv)
 {
 	const int no_lifeline[2] = {-1, -1};
@@ -280,10 +296,11 @@ void startup(struct keeper *k, int argc, char **argv)
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	notify_open();
+	log_use_journal(journal_open());
 	open_state_dir(k);
 	open_control_socket(k);
 	if (k6_find(k->conf, false, &k6, &err) < 0)
-		fatal(EXIT_START, "%s", err.msg);
+		go_on_without_k6(k, &k6, &err);
 	k->handover.exe_fd = open_supervisor(k);
 	keeper_note_binaries(k);
 	k->handover.metrics_fd = open_metrics(k->conf, &k->no_metrics);
@@ -309,7 +326,7 @@ void startup(struct keeper *k, int argc, char **argv)
 	/* Also without root: in its user namespace the keeper has all of them. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	if (probe_k6(&k->sandbox, k->conf, &k6, k->k6_version, &err) < 0)
+	if (k6.fd >= 0 && probe_k6(&k->sandbox, k->conf, &k6, k->k6_version, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
 	if (hb_fd < 0 ||

@@ -270,13 +270,14 @@ static json_t *fds_state(const struct keeper *k)
 	const struct handover *h = &k->handover;
 
 	return json_pack(
-		"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
+		"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
 		"listen", h->listen_fd, "heartbeats", h->hb_fd, "config", h->config_fd, "state",
 		h->state_fd, "metrics", h->metrics_fd, "secret", h->kept.secret_fd, "ca",
 		h->kept.ca_fd, "cert", h->kept.cert_fd, "key", h->kept.key_fd, "socketDir",
 		k->socket_dir_fd, "lifelineRead", k->children.lifeline[0], "lifelineWrite",
 		k->children.lifeline[1], "cgroup", k->children.cgroup.base_fd, "k6",
-		k->children.k6.fd, "host", hostfs_fd(), "notify", notify_fd());
+		k->children.k6.fd, "host", hostfs_fd(), "notify", notify_fd(), "journal",
+		log_journal_fd());
 }
 
 static json_t *state_to_json(const struct keeper *k)
@@ -299,9 +300,10 @@ static json_t *state_to_json(const struct keeper *k)
 			sb->user_namespaces, "landlock", sb->landlock, "uid",
 			(json_int_t)sb->agent.uid, "gid", (json_int_t)sb->agent.gid));
 	json_object_set_new(state, "supervisor",
-		json_pack("{s:b, s:I, s:I, s:I, s:i}", "asRoot", k->handover.as_root, "uid",
+		json_pack("{s:b, s:I, s:I, s:I, s:I, s:i}", "asRoot", k->handover.as_root, "uid",
 			(json_int_t)k->handover.user.uid, "gid", (json_int_t)k->handover.user.gid,
-			"controlGid", (json_int_t)k->handover.control_gid, "restarts",
+			"controlGid", (json_int_t)k->handover.control_gid, "readGid",
+			(json_int_t)k->handover.read_gid, "restarts",
 			(int)k->sup_restarts));
 	json_object_set_new(state, "keeper",
 		json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "k6Version", k->k6_version,
@@ -378,6 +380,7 @@ void upgrade_supervisor_gone(struct keeper *k)
 
 /* --- in the next image ----------------------------------------------------------------- */
 
+/* -1: the last image had none. */
 static int get_fd(const json_t *state, const char *name)
 {
 	int fd = (int)json_get_int(json_object_get(state, "fds"), name, -1);
@@ -437,6 +440,7 @@ static void resume_handover(struct keeper *k, const json_t *state)
 		.as_root = json_is_true(json_object_get(s, "asRoot")),
 		.user = {(uid_t)json_get_int(s, "uid", 0), (gid_t)json_get_int(s, "gid", 0)},
 		.control_gid = (gid_t)json_get_int(s, "controlGid", (gid_t)-1),
+		.read_gid = (gid_t)json_get_int(s, "readGid", (gid_t)-1),
 		.listen_fd = get_fd(state, "listen"),
 		.hb_fd = get_fd(state, "heartbeats"),
 		.config_fd = get_fd(state, "config"),
@@ -547,6 +551,7 @@ void upgrade_resume(struct keeper *k, int fd)
 	close(fd);
 	hostfs_use(get_fd(state, "host"));
 	notify_use(get_fd(state, "notify"));
+	log_use_journal(get_fd(state, "journal"));
 	resume_options(k, state);
 	resume_handover(k, state);
 	resume_config(k);

@@ -99,7 +99,7 @@ static void order_keeper(
 static void kill_worker(struct agent *ag, const char *why)
 {
 	if (log_limit_allows(&ag->all->limit, 20))
-		log_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
+		log_agent_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
 	ag->killed = true;
 	order_keeper(ag->all, MSG_KEEP_KILL, ag->slot, ag->generation, SIGKILL);
 }
@@ -159,7 +159,7 @@ void agent_conclude(const struct agent *ag)
 		json_is_null(json_object_get(ag->run, "resources"))
 			? -1
 			: json_get_int(ag->run, "lagMs", -1));
-	log_info(agent_name(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
+	log_agent_info(agent_name(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
 		agent_run_id(ag), json_get_text(ag->run, "targetLabel", ""),
 		json_get_text(ag->run, "status", ""), reason ? " reason=" : "",
 		reason ? reason : "", *message ? ": " : "", message);
@@ -265,16 +265,16 @@ void agent_bury(struct agent *ag)
 	clear_worker(ag);
 	agent_tell_fleet(ag, FLEET_EV_EXIT);
 	if (renewed && log_limit_allows(&ag->all->limit, 50))
-		log_info(agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
+		log_agent_info(agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
 	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
 		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
 
-		log_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms", how,
+		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms", how,
 			fs->restarts,
 			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
 	}
 	if (!meant && !renewed && fs->failures && fs->failures % 10 == 0)
-		log_error(agent_name(ag), "has died %u times in a row; its log lines above say why",
+		log_agent_error(agent_name(ag), "has died %u times in a row; its log lines above say why",
 			fs->failures);
 	storm = fleet_take_storm(ag->all->sup->fleet);
 	if (storm)
@@ -545,7 +545,7 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 		return;
 	agent_tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
 	if (log_limit_allows(&a->limit, 20))
-		log_error(a->names[slot], "no worker could be started: %s; trying again", why);
+		log_agent_error(a->names[slot], "no worker could be started: %s; trying again", why);
 }
 
 /* What an earlier supervisor has seen. */
@@ -597,7 +597,7 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	if (ag->fd < 0 || ag->generation != action->generation)
 		return;
 	if (action->type == FLEET_DO_DRAIN && log_limit_allows(&a->limit, 50))
-		log_info(agent_name(ag), "draining run=%s may go on for %lld ms at most",
+		log_agent_info(agent_name(ag), "draining run=%s may go on for %lld ms at most",
 			agent_run_id(ag), (long long)a->sup->conf->drain_timeout_ms);
 	else if (action->type == FLEET_DO_EXIT)
 		agent_send_simple(ag, MSG_WORK_EXIT, NULL);
@@ -643,7 +643,7 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 			schedule_set_use(a->sup->schedule, i, (int64_t)page.k6_rss_bytes);
 		if (now - (int64_t)page.beat_mono_ms > a->sup->conf->worker_timeout_ms &&
 			now - ag->started_mono_ms > a->sup->conf->worker_timeout_ms) {
-			log_warn(agent_name(ag), "silent for %lld ms",
+			log_agent_warn(agent_name(ag), "silent for %lld ms",
 				(long long)(now - (int64_t)page.beat_mono_ms));
 			agent_tell_fleet(ag, FLEET_EV_SILENT);
 		}

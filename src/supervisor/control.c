@@ -15,9 +15,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "supervisor/peers.h"
 #include "supervisor/verbs.h"
 
-#define CLIENTS_MAX 256
 /* A script of 1 MiB with a backslash before every byte; few clients at a time send such. */
 #define REQUEST_MAX_BYTES (2 * 1024 * 1024 + 65536)
 #define REQUEST_USUAL_BYTES 65536
@@ -37,6 +37,9 @@ struct control_client {
 	bool waiting;  /* ... until the fleet is reached */
 	bool renewals; /* ... and all are replaced that shall be */
 	bool ending;   /* close when out is empty */
+	bool delayed;  /* asks more often than its user may: not read until the timer */
+	struct peer *user;
+	enum peer_access access;
 	unsigned int told_running;
 	char peer[64];
 };
@@ -44,8 +47,11 @@ struct control_client {
 struct control {
 	struct supervisor *sup;
 	ev_io accept;
+	ev_timer delay;
+	struct peers *peers;
+	struct peers_groups groups;
 	struct control_client *clients;
-	size_t count, in_bytes;
+	size_t in_bytes;
 	uint64_t next_number;
 	struct log_limit limit;
 };
@@ -57,7 +63,7 @@ static void close_client(struct control_client *cl)
 	*cl->prev = cl->next;
 	if (cl->next)
 		cl->next->prev = cl->prev;
-	cl->control->count--;
+	peers_leave(cl->control->peers, cl->user);
 	cl->control->in_bytes -= cl->in_cap;
 	free(cl->in);
 	free(cl->out);
@@ -70,7 +76,7 @@ static void rewatch(struct control_client *cl)
 
 	ev_io_stop(loop, &cl->io);
 	/* Reading goes on while busy, so that a client that leaves is noticed. */
-	ev_io_set(&cl->io, cl->fd, EV_READ | (cl->out_len ? EV_WRITE : 0));
+	ev_io_set(&cl->io, cl->fd, (cl->delayed ? 0 : EV_READ) | (cl->out_len ? EV_WRITE : 0));
 	ev_io_start(loop, &cl->io);
 }
 
@@ -197,6 +203,13 @@ void control_fleet_changed(struct control *c)
 	}
 }
 
+bool control_may_change(struct control_ticket ticket)
+{
+	const struct control_client *cl = find(ticket);
+
+	return cl && cl->access == PEER_CHANGES;
+}
+
 const char *control_peer(struct control_ticket ticket)
 {
 	const struct control_client *cl = find(ticket);
@@ -220,14 +233,31 @@ static void handle_line(struct control_client *cl, char *line, size_t len)
 	verbs_handle(cl->control->sup, ticket, request);
 }
 
+/* Whether its user has asked too often; then it is looked at again when the timer ends. */
+static bool must_wait(struct control_client *cl)
+{
+	struct control *c = cl->control;
+	int64_t wait_ms = peers_request(cl->user, units_now_mono_ms());
+
+	if (!wait_ms)
+		return false;
+	cl->delayed = true;
+	rewatch(cl);
+	if (!ev_is_active(&c->delay)) {
+		ev_timer_set(&c->delay, (double)wait_ms / 1000, 0);
+		ev_timer_start(c->sup->loop, &c->delay);
+	}
+	return true;
+}
+
 /* Looks at buffered lines until one takes its time. */
 static void next_request(struct control_client *cl)
 {
-	while (!cl->busy && !cl->ending) {
+	while (!cl->busy && !cl->ending && !cl->delayed) {
 		char *end = memchr(cl->in, '\n', cl->in_len);
 		size_t used;
 
-		if (!end)
+		if (!end || must_wait(cl))
 			return;
 		used = (size_t)(end - cl->in) + 1;
 		handle_line(cl, cl->in, used - 1);
@@ -300,6 +330,38 @@ static void on_client(struct ev_loop *loop, ev_io *io, int revents)
 		write_client(cl);
 }
 
+static void on_delay_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct control *c = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (struct control_client *cl = c->clients, *next; cl; cl = next) {
+		next = cl->next;
+		if (!cl->delayed)
+			continue;
+		cl->delayed = false;
+		next_request(cl);
+		write_client(cl);
+	}
+}
+
+/* One line in the place of the greeting. */
+static void turn_away(struct control *c, int fd, const char *code, const char *why)
+{
+	json_t *object = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", why);
+	_cleanup_free_ char *text = json_compact(object);
+	_cleanup_free_ char *line = x_asprintf("%s\n", text);
+
+	json_decref(object);
+	if (log_limit_allows(&c->limit, 2))
+		log_warn("control", "refused a connection: %s", why);
+	/* Fits any socket's buffer; whoever does not read it has left. */
+	if (send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("control", "the refused client is gone");
+	close(fd);
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct control *c = io->data;
@@ -307,18 +369,33 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 	struct ucred peer = {0};
 	socklen_t len = sizeof(peer);
 	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	enum peer_access access;
+	struct peer *user;
+	char why[160];
 
 	(void)revents;
 	if (fd < 0)
 		return;
-	if (c->count >= CLIENTS_MAX) {
-		if (log_limit_allows(&c->limit, 2))
-			log_warn("control", "refused a connection: %d are open", CLIENTS_MAX);
-		close(fd);
+	/* One whose credentials cannot be told is nobody: uid -1, no group. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		peer = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
+	access = peers_access(fd, peer.uid, peer.gid, &c->groups);
+	if (access == PEER_NONE) {
+		snprintf(why, sizeof(why),
+			"uid %u is in neither of the groups that may use this socket",
+			(unsigned int)peer.uid);
+		turn_away(c, fd, "denied", why);
+		return;
+	}
+	user = peers_admit(c->peers, peer.uid, units_now_mono_ms(), why, sizeof(why));
+	if (!user) {
+		turn_away(c, fd, "refused", why);
 		return;
 	}
 	cl = x_calloc(1, sizeof(*cl));
 	cl->control = c;
+	cl->user = user;
+	cl->access = access;
 	cl->number = ++c->next_number;
 	cl->fd = fd;
 	cl->next = c->clients;
@@ -326,8 +403,6 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 	if (cl->next)
 		cl->next->prev = &cl->next;
 	c->clients = cl;
-	c->count++;
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	snprintf(cl->peer, sizeof(cl->peer), "uid=%u pid=%d", (unsigned)peer.uid, (int)peer.pid);
 	ev_io_init(&cl->io, on_client, fd, EV_READ);
 	cl->io.data = cl;
@@ -356,7 +431,16 @@ struct control *control_new(struct supervisor *sup, int listen_fd)
 	c->sup = sup;
 	ev_io_init(&c->accept, on_accept, listen_fd, EV_READ);
 	c->accept.data = c;
+	ev_init(&c->delay, on_delay_over);
+	c->delay.data = c;
+	c->peers = peers_new();
+	c->groups = (struct peers_groups){(gid_t)-1, (gid_t)-1};
 	return c;
+}
+
+void control_set_groups(struct control *c, gid_t control, gid_t read)
+{
+	c->groups = (struct peers_groups){control, read};
 }
 
 void control_start(struct control *c)
@@ -373,5 +457,7 @@ void control_free(struct control *c)
 		close_client(cl);
 	}
 	ev_io_stop(c->sup->loop, &c->accept);
+	ev_timer_stop(c->sup->loop, &c->delay);
+	peers_free(c->peers);
 	free(c);
 }

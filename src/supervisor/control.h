@@ -8,6 +8,7 @@
 #define K6FLEET_CONTROL_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 #include "supervisor/supervisor.h"
@@ -18,6 +19,8 @@ struct control;
 struct control_client;
 
 struct control *control_new(struct supervisor *sup, int listen_fd);
+/* control_group and control_read_group; -1: none. */
+void control_set_groups(struct control *c, gid_t control, gid_t read);
 /* Takes clients in: not before the workers have been handed over, or an order would be given to a
  * fleet that looks empty.  Until then they wait in the socket. */
 void control_start(struct control *c);
@@ -47,6 +50,8 @@ void control_progress(struct control_ticket ticket, json_t *data);
 bool control_is_open(struct control_ticket ticket);
 /* ... but reads more slowly than it is told. */
 bool control_is_behind(struct control_ticket ticket);
+/* Whether it is more than one of control_read_group. */
+bool control_may_change(struct control_ticket ticket);
 const char *control_peer(struct control_ticket ticket);
 
 #endif

@@ -117,7 +117,7 @@ unsigned int supervisor_busy(const struct supervisor *sup)
 static void on_hello(struct msg_reader *in)
 {
 	_cleanup_free_ char *version = NULL;
-	uint32_t protocol = msg_get_u32(in);
+	uint32_t protocol = msg_get_u32(in), control_gid;
 
 	if (protocol != MSG_PROTOCOL)
 		fatal(1,
@@ -133,6 +133,9 @@ static void on_hello(struct msg_reader *in)
 	targets_set_clock(app.sup.targets, (int64_t)msg_get_u64(in));
 	version = msg_get_str(in);
 	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
+	supervisor_apply_pause(&app.sup);
+	control_gid = msg_get_u32(in);
+	control_set_groups(app.sup.control, control_gid, msg_get_u32(in));
 }
 
 static void on_k6(struct msg_reader *in)
@@ -140,6 +143,7 @@ static void on_k6(struct msg_reader *in)
 	_cleanup_free_ char *version = msg_get_str(in);
 
 	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
+	supervisor_apply_pause(&app.sup);
 	/* The dashboard hears of it with a registration. */
 	if (app.sup.sync)
 		sync_agents_changed(app.sup.sync);
@@ -307,7 +311,7 @@ static void follow_storage(struct supervisor *sup)
 	if (now == sup->storage)
 		return;
 	sup->storage = now;
-	schedule_set_paused(sup->schedule, sup->paused || now != STORE_OK);
+	supervisor_apply_pause(sup);
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
@@ -507,6 +511,8 @@ int main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	umask(0077);
 	reload_reserve_numbers();
+	if (reload_has_file(HANDOVER_FD_JOURNAL))
+		log_use_journal(HANDOVER_FD_JOURNAL);
 	sup->conf = reload_read_config(&err);
 	if (!sup->conf)
 		fatal(reload_has_file(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);

@@ -91,6 +91,8 @@ static unsigned int find_room(
 
 static const char *find_obstacle(const struct supervisor *sup)
 {
+	if (!sup->k6_version[0])
+		return "there is no k6 on this host; k6fleetctl status says what to do";
 	if (sup->stopping)
 		return "k6fleetd is stopping";
 	if (sup->paused)

@@ -54,7 +54,7 @@ struct supervisor {
 	int keeper_pid;
 	int64_t memory_bytes; /* that there is, as the keeper found it */
 	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;
-	char k6_version[K6VERSION_MAX];
+	char k6_version[K6VERSION_MAX]; /* "": there is no k6 */
 	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
 	unsigned int desired;
 	int64_t revision;
@@ -71,6 +71,10 @@ void supervisor_set_desired(
 /* No new runs until it is taken back, also across restarts; with now those that go on are
  * cancelled. */
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
+/* Starts no runs while that is so: paused, no place for records, no k6. */
+void supervisor_apply_pause(struct supervisor *sup);
+/* What is to be done about a k6 that is missing, the caller frees; NULL: there is one. */
+char *supervisor_no_k6(const struct supervisor *sup);
 /* After a change of the configuration: its ceilings and delays. */
 void supervisor_configure_fleet(struct supervisor *sup);
 /* ... and limits for what runs at a time. */

@@ -60,12 +60,20 @@ json_t *supervisor_sandbox_layers(uint32_t layers)
 		(layers & SANDBOX_LAYER_CGROUP) != 0);
 }
 
+static json_t *k6_status(const struct supervisor *sup)
+{
+	_cleanup_free_ char *why = supervisor_no_k6(sup);
+
+	return json_pack(
+		"{s:s, s:o}", "state", why ? "missing" : "ok", "error", why ? json_text(why) : json_null());
+}
+
 static void verb_status(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	(void)request;
 	control_answer(ticket,
 		json_pack(
-			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o}",
+			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
 			sup->keeper_pid, "uptimeMs",
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
@@ -75,7 +83,7 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			"dashboard", dashboard_status(sup), "sandboxLayers",
 			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
 			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version,
-			"storage",
+			"k6", k6_status(sup), "storage",
 			json_pack("{s:s, s:o}", "state", store_state_name(store_state(sup->store)),
 				"error",
 				store_error(sup->store)[0] ? json_text(store_error(sup->store))
@@ -373,7 +381,7 @@ static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, co
 	} else {
 		const char *agent = agents_name(sup->agents, (unsigned int)slot);
 
-		log_info(agent, "run cancelled run=%s by=%s", id, control_peer(ticket));
+		log_agent_info(agent, "run cancelled run=%s by=%s", id, control_peer(ticket));
 		agents_cancel(sup->agents, (unsigned int)slot);
 		control_answer(
 			ticket, json_pack("{s:s, s:o}", "run", id, "agent", json_text(agent)));
@@ -392,7 +400,11 @@ static void verb_logs(struct supervisor *sup, struct control_ticket ticket, cons
 
 static void verb_reload(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	reload_ask(sup, ticket, json_is_true(json_object_get(request, "binary")));
+	bool binary = json_is_true(json_object_get(request, "binary"));
+
+	log_info("control", "reload asked for binary=%s by=%s", binary ? "yes" : "no",
+		control_peer(ticket));
+	reload_ask(sup, ticket, binary);
 }
 
 static void verb_metrics(
@@ -408,7 +420,8 @@ static void verb_stop(struct supervisor *sup, struct control_ticket ticket, cons
 {
 	bool now = json_is_true(json_object_get(request, "now"));
 
-	log_info("control", "stop asked for by %s", control_peer(ticket));
+	log_info("control", "stop asked for now=%s by=%s", now ? "yes" : "no",
+		control_peer(ticket));
 	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
 	supervisor_stop(sup, now || sup->stopping);
 }
@@ -416,25 +429,26 @@ static void verb_stop(struct supervisor *sup, struct control_ticket ticket, cons
 static const struct verb {
 	const char *name;
 	verb_fn *fn;
+	bool reads; /* changes nothing: for control_read_group, too */
 } verbs[] = {
-	{"status", verb_status},
-	{"scale", verb_scale},
-	{"targets", verb_targets},
-	{"runs", verb_runs},
-	{"show", verb_show},
-	{"restart", verb_restart},
-	{"drain", verb_drain},
-	{"run", verb_run},
-	{"follow", verb_follow},
-	{"cancel", verb_cancel},
-	{"logs", verb_logs},
-	{"reload", verb_reload},
-	{"metrics", verb_metrics},
-	{"pause", verb_pause},
-	{"resume", verb_resume},
-	{"ping", verb_ping},
-	{"version", verb_version},
-	{"stop", verb_stop},
+	{"status", verb_status, true},
+	{"scale", verb_scale, false},
+	{"targets", verb_targets, true},
+	{"runs", verb_runs, true},
+	{"show", verb_show, true},
+	{"restart", verb_restart, false},
+	{"drain", verb_drain, false},
+	{"run", verb_run, false},
+	{"follow", verb_follow, true},
+	{"cancel", verb_cancel, false},
+	{"logs", verb_logs, true},
+	{"reload", verb_reload, false},
+	{"metrics", verb_metrics, true},
+	{"pause", verb_pause, false},
+	{"resume", verb_resume, false},
+	{"ping", verb_ping, true},
+	{"version", verb_version, true},
+	{"stop", verb_stop, false},
 };
 
 void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -442,10 +456,16 @@ void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const js
 	const char *name = json_get_text(request, "verb", "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (!strcmp(verbs[i].name, name)) {
+		if (strcmp(verbs[i].name, name) != 0)
+			continue;
+		if (verbs[i].reads || control_may_change(ticket))
 			verbs[i].fn(sup, ticket, request);
-			return;
-		}
+		else
+			control_refuse(ticket, "denied",
+				"%s changes things, and you may only read (control_read_group); ask "
+				"somebody who may, or use sudo",
+				name);
+		return;
 	}
 	control_refuse(ticket, "usage", "there is no verb \"%.40s\"", name);
 }

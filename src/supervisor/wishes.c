@@ -31,12 +31,29 @@ static void save_desired(struct supervisor *sup)
 	store_meta_set(sup->store, "desired", text);
 }
 
+void supervisor_apply_pause(struct supervisor *sup)
+{
+	schedule_set_paused(sup->schedule,
+		sup->paused || sup->storage != STORE_OK || !sup->k6_version[0]);
+}
+
+char *supervisor_no_k6(const struct supervisor *sup)
+{
+	if (sup->k6_version[0])
+		return NULL;
+	return x_asprintf("there is no k6 at %s, so no runs are started; install k6 "
+			  "(https://grafana.com/docs/k6/latest/set-up/install-k6/), then: k6fleetctl "
+			  "reload",
+		sup->conf->k6.binary);
+}
+
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who)
 {
-	if (paused != sup->paused)
-		log_info("fleet", "%s by=%s", paused ? "paused" : "resumed", who);
+	if (paused != sup->paused || now)
+		log_info("fleet", "%s%s by=%s", paused ? "paused" : "resumed",
+			now ? ", runs are cancelled" : "", who);
 	sup->paused = paused;
-	schedule_set_paused(sup->schedule, paused || sup->storage != STORE_OK);
+	supervisor_apply_pause(sup);
 	store_meta_set(sup->store, "paused", paused ? "1" : "0");
 	if (paused && now)
 		agents_cancel_all(sup->agents);
@@ -98,7 +115,7 @@ void wishes_restore_held(struct supervisor *sup)
 
 void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who)
 {
-	log_info(agents_name(sup->agents, slot),
+	log_agent_info(agents_name(sup->agents, slot),
 		"drained, stays stopped until restart or scale by=%s", who);
 	fleet_hold(sup->fleet, slot, units_now_mono_ms());
 	save_held(sup);
