@@ -1,10 +1,12 @@
 # Units for systemd, below $(prefix), where distributions and distcheck want them.
-systemdunitdir = $(prefix)/lib/systemd/system
+systemdunitdir = $(systemdsystemunitdir)
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 unit_templates = systemd/k6fleetd.service.in systemd/k6fleet-dashboard.service.in systemd/k6fleet.tmpfiles.in
 nodist_systemdunit_DATA = systemd/k6fleetd.service systemd/k6fleet-dashboard.service
 dist_systemdunit_DATA = systemd/k6fleet.target
+dropindir = $(systemdsystemunitdir)/k6fleetd.service.d
+dist_dropin_DATA = systemd/50-k6fleet-dashboard.conf
 EXTRA_DIST += $(unit_templates) systemd/k6fleet.sysusers systemd/k6fleet-dashboard.sysusers
 CLEANFILES += systemd/k6fleetd.service systemd/k6fleet-dashboard.service systemd/k6fleet.tmpfiles
 noinst_DATA += systemd/k6fleet.tmpfiles

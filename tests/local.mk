@@ -5,7 +5,7 @@ UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf test
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_dashboard
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
 	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
-	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats tests/program/access.bats
+	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats tests/program/access.bats tests/program/terminal.bats
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
@@ -121,7 +121,7 @@ CHAOS = --seconds 120
 chaos: all
 	python3 $(top_srcdir)/tests/chaos/chaos.py --build $(abs_top_builddir) $(CHAOS)
 
-EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
+EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/schema.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
 	$(browser_files) tests/browser/pages.bats tests/browser/large.bats tests/contract/contract.sh tests/contract/schemathesis.toml \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

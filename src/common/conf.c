@@ -162,7 +162,7 @@ static const struct opt options[] = {
 	{NULL, "drain_timeout", NULL, OPT_DURATION, OFF(drain_timeout_ms), "60s", 0, 7 * DAY_MS},
 	{NULL, "run_grace", NULL, OPT_DURATION, OFF(run_grace_ms), "30s", 0, DAY_MS},
 	{NULL, "allowed_hosts", NULL, OPT_LIST, OFF(allowed_hosts), NULL, .check = allow_check},
-	{"dashboard", "url", "DASHBOARD_URL", OPT_CHECKED, OFF(dashboard.url), "",
+	{"dashboard", "url", "DASHBOARD_URL", OPT_CHECKED, OFF(dashboard.url), NULL,
 		.check = check_dashboard_url},
 	{"dashboard", "secret_file", NULL, OPT_PATH, OFF(dashboard.secret_file), ""},
 	{"dashboard", "poll_interval", "POLL_INTERVAL_MS", OPT_DURATION, OFF(dashboard.poll_ms), "5s",
@@ -365,12 +365,25 @@ static int cross_check(struct conf *conf, const char *name, struct err *err)
 	return 0;
 }
 
-static struct conf *load(FILE *f, const char *name, bool with_environment, struct err *err)
+/* What neither file nor environment name: the one beside us, if there is one. */
+static int default_dashboard(struct conf *conf, const char *url, struct err *err)
+{
+	if (conf->dashboard.url)
+		return 0;
+	conf->dashboard.url = x_strdup(url ? url : "");
+	return check_dashboard_url(conf->dashboard.url, err) < 0
+		? err_prefix(err, "the credential dashboard-url")
+		: 0;
+}
+
+static struct conf *load(FILE *f, const char *name, const char *dashboard, bool with_environment,
+	struct err *err)
 {
 	struct conf *conf = x_calloc(1, sizeof(*conf));
 	char host[256] = "localhost";
 
 	if (optab_load(&conf_table, conf, f, name, with_environment, err) < 0 ||
+		default_dashboard(conf, dashboard, err) < 0 ||
 		cross_check(conf, name, err) < 0) {
 		conf_free(conf);
 		return NULL;
@@ -383,14 +396,14 @@ static struct conf *load(FILE *f, const char *name, bool with_environment, struc
 	return conf;
 }
 
-struct conf *conf_load(FILE *f, const char *name, struct err *err)
+struct conf *conf_load(FILE *f, const char *name, const char *dashboard, struct err *err)
 {
-	return load(f, name, true, err);
+	return load(f, name, dashboard, true, err);
 }
 
 struct conf *conf_load_effective(FILE *f, struct err *err)
 {
-	return load(f, "configuration", false, err);
+	return load(f, "configuration", NULL, false, err);
 }
 
 int conf_set(struct conf *conf, const char *key, const char *value, struct err *err)

@@ -70,8 +70,9 @@ struct conf {
 	size_t target_count;
 };
 
-/* f may be NULL: defaults and environment only.  name is for messages.  Returns NULL and err. */
-struct conf *conf_load(FILE *f, const char *name, struct err *err);
+/* f may be NULL: defaults and environment only.  name is for messages; dashboard is the URL where none
+ * is configured, NULL: none.  Returns NULL and err. */
+struct conf *conf_load(FILE *f, const char *name, const char *dashboard, struct err *err);
 void conf_free(struct conf *conf);
 /* The supervisor's way to the same: what conf_print() wrote is all there is, the environment has been
  * looked at. */

@@ -42,3 +42,16 @@ bool uuid_is_valid(const char *s)
 	}
 	return true;
 }
+
+bool uuid_is_end(const char *s)
+{
+	return strlen(s) == UUID_END && strspn(s, "0123456789abcdef") == UUID_END;
+}
+
+bool uuid_matches(const char *uuid, const char *text)
+{
+	size_t len = strlen(uuid);
+
+	return !strcmp(uuid, text) ||
+		(uuid_is_end(text) && len > UUID_END && !strcmp(uuid + len - UUID_END, text));
+}

@@ -13,5 +13,10 @@ void uuid_make_v7(int64_t wall_ms, char *out);
 /* The canonical form: 8-4-4-4-12 hexadecimal digits.  Run ids become file names, so nothing
  * else may pass for one. */
 bool uuid_is_valid(const char *s);
+/* Its last group, all of which is random: what tables show where a whole one is too wide. */
+#define UUID_END 12
+bool uuid_is_end(const char *s);
+/* Whether text is this UUID or its end. */
+bool uuid_matches(const char *uuid, const char *text);
 
 #endif

@@ -8,12 +8,11 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "common/uuid.h"
 #include "ctl/render_table.h"
 
 /* A whole id and what belongs to it. */
 #define WIDE_ENOUGH_FOR_IDS 130
-/* The random part of a UUID. */
-#define SHORT_ID 12
 
 /* "3d4h", "5m10s", "820ms": two units are enough to read. */
 const char *render_span(int64_t ms, char *buf, size_t size)
@@ -182,9 +181,9 @@ static void add_agent(struct table *t, const json_t *a)
 void render_status(struct ctl *ctl, const json_t *st)
 {
 	static const struct table_column columns[] = {{"AGENT", false, 12, 0},
-		{"STATE", false, 0, 0}, {"PID", true, 0, 4}, {"UPTIME", true, 0, 2},
-		{"RESTARTS", true, 0, 3}, {"RUNNING", false, 10, 0}, {"PROGRESS", true, 0, 0},
-		{"MEMORY", true, 0, 1}, {"LAST", false, 0, 0}};
+		{"STATE", false, 0, 0}, {"PID", true, 0, 6}, {"UPTIME", true, 0, 4},
+		{"RESTARTS", true, 0, 5}, {"RUNNING", false, 10, 0}, {"PROGRESS", true, 0, 1},
+		{"MEMORY", true, 0, 3}, {"LAST", false, 0, 2}};
 	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *agents = json_object_get(st, "agents"), *a;
 	size_t i;
@@ -201,9 +200,9 @@ void render_status(struct ctl *ctl, const json_t *st)
 void render_targets(struct ctl *ctl, const json_t *targets)
 {
 	static const struct table_column columns[] = {{"ID", false, 8, 0}, {"LABEL", false, 10, 0},
-		{"WHAT", false, 12, 4}, {"VUS", true, 0, 2}, {"DURATION", true, 0, 3},
-		{"INTERVAL", true, 0, 0}, {"SOURCE", false, 0, 1}, {"NEXT", false, 0, 0},
-		{"MISSED", true, 0, 0}};
+		{"WHAT", false, 12, 6}, {"VUS", true, 0, 4}, {"DURATION", true, 0, 5},
+		{"INTERVAL", true, 0, 1}, {"SOURCE", false, 0, 3}, {"NEXT", false, 0, 0},
+		{"MISSED", true, 0, 2}};
 	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;
@@ -244,16 +243,17 @@ static const char *short_id(const struct ctl *ctl, const char *id)
 {
 	size_t len = strlen(id);
 
-	return ctl->width && ctl->width < WIDE_ENOUGH_FOR_IDS && len > SHORT_ID ? id + len - SHORT_ID
-										: id;
+	return ctl->width && ctl->width < WIDE_ENOUGH_FOR_IDS && len > UUID_END
+		? id + len - UUID_END
+		: id;
 }
 
 void render_runs(struct ctl *ctl, const json_t *runs)
 {
-	static const struct table_column columns[] = {{"RUN", false, 0, 0}, {"STARTED", false, 0, 0},
-		{"AGENT", false, 8, 0}, {"TARGET", false, 10, 0}, {"STATUS", false, 0, 0},
-		{"REASON", false, 8, 3}, {"P95 MS", true, 0, 0}, {"ERRORS", true, 0, 1},
-		{"RPS", true, 0, 2}};
+	static const struct table_column columns[] = {{"RUN", false, 0, 0}, {"STARTED", false, 0, 2},
+		{"AGENT", false, 8, 1}, {"TARGET", false, 10, 0}, {"STATUS", false, 0, 0},
+		{"REASON", false, 8, 4}, {"P95 MS", true, 0, 3}, {"ERRORS", true, 0, 5},
+		{"RPS", true, 0, 6}};
 	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;

@@ -20,6 +20,7 @@
 #include "keeper/handover.h"
 
 #define SECRET_MAX 512
+#define URL_MAX 1024
 
 static FILE *open_config(const struct files_options *o, struct err *err)
 {
@@ -32,16 +33,40 @@ static FILE *open_config(const struct files_options *o, struct err *err)
 	return f;
 }
 
+/* Opens one of systemd.exec(5)'s credentials; -1: there is none. */
+static int open_credential(const char *name, int flags)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	_cleanup_free_ char *path = dir ? x_asprintf("%s/%s", dir, name) : NULL;
+
+	return path ? hostfs_open(path, flags) : -1;
+}
+
+/* The address of a dashboard on this host, from its package, once there is a secret to talk to it with;
+ * NULL: none.  The caller frees. */
+static char *local_dashboard(void)
+{
+	_cleanup_fd_ int secret = open_credential("dashboard-secret", O_PATH);
+	_cleanup_fd_ int fd = open_credential("dashboard-url", O_RDONLY);
+	char text[URL_MAX] = "";
+
+	if (secret < 0 || fd < 0 || fdio_read_all(fd, text, sizeof(text) - 1) == 0)
+		return NULL;
+	text[strcspn(text, "\r\n")] = '\0';
+	return x_strdup(text);
+}
+
 struct conf *files_load_config(const struct files_options *o, bool *usage, struct err *err)
 {
 	_cleanup_file_ FILE *f = open_config(o, err);
-	_cleanup_free_ char *cwd = NULL, *socket = NULL;
+	_cleanup_free_ char *cwd = NULL, *socket = NULL, *url = NULL;
 	struct conf *conf;
 
 	*usage = false;
 	if (!f && err->msg[0])
 		return NULL;
-	conf = conf_load(f, o->config, err);
+	url = local_dashboard();
+	conf = conf_load(f, o->config, url, err);
 	if (!conf)
 		return NULL;
 	*usage = true;
@@ -83,7 +108,7 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 {
 	const char *creds_dir = getenv("CREDENTIALS_DIRECTORY");
 	const char *env = getenv("DASHBOARD_SECRET");
-	_cleanup_free_ char *path = creds_dir ? x_asprintf("%s/dashboard-secret", creds_dir) : NULL;
+	_cleanup_free_ char *path = NULL;
 	_cleanup_fd_ int there = -1;
 	const char *file = conf->dashboard.secret_file;
 	char *secret = NULL;
@@ -93,9 +118,9 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 		return -1;
 	if (env && *env)
 		return seal_secret(x_strdup(env), err);
-	there = path ? hostfs_open(path, O_PATH) : -1;
+	there = open_credential("dashboard-secret", O_PATH);
 	if (there >= 0)
-		file = path;
+		file = path = x_asprintf("%s/dashboard-secret", creds_dir);
 	else if (!file[0] && running && running->secret_fd >= 0)
 		return fcntl(running->secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
 	if (!file[0])

@@ -10,6 +10,7 @@
 #include "common/allow.h"
 #include "common/fdio.h"
 #include "common/mem.h"
+#include "common/uuid.h"
 #include "common/units.h"
 #include "supervisor/runs.h"
 
@@ -229,7 +230,7 @@ void agents_cancel_all(struct agents *a)
 int agents_find_run(const struct agents *a, const char *run_id)
 {
 	for (unsigned int i = 0; i < a->count; i++) {
-		if (a->slots[i].run && !strcmp(agent_run_id(&a->slots[i]), run_id))
+		if (a->slots[i].run && uuid_matches(agent_run_id(&a->slots[i]), run_id))
 			return (int)i;
 	}
 	return -1;

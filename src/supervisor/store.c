@@ -14,6 +14,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/uuid.h"
 
 /* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
 #define QUEUE_MAX 65536
@@ -45,6 +46,7 @@ enum statement {
 	ST_ACK,
 	ST_LIST,
 	ST_GET,
+	ST_GET_BY_END,
 	ST_COUNT_OUTBOX,
 	ST_LAST_RESULTS,
 	ST_PROBE,
@@ -67,6 +69,7 @@ static const char *const sql[STATEMENTS] = {
 		     " (?3 = '' OR agent = ?3) AND (?4 = 0 OR status NOT IN ('running', 'success'))"
 		     " ORDER BY seq DESC LIMIT ?1"),
 	[ST_GET] = "SELECT json, log FROM runs WHERE id = ?1",
+	[ST_GET_BY_END] = "SELECT json, log FROM runs WHERE id LIKE '%-' || ?1 ORDER BY seq DESC LIMIT 1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
 	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, json_extract(json, '$.resources.maxRssBytes') +"
 			     " json_extract(json, '$.resources.tmpBytes') FROM runs"
@@ -231,7 +234,7 @@ static int work_list(struct store *s, struct job *job, struct err *err)
 
 static int work_get(struct store *s, struct job *job, struct err *err)
 {
-	sqlite3_stmt *st = s->st[ST_GET];
+	sqlite3_stmt *st = s->st[uuid_is_end(job->text[0]) ? ST_GET_BY_END : ST_GET];
 	int rc;
 
 	db_bind_text(st, 1, job->text[0]);

@@ -181,7 +181,7 @@ static void verb_show(struct supervisor *sup, struct control_ticket ticket, cons
 {
 	const char *id = json_get_text(request, "run", "");
 
-	if (!uuid_is_valid(id))
+	if (!uuid_is_valid(id) && !uuid_is_end(id))
 		control_refuse(ticket, "usage", "show needs the id of a run, as `runs` prints it");
 	else
 		store_get_run(sup->store, id, on_run, pend(ticket));
@@ -373,7 +373,7 @@ static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, co
 	const char *id = json_get_text(request, "run", "");
 	int slot = agents_find_run(sup->agents, id);
 
-	if (!uuid_is_valid(id)) {
+	if (!uuid_is_valid(id) && !uuid_is_end(id)) {
 		control_refuse(ticket, "usage",
 			"cancel needs the id of a run, as `status` and `runs` print it");
 	} else if (slot < 0) {

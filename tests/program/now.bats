@@ -218,7 +218,7 @@ finished_twice() {
 	retry 10 is_requested /home
 	timeout 3 "$top_builddir/k6fleetctl" -s "$SOCKET" status -w >"$T/watch" || true
 	[ "$(grep -c 'agents up' "$T/watch")" -ge 2 ]
-	grep -q 'Home [0-9]*m*s/5s' "$T/watch"
+	grep -qE 'Home +[0-9]+m?s/5s' "$T/watch"
 	timeout 3 "$top_builddir/k6fleetctl" -s "$SOCKET" --json status -w >"$T/watch.json" || true
 	jq -se '[.[].agents[0].run | select(. != null) | select(.vus == 3 and .iterations > 0)] | length > 0' "$T/watch.json"
 }

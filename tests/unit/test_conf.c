@@ -10,7 +10,7 @@ static struct conf *load(const char *text, struct err *err)
 	_cleanup_file_ FILE *f =
 		fmemopen((void *)(uintptr_t)text, strlen(text) ? strlen(text) : 1, "r");
 
-	return conf_load(strlen(text) ? f : NULL, "test.conf", err);
+	return conf_load(strlen(text) ? f : NULL, "test.conf", NULL, err);
 }
 
 static void refuse(const char *text, const char *says)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# nspawn.sh [-t SECONDS] ROOT INPUT COMMAND...: boots systemd as pid 1 in a container over a throw-away overlay of
+# ROOT, with INPUT copied to /test, and runs COMMAND there.  Its output and its exit status; 125: it did not start.
+# One boot takes about a second.  cgroups are delegated, but there are no controllers in them: see guest.sh.
+set -uo pipefail
+limit=300
+while getopts t: o; do
+	case $o in
+	t) limit=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+root=$(readlink -f "$1") input=$(readlink -f "$2")
+shift 2
+
+dir=$(mktemp -d /tmp/k6fleet-nspawn.XXXXXX) name=k6fleet$$
+# On a host with the old hierarchies the container gets a cgroup of its own in the new one, where that is mounted.
+groups=()
+for base in /sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup; do
+	[ -w "$base/cgroup.procs" ] && groups+=("$base/$name")
+done
+# nspawn leaves the container running when it is itself ended: by its cgroup, which holds nothing else.
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+	for g in "${groups[@]}"; do
+		[ -w "$g/cgroup.kill" ] && echo 1 >"$g/cgroup.kill"
+	done
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		find "${groups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null
+		ls -d "${groups[@]}" >/dev/null 2>&1 || break
+		sleep 0.2
+	done
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+mkdir "${groups[@]}" "$dir/input"
+cp -a "$input/." "$dir/input/"
+printf '%s\n' "$*" >"$dir/input/command"
+cat >"$dir/run-test.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=exec
+TasksMax=infinity
+WorkingDirectory=/test/input
+ExecStart=/bin/sh -c 'bash ./command </dev/null >/test/out 2>&1; echo $$? >/test/status'
+ExecStopPost=/bin/systemctl poweroff --no-block
+UNIT
+: >"$dir/out"
+tail -f -n +1 "$dir/out" --pid=$$ &
+reader=$!
+(
+	for g in "${groups[@]}"; do
+		echo "$BASHPID" >"$g/cgroup.procs"
+	done
+	SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout -k 10 "$limit" systemd-nspawn -q --keep-unit --register=no -M "$name" \
+		-D "$root" --volatile=overlay --private-network --bind="$dir:/test" \
+		--bind-ro="$dir/run-test.service:/etc/systemd/system/run-test.service" \
+		--boot --console=pipe -- systemd.wants=run-test.service systemd.show_status=0
+) </dev/null >"$dir/console" 2>&1
+sleep 0.3
+kill "$reader" 2>/dev/null
+wait "$reader" 2>/dev/null
+if ! status=$(cat "$dir/status" 2>/dev/null); then
+	echo "nspawn.sh: the container did not start, or did not end within $limit s:" >&2
+	tail -30 "$dir/console" >&2
+	exit 125
+fi
+exit "$status"
