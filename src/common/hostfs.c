@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* open_tree(2) is documented in the kernel's fs/namespace.c only; openat2(2) has a page. */
+/* open_tree(2) is documented in the kernel's fs/namespace.c only. */
 #include "common/hostfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
-#include <stdint.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "common/mem.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
+
+/* As the kernel: path_resolution(7). */
+#define LINKS_MAX 40
 
 static int tree_fd = -1;
 
@@ -40,16 +48,83 @@ void hostfs_use(int fd)
 	tree_fd = fd;
 }
 
+/* Of one symbolic link: its target before what is left of the path, in place of it. */
+static int follow(int link_fd, char *rest, size_t size)
+{
+	char target[PATH_MAX], left[PATH_MAX];
+	ssize_t n = readlinkat(link_fd, "", target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -1;
+	target[n] = '\0';
+	snprintf(left, sizeof(left), "%s", rest);
+	if ((size_t)snprintf(rest, size, "%s%s%s", target, *left ? "/" : "", left) >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+/* Cuts the first component off the path; false: there is none. */
+static bool next_component(char *path, char component[NAME_MAX + 1])
+{
+	size_t skip = strspn(path, "/"), len = strcspn(path + skip, "/");
+
+	if (len == 0 || len > NAME_MAX)
+		return false;
+	memcpy(component, path + skip, len);
+	component[len] = '\0';
+	skip += len;
+	skip += strspn(path + skip, "/");
+	memmove(path, path + skip, strlen(path + skip) + 1);
+	return true;
+}
+
+/*
+ * What RESOLVE_IN_ROOT of openat2(2) does, one component after the other: that call is forbidden to a
+ * service with RestrictSUIDSGID=, see systemd.exec(5).  Safe: names come from root's own configuration; an
+ * absolute link starts again at the tree's root, and ".." ends there, for nothing is above a tree of its
+ * own.
+ */
 int hostfs_open(const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
-		/* Safe: names come from root's own configuration; a link in them cannot lead out of
-		 * the tree. */
-		.resolve = RESOLVE_IN_ROOT,
-	};
+	char rest[PATH_MAX], component[NAME_MAX + 1];
+	_cleanup_fd_ int dir = -1;
+	int links = 0;
 
 	if (tree_fd < 0)
 		return open(path, flags | O_CLOEXEC);
-	return (int)syscall(SYS_openat2, tree_fd, path, &how, sizeof(how));
+	if ((size_t)snprintf(rest, sizeof(rest), "%s", path) >= sizeof(rest)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	dir = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+	while (dir >= 0 && next_component(rest, component)) {
+		_cleanup_fd_ int fd = openat(dir, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return -1;
+		if (S_ISLNK(st.st_mode)) {
+			if (++links > LINKS_MAX) {
+				errno = ELOOP;
+				return -1;
+			}
+			if (follow(fd, rest, sizeof(rest)) < 0)
+				return -1;
+			if (rest[0] != '/')
+				continue;
+			close_fd(&dir);
+			dir = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+		} else if (!*rest) {
+			/* Should a link have taken its place just now, this fails. */
+			return openat(dir, component, flags | O_NOFOLLOW | O_CLOEXEC);
+		} else {
+			close_fd(&dir);
+			dir = steal_fd(&fd);
+		}
+	}
+	if (dir >= 0)
+		errno = ENOENT;
+	return -1;
 }

@@ -196,10 +196,12 @@ static char *take_secret(
 {
 	const char *env = getenv(env_name), *dir = getenv("CREDENTIALS_DIRECTORY");
 	_cleanup_free_ char *given = dir ? x_asprintf("%s/%s", dir, file_name) : NULL;
+	struct stat st;
 	char *secret;
 	struct err err;
 
-	if (!file[0] && given && access(given, F_OK) == 0)
+	/* The unit has an empty line where there is no file: systemd.exec(5), SetCredential=. */
+	if (!file[0] && given && stat(given, &st) == 0 && st.st_size > 1)
 		file = given;
 	if (env && *env) {
 		secret = x_strdup(env);

@@ -33,21 +33,24 @@ static FILE *open_config(const struct files_options *o, struct err *err)
 	return f;
 }
 
-/* Opens one of systemd.exec(5)'s credentials; -1: there is none. */
-static int open_credential(const char *name, int flags)
+/* Opens one of systemd.exec(5)'s credentials; -1: there is none, or the empty line that the unit has where
+ * there is no file (SetCredential=). */
+static int open_credential(const char *name)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	_cleanup_free_ char *path = dir ? x_asprintf("%s/%s", dir, name) : NULL;
+	_cleanup_fd_ int fd = path ? hostfs_open(path, O_RDONLY) : -1;
+	char first;
 
-	return path ? hostfs_open(path, flags) : -1;
+	return fd >= 0 && pread(fd, &first, 1, 0) == 1 && first != '\n' ? steal_fd(&fd) : -1;
 }
 
 /* The address of a dashboard on this host, from its package, once there is a secret to talk to it with;
  * NULL: none.  The caller frees. */
 static char *local_dashboard(void)
 {
-	_cleanup_fd_ int secret = open_credential("dashboard-secret", O_PATH);
-	_cleanup_fd_ int fd = open_credential("dashboard-url", O_RDONLY);
+	_cleanup_fd_ int secret = open_credential("dashboard-secret");
+	_cleanup_fd_ int fd = open_credential("dashboard-url");
 	char text[URL_MAX] = "";
 
 	if (secret < 0 || fd < 0 || fdio_read_all(fd, text, sizeof(text) - 1) == 0)
@@ -118,7 +121,7 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 		return -1;
 	if (env && *env)
 		return seal_secret(x_strdup(env), err);
-	there = open_credential("dashboard-secret", O_PATH);
+	there = open_credential("dashboard-secret");
 	if (there >= 0)
 		file = path = x_asprintf("%s/dashboard-secret", creds_dir);
 	else if (!file[0] && running && running->secret_fd >= 0)

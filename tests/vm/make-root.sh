@@ -7,7 +7,7 @@ set -euo pipefail
 
 DIR=$(readlink -m "$1") SELF=$(readlink -f "$0")
 SUITE=bookworm
-PACKAGES=(systemd systemd-sysv dbus procps iproute2 adduser passwd ca-certificates curl jq
+PACKAGES=(systemd systemd-sysv dbus procps iproute2 adduser passwd ca-certificates curl jq bats python3-minimal
 	libev4 libcurl4 libjansson4 libcap2 libseccomp2 libmicrohttpd12 libsqlite3-0 libconfuse2)
 # What a guest has no use for, and what would only take time in it.
 MASKED=(getty@.service serial-getty@.service console-getty.service systemd-udevd.service systemd-udevd-control.socket
