@@ -12,7 +12,9 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 . "$ROOT/contrib/lib.sh"
 
 TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus
-	python3-venv python3-yaml python3-jsonschema chromium fonts-dejavu-core)
+	python3-venv python3-yaml python3-jsonschema chromium fonts-dejavu-core tmux bash-completion zsh fish)
+# Packages, and machines to try them in.
+VM_PACKAGES=(dpkg-dev debhelper lintian rpm mmdebstrap systemd-container qemu-system-x86 e2fsprogs)
 LINT_PACKAGES=(clang clang-format clang-tidy cppcheck mandoc shellcheck)
 # What is built from the archive is what was tested before: some suites show that nothing is missing in it.
 DIST_TESTS="tests/unit/test_units tests/unit/test_summary tests/unit/test_dashboard tests/program/cli.bats tests/program/runs.bats tests/program/dashboard.bats"
@@ -68,13 +70,32 @@ step() {
 	fi
 }
 
+# Packages under a real systemd: each of its tests counts.
+run_vm() {
+	local log=$ROOT/build/vm.log start=$SECONDS bad
+	say "packages under systemd, and limits in a booted machine"
+	as_root env "HOME=$HOME" "K6_BINARY=$K6_BINARY" "$ROOT/tests/vm/check.sh" "$ROOT/build/check" >"$log" 2>&1 || true
+	bad=$(grep -c '^not ok ' "$log" || true)
+	passed=$((passed + $(grep -c '^ok ' "$log" || true)))
+	# A machine that did not start, or did not get to its end, has fewer lines.
+	[ "$(grep -cE '^(not )?ok (packages|limits)\.bats ' "$log" || true)" = "$(grep -c '^@test ' "$ROOT"/tests/vm/packages.bats "$ROOT"/tests/vm/limits.bats | awk -F: '{ n += $2 } END { print n }')" ] ||
+		bad=$((bad + 1))
+	if [ "$bad" -gt 0 ]; then
+		failed=$((failed + bad))
+		failures+=("$bad under systemd: $log")
+		remember "$log"
+		tail -40 "$log" >&2
+	fi
+	say "$(grep -c '^ok ' "$log" || true) passed, $bad failed in $((SECONDS - start)) s"
+}
+
 quick=
 [ "${1:-}" != --quick ] || quick=1
 
 # In CI a missing tool is a failure, not a skip; check.sh has just installed them all.
 export K6FLEET_MUST_WORK=1
 need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-[ -n "$quick" ] || need_packages "${LINT_PACKAGES[@]}"
+[ -n "$quick" ] || need_packages "${LINT_PACKAGES[@]}" "${VM_PACKAGES[@]}"
 need_node
 need_k6
 [ "$(id -u)" != 0 ] || need_users
@@ -98,6 +119,7 @@ if [ -z "$quick" ]; then
 	say "building with clang"
 	build "$ROOT/build/check-clang" --enable-werror --prefix=/usr CC=clang
 	passed=$((passed + 1))
+	run_vm
 	step "make install and uninstall" "$ROOT/tests/install.sh" "$ROOT/build/check"
 	step "make distcheck" make -C "$ROOT/build/check" -j2 distcheck "AM_MAKEFLAGS=TESTS='$DIST_TESTS'"
 	step "static analysis" make -C "$ROOT/build/check" lint

@@ -54,7 +54,8 @@ if have clang-tidy; then
 fi
 if have mandoc; then
 	echo "== mandoc"
-	mandoc -Tlint -W warning man/*.[158] || status=1
+	# Whether pages that are referred to are installed here is another matter.
+	if mandoc -Tlint man/*.[1578] | grep -v 'referenced manual not found'; then status=1; fi
 fi
 if have shellcheck; then
 	echo "== shellcheck"

@@ -2,7 +2,7 @@
 # Both speak TAP, so that `make check` counts single tests.
 UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
-	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_dashboard
+	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard
 PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
 	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
 	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats tests/program/access.bats tests/program/terminal.bats
@@ -60,6 +60,10 @@ tests_unit_test_allow_SOURCES = tests/unit/test_allow.c
 tests_unit_test_allow_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_allow_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_allow_LDADD = $(UNIT_LIBS)
+tests_unit_test_peers_SOURCES = tests/unit/test_peers.c
+tests_unit_test_peers_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_peers_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_peers_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
 tests_unit_test_quantiles_SOURCES = tests/unit/test_quantiles.c
 tests_unit_test_quantiles_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_quantiles_CFLAGS = $(UNIT_CFLAGS)
@@ -113,7 +117,11 @@ screenshots: all pages-test/installed
 bench-pages: all pages-test/installed
 	PAGES=$(abs_builddir)/pages-test LARGE=1 top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --show-output-of-passing-tests $(top_srcdir)/tests/browser/large.bats
 
-.PHONY: check-pages screenshots bench-pages
+# The packages under a real systemd, as root: contrib/check.sh installs what that needs.
+check-vm: all
+	$(top_srcdir)/tests/vm/check.sh $(abs_top_builddir)
+
+.PHONY: check-pages screenshots bench-pages check-vm
 CLEANFILES += pages-test/installed
 
 # make chaos CHAOS='--seconds 600 --seed 7'
@@ -124,4 +132,5 @@ chaos: all
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/schema.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
 	$(browser_files) tests/browser/pages.bats tests/browser/large.bats tests/contract/contract.sh tests/contract/schemathesis.toml \
+	tests/vm \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

@@ -376,15 +376,14 @@ static int default_dashboard(struct conf *conf, const char *url, struct err *err
 		: 0;
 }
 
-static struct conf *load(FILE *f, const char *name, const char *dashboard, bool with_environment,
-	struct err *err)
+static struct conf *load(
+	FILE *f, const char *name, const char *dashboard, bool with_environment, struct err *err)
 {
 	struct conf *conf = x_calloc(1, sizeof(*conf));
 	char host[256] = "localhost";
 
 	if (optab_load(&conf_table, conf, f, name, with_environment, err) < 0 ||
-		default_dashboard(conf, dashboard, err) < 0 ||
-		cross_check(conf, name, err) < 0) {
+		default_dashboard(conf, dashboard, err) < 0 || cross_check(conf, name, err) < 0) {
 		conf_free(conf);
 		return NULL;
 	}

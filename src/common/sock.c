@@ -124,7 +124,8 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, gid_t second_gid, stru
 		return err_sys(err, errno, "cannot set the mode of %s", path);
 	if (second_gid != (gid_t)-1 && allow_two_groups(addr.sun_path, second_gid) < 0)
 		return err_sys(err, errno,
-			"cannot give the socket %s to a second group by an access control list", path);
+			"cannot give the socket %s to a second group by an access control list",
+			path);
 	if (listen(fd, 256) < 0)
 		return err_sys(err, errno, "cannot listen on %s", path);
 	return steal_fd(&fd);

@@ -11,25 +11,25 @@
 #include "ctl/verbs.h"
 
 const struct option_def options[OPTIONS] = {
-	[OPTION_NOW] = {"now", 0, NULL, WORD_NONE},
-	[OPTION_WAIT] = {"wait", 0, NULL, WORD_NONE},
-	[OPTION_WATCH] = {"watch", 'w', NULL, WORD_NONE},
-	[OPTION_CHECK] = {"check", 0, NULL, WORD_NONE},
-	[OPTION_ROLLING] = {"rolling", 0, NULL, WORD_NONE},
-	[OPTION_BINARY] = {"binary", 0, NULL, WORD_NONE},
-	[OPTION_COUNT] = {NULL, 'n', "N", WORD_NUMBER},
-	[OPTION_TARGET] = {"target", 0, "T", WORD_TARGET},
-	[OPTION_AGENT] = {"agent", 0, "A", WORD_AGENT},
-	[OPTION_FAILED] = {"failed", 0, NULL, WORD_NONE},
-	[OPTION_AGENTS] = {"agents", 0, "N", WORD_NUMBER},
-	[OPTION_SYNC] = {"sync", 0, NULL, WORD_NONE},
-	[OPTION_FOLLOW] = {"follow", 'f', NULL, WORD_NONE},
-	[OPTION_SCRIPT] = {"script", 0, "FILE", WORD_FILE},
-	[OPTION_VUS] = {"vus", 0, "N", WORD_NUMBER},
-	[OPTION_DURATION] = {"duration", 0, "D", WORD_DURATION},
-	[OPTION_JSON] = {"json", 0, NULL, WORD_NONE},
-	[OPTION_NO_COLOR] = {"no-color", 0, NULL, WORD_NONE},
-	[OPTION_HELP] = {"help", 'h', NULL, WORD_NONE},
+	[OPTION_NOW] = {"now", NULL, WORD_NONE, 0},
+	[OPTION_WAIT] = {"wait", NULL, WORD_NONE, 0},
+	[OPTION_WATCH] = {"watch", NULL, WORD_NONE, 'w'},
+	[OPTION_CHECK] = {"check", NULL, WORD_NONE, 0},
+	[OPTION_ROLLING] = {"rolling", NULL, WORD_NONE, 0},
+	[OPTION_BINARY] = {"binary", NULL, WORD_NONE, 0},
+	[OPTION_COUNT] = {NULL, "N", WORD_NUMBER, 'n'},
+	[OPTION_TARGET] = {"target", "T", WORD_TARGET, 0},
+	[OPTION_AGENT] = {"agent", "A", WORD_AGENT, 0},
+	[OPTION_FAILED] = {"failed", NULL, WORD_NONE, 0},
+	[OPTION_AGENTS] = {"agents", "N", WORD_NUMBER, 0},
+	[OPTION_SYNC] = {"sync", NULL, WORD_NONE, 0},
+	[OPTION_FOLLOW] = {"follow", NULL, WORD_NONE, 'f'},
+	[OPTION_SCRIPT] = {"script", "FILE", WORD_FILE, 0},
+	[OPTION_VUS] = {"vus", "N", WORD_NUMBER, 0},
+	[OPTION_DURATION] = {"duration", "D", WORD_DURATION, 0},
+	[OPTION_JSON] = {"json", NULL, WORD_NONE, 0},
+	[OPTION_NO_COLOR] = {"no-color", NULL, WORD_NONE, 0},
+	[OPTION_HELP] = {"help", NULL, WORD_NONE, 'h'},
 };
 
 /* getopt's value for an option without a letter. */
@@ -96,7 +96,8 @@ int options_read(const struct verb *verb, int argc, char **argv)
 		if (c == '?')
 			status = verbs_bad_usage(verb, "it takes no option ", argv[optind - 1]);
 		else if (c == ':')
-			status = verbs_bad_usage(verb, "a value is missing behind ", argv[optind - 1]);
+			status = verbs_bad_usage(
+				verb, "a value is missing behind ", argv[optind - 1]);
 		else
 			status = take(&t, c);
 	}
@@ -105,8 +106,7 @@ int options_read(const struct verb *verb, int argc, char **argv)
 	if (status != CTL_OK || given(OPTION_HELP))
 		return status;
 	if (arguments.count > verb->most)
-		return verbs_bad_usage(
-			verb, "unexpected argument: ", arguments.words[verb->most]);
+		return verbs_bad_usage(verb, "unexpected argument: ", arguments.words[verb->most]);
 	if (arguments.count < verb->least)
 		return verbs_bad_usage(verb, "an argument is missing: ", verb->arguments);
 	return CTL_OK;
@@ -117,15 +117,16 @@ const char *options_spell(enum option_id id, char *buf, size_t size)
 	const struct option_def *o = &options[id];
 	char letter[4] = {'-', o->letter, '\0'};
 
-	snprintf(buf, size, "%s%s%s%s%s%s", o->letter ? letter : "", o->letter && o->name ? ", " : "",
-		o->name ? "--" : "", o->name ? o->name : "", o->arg ? " " : "",
-		o->arg ? o->arg : "");
+	snprintf(buf, size, "%s%s%s%s%s%s", o->letter ? letter : "",
+		o->letter && o->name ? ", " : "", o->name ? "--" : "", o->name ? o->name : "",
+		o->arg ? " " : "", o->arg ? o->arg : "");
 	return buf;
 }
 
 char *options_synopsis(const struct verb *verb)
 {
-	char *text = x_asprintf("%s%s%s", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
+	char *text =
+		x_asprintf("%s%s%s", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
 
 	for (const struct verb_option *v = verb->options; v->id; v++) {
 		const struct option_def *o = &options[v->id];

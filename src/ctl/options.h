@@ -47,9 +47,9 @@ enum word_kind {
 
 struct option_def {
 	const char *name; /* without "--"; NULL: only the letter */
-	char letter;      /* 0: none */
 	const char *arg;  /* as the help calls it; NULL: takes none */
 	enum word_kind kind;
+	char letter; /* 0: none */
 };
 
 /* By option_id. */

@@ -220,8 +220,7 @@ static bool leave_out(const struct table *t, bool *left_out)
 
 	for (size_t c = 0; c < t->count; c++) {
 		if (!left_out[c] && t->columns[c].leave_out &&
-			(last == t->count ||
-				t->columns[c].leave_out > t->columns[last].leave_out))
+			(last == t->count || t->columns[c].leave_out > t->columns[last].leave_out))
 			last = c;
 	}
 	if (last == t->count)
@@ -275,8 +274,8 @@ static void print_row(const struct table *t, const size_t *widths, ssize_t row)
 	while (last && !widths[last])
 		last--;
 	for (size_t c = 0; c <= last; c++) {
-		const char *cell = row < 0 ? t->columns[c].head
-					   : t->cells[(size_t)row * t->count + c];
+		const char *cell =
+			row < 0 ? t->columns[c].head : t->cells[(size_t)row * t->count + c];
 		const char *colour = !t->ctl->color ? NULL : row < 0 ? "1" : colour_of(cell);
 
 		if (widths[c])

@@ -135,7 +135,8 @@ static void status_headline(struct ctl *ctl, const json_t *st)
 {
 	const json_t *d = json_object_get(st, "dashboard");
 	const char *state = json_get_text(d, "state", "none");
-	const char *error = json_get_text(d, "error", NULL), *k6 = json_get_text(st, "k6Version", "");
+	const char *error = json_get_text(d, "error", NULL),
+		   *k6 = json_get_text(st, "k6Version", "");
 	char up[32];
 
 	render_line(ctl, "%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s",
@@ -150,9 +151,8 @@ static void status_headline(struct ctl *ctl, const json_t *st)
 		render_line(ctl, "dashboard: none configured");
 	else
 		render_line(ctl, "dashboard: %s %s, %lld records waiting%s%s",
-			json_get_text(d, "url", ""), state,
-			(long long)json_get_int(d, "outbox", 0), error ? "; " : "",
-			error ? error : "");
+			json_get_text(d, "url", ""), state, (long long)json_get_int(d, "outbox", 0),
+			error ? "; " : "", error ? error : "");
 	status_layers(ctl, st);
 }
 
@@ -168,8 +168,7 @@ static void add_agent(struct table *t, const json_t *a)
 	if (json_is_object(run))
 		snprintf(progress, sizeof(progress), "%s%s%s",
 			render_span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
-			duration ? "/" : "",
-			duration ? render_span(duration, d, sizeof(d)) : "");
+			duration ? "/" : "", duration ? render_span(duration, d, sizeof(d)) : "");
 	table_row(t,
 		(const char *const[]){json_get_text(a, "name", "?"), json_get_text(a, "state", "?"),
 			pid, render_span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)), restarts,
@@ -250,10 +249,10 @@ static const char *short_id(const struct ctl *ctl, const char *id)
 
 void render_runs(struct ctl *ctl, const json_t *runs)
 {
-	static const struct table_column columns[] = {{"RUN", false, 0, 0}, {"STARTED", false, 0, 2},
-		{"AGENT", false, 8, 1}, {"TARGET", false, 10, 0}, {"STATUS", false, 0, 0},
-		{"REASON", false, 8, 4}, {"P95 MS", true, 0, 3}, {"ERRORS", true, 0, 5},
-		{"RPS", true, 0, 6}};
+	static const struct table_column columns[] = {{"RUN", false, 0, 0},
+		{"STARTED", false, 0, 2}, {"AGENT", false, 8, 1}, {"TARGET", false, 10, 0},
+		{"STATUS", false, 0, 0}, {"REASON", false, 8, 4}, {"P95 MS", true, 0, 3},
+		{"ERRORS", true, 0, 5}, {"RPS", true, 0, 6}};
 	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;

@@ -19,12 +19,14 @@
 static const struct verb verbs[] = {
 	{"status", "", "the fleet in some lines, then one line an agent",
 		{{OPTION_WATCH, "keep it on the screen"},
-			{OPTION_CHECK, "for probes: one line, exit 1 unless all agents run, there is a k6 and "
-				       "the dashboard was reached within three heartbeats"}},
+			{OPTION_CHECK,
+				"for probes: one line, exit 1 unless all agents run, there is a k6 and "
+				"the dashboard was reached within three heartbeats"}},
 		WORD_NONE, 0, 0, verb_status},
 	{"scale", "N", "keep N agents, also across restarts",
 		{{OPTION_NOW, "stop the runs of those that go"},
-			{OPTION_WAIT, "return when they are up, with a progress bar on a terminal"}},
+			{OPTION_WAIT,
+				"return when they are up, with a progress bar on a terminal"}},
 		WORD_NUMBER, 1, 1, verb_scale},
 	{"targets", "", "what is run, from where, when next",
 		{{OPTION_WATCH, "keep it on the screen"}}, WORD_NONE, 0, 0, verb_targets},
@@ -41,8 +43,9 @@ static const struct verb verbs[] = {
 		{{OPTION_SCRIPT, "in the place of a target"},
 			{OPTION_AGENTS, "on so many idle agents (default: 1), or not at all"},
 			{OPTION_SYNC, "all start at the same instant"},
-			{OPTION_FOLLOW, "show progress, then what all have measured together; exit 1 unless "
-					"every run succeeded"},
+			{OPTION_FOLLOW,
+				"show progress, then what all have measured together; exit 1 unless "
+				"every run succeeded"},
 			{OPTION_VUS, "virtual users, in the place of what target or script say"},
 			{OPTION_DURATION, "as 30s or 5m, in the place of what they say"}},
 		WORD_TARGET, 0, 1, verb_run},
@@ -62,15 +65,15 @@ static const struct verb verbs[] = {
 		verb_pause},
 	{"resume", "", "start runs again", {{OPTION_END, NULL}}, WORD_NONE, 0, 0, verb_resume},
 	{"reload", "", "read the configuration again and say what changed",
-		{{OPTION_BINARY, "let the programs on disk take over; workers and runs go on"}}, WORD_NONE,
-		0, 0, verb_reload},
-	{"metrics", "", "the counters as text for Prometheus", {{OPTION_END, NULL}}, WORD_NONE, 0, 0,
-		verb_metrics},
+		{{OPTION_BINARY, "let the programs on disk take over; workers and runs go on"}},
+		WORD_NONE, 0, 0, verb_reload},
+	{"metrics", "", "the counters as text for Prometheus", {{OPTION_END, NULL}}, WORD_NONE, 0,
+		0, verb_metrics},
 	{"ping", "", "whether k6fleetd answers", {{OPTION_END, NULL}}, WORD_NONE, 0, 0, verb_ping},
 	{"version", "", "versions of k6fleetctl, k6fleetd and k6", {{OPTION_END, NULL}}, WORD_NONE,
 		0, 0, verb_version},
-	{"stop", "", "drain all agents and end k6fleetd", {{OPTION_NOW, "without waiting for runs"}},
-		WORD_NONE, 0, 0, verb_stop},
+	{"stop", "", "drain all agents and end k6fleetd",
+		{{OPTION_NOW, "without waiting for runs"}}, WORD_NONE, 0, 0, verb_stop},
 };
 
 const struct verb *verbs_all(size_t *count)
@@ -170,8 +173,8 @@ int ctl_run_verb(struct ctl *ctl, int argc, char **argv)
 	int status;
 
 	if (!verb) {
-		fprintf(stderr,
-			"k6fleetctl: there is no verb \"%s\"\nTry 'k6fleetctl --help'.\n", argv[0]);
+		fprintf(stderr, "k6fleetctl: there is no verb \"%s\"\nTry 'k6fleetctl --help'.\n",
+			argv[0]);
 		return CTL_USAGE;
 	}
 	status = options_read(verb, argc, argv);

@@ -72,8 +72,8 @@ int verb_restart(struct ctl *ctl, const struct verb *verb)
 
 int verb_drain(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = ctl_call(
-		ctl, json_pack("{s:s, s:o}", "verb", verb->name, "agents", names()), NULL);
+	_cleanup_json_ json_t *data =
+		ctl_call(ctl, json_pack("{s:s, s:o}", "verb", verb->name, "agents", names()), NULL);
 
 	if (ctl->json)
 		render_json(data);

@@ -122,10 +122,12 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 	if (env && *env)
 		return seal_secret(x_strdup(env), err);
 	there = open_credential("dashboard-secret");
-	if (there >= 0)
-		file = path = x_asprintf("%s/dashboard-secret", creds_dir);
-	else if (!file[0] && running && running->secret_fd >= 0)
+	if (there >= 0) {
+		path = x_asprintf("%s/dashboard-secret", creds_dir);
+		file = path;
+	} else if (!file[0] && running && running->secret_fd >= 0) {
 		return fcntl(running->secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
+	}
 	if (!file[0])
 		return err_set(err,
 			"dashboard.url is set but there is no secret: set dashboard.secret_file or "

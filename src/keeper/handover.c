@@ -66,7 +66,8 @@ int handover_make_config(const struct conf *conf, struct err *err)
 static int place_descriptors(const struct handover *h, int chan)
 {
 	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->metrics_fd,
-		h->kept.secret_fd, h->kept.ca_fd, h->kept.cert_fd, h->kept.key_fd, log_journal_fd()};
+		h->kept.secret_fd, h->kept.ca_fd, h->kept.cert_fd, h->kept.key_fd,
+		log_journal_fd()};
 	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {

@@ -33,7 +33,7 @@ struct handover {
 	bool as_root;
 	struct creds user;
 	gid_t control_gid, read_gid; /* -1: none */
-	int exe_fd; /* the supervisor's binary */
+	int exe_fd;                  /* the supervisor's binary */
 	int listen_fd, hb_fd, config_fd, state_fd, metrics_fd;
 	struct files_kept kept;
 	bool workers_option; /* -n was given: the count in the configuration is not the file's */

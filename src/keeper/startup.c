@@ -171,8 +171,9 @@ static gid_t find_group(const char *key, const char *name)
 	const struct group *gr = name[0] ? getgrnam(name) : NULL;
 
 	if (name[0] && !gr)
-		fatal(EXIT_START, "%s: there is no group \"%s\"; make it with: groupadd --system %s",
-			key, name, name);
+		fatal(EXIT_START,
+			"%s: there is no group \"%s\"; make it with: groupadd --system %s", key,
+			name, name);
 	return gr ? gr->gr_gid : (gid_t)-1;
 }
 
@@ -190,8 +191,8 @@ static void open_control_socket(struct keeper *k)
 	if (make_dirs(copy, 0755, NULL, &err) < 0)
 		fatal(EXIT_START, "control_socket: %s (choose another with -s or K6FLEET_SOCKET)",
 			err.msg);
-	k->handover.listen_fd = sock_listen(
-		path, 0660, k->handover.control_gid, k->handover.read_gid, &err);
+	k->handover.listen_fd =
+		sock_listen(path, 0660, k->handover.control_gid, k->handover.read_gid, &err);
 	if (k->handover.listen_fd < 0)
 		fatal(errno == EADDRINUSE ? EXIT_TAKEN : EXIT_START,
 			errno == EADDRINUSE

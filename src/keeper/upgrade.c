@@ -303,8 +303,7 @@ static json_t *state_to_json(const struct keeper *k)
 		json_pack("{s:b, s:I, s:I, s:I, s:I, s:i}", "asRoot", k->handover.as_root, "uid",
 			(json_int_t)k->handover.user.uid, "gid", (json_int_t)k->handover.user.gid,
 			"controlGid", (json_int_t)k->handover.control_gid, "readGid",
-			(json_int_t)k->handover.read_gid, "restarts",
-			(int)k->sup_restarts));
+			(json_int_t)k->handover.read_gid, "restarts", (int)k->sup_restarts));
 	json_object_set_new(state, "keeper",
 		json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "k6Version", k->k6_version,
 			"memoryBytes", (json_int_t)k->memory_bytes, "startedMs",

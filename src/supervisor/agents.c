@@ -265,17 +265,18 @@ void agent_bury(struct agent *ag)
 	clear_worker(ag);
 	agent_tell_fleet(ag, FLEET_EV_EXIT);
 	if (renewed && log_limit_allows(&ag->all->limit, 50))
-		log_agent_info(agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
+		log_agent_info(
+			agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
 	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
 		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
 
-		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms", how,
-			fs->restarts,
+		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms",
+			how, fs->restarts,
 			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
 	}
 	if (!meant && !renewed && fs->failures && fs->failures % 10 == 0)
-		log_agent_error(agent_name(ag), "has died %u times in a row; its log lines above say why",
-			fs->failures);
+		log_agent_error(agent_name(ag),
+			"has died %u times in a row; its log lines above say why", fs->failures);
 	storm = fleet_take_storm(ag->all->sup->fleet);
 	if (storm)
 		ag->all->sup->metrics.storms++;
@@ -545,7 +546,8 @@ void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation
 		return;
 	agent_tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
 	if (log_limit_allows(&a->limit, 20))
-		log_agent_error(a->names[slot], "no worker could be started: %s; trying again", why);
+		log_agent_error(
+			a->names[slot], "no worker could be started: %s; trying again", why);
 }
 
 /* What an earlier supervisor has seen. */

@@ -125,6 +125,6 @@ enum peer_access peers_access(int fd, uid_t uid, gid_t gid, const struct peers_g
 		read = read || list[i] == groups->read;
 	}
 	return control && groups->control != (gid_t)-1 ? PEER_CHANGES
-		: read                                  ? PEER_READS
-							: PEER_NONE;
+		: read                                 ? PEER_READS
+						       : PEER_NONE;
 }

@@ -64,8 +64,8 @@ static json_t *k6_status(const struct supervisor *sup)
 {
 	_cleanup_free_ char *why = supervisor_no_k6(sup);
 
-	return json_pack(
-		"{s:s, s:o}", "state", why ? "missing" : "ok", "error", why ? json_text(why) : json_null());
+	return json_pack("{s:s, s:o}", "state", why ? "missing" : "ok", "error",
+		why ? json_text(why) : json_null());
 }
 
 static void verb_status(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -82,8 +82,8 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			supervisor_sandbox_name(sup->sandbox_layers, sup->sandbox_level),
 			"dashboard", dashboard_status(sup), "sandboxLayers",
 			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
-			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version,
-			"k6", k6_status(sup), "storage",
+			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version, "k6",
+			k6_status(sup), "storage",
 			json_pack("{s:s, s:o}", "state", store_state_name(store_state(sup->store)),
 				"error",
 				store_error(sup->store)[0] ? json_text(store_error(sup->store))
@@ -420,8 +420,8 @@ static void verb_stop(struct supervisor *sup, struct control_ticket ticket, cons
 {
 	bool now = json_is_true(json_object_get(request, "now"));
 
-	log_info("control", "stop asked for now=%s by=%s", now ? "yes" : "no",
-		control_peer(ticket));
+	log_info(
+		"control", "stop asked for now=%s by=%s", now ? "yes" : "no", control_peer(ticket));
 	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
 	supervisor_stop(sup, now || sup->stopping);
 }

@@ -33,17 +33,18 @@ static void save_desired(struct supervisor *sup)
 
 void supervisor_apply_pause(struct supervisor *sup)
 {
-	schedule_set_paused(sup->schedule,
-		sup->paused || sup->storage != STORE_OK || !sup->k6_version[0]);
+	schedule_set_paused(
+		sup->schedule, sup->paused || sup->storage != STORE_OK || !sup->k6_version[0]);
 }
 
 char *supervisor_no_k6(const struct supervisor *sup)
 {
 	if (sup->k6_version[0])
 		return NULL;
-	return x_asprintf("there is no k6 at %s, so no runs are started; install k6 "
-			  "(https://grafana.com/docs/k6/latest/set-up/install-k6/), then: k6fleetctl "
-			  "reload",
+	return x_asprintf(
+		"there is no k6 at %s, so no runs are started; install k6 "
+		"(https://grafana.com/docs/k6/latest/set-up/install-k6/), then: k6fleetctl "
+		"reload",
 		sup->conf->k6.binary);
 }
 

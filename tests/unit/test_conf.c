@@ -13,6 +13,28 @@ static struct conf *load(const char *text, struct err *err)
 	return conf_load(strlen(text) ? f : NULL, "test.conf", NULL, err);
 }
 
+static void a_dashboard_beside_us_is_only_a_default(void **state)
+{
+	static const char *const texts[] = {
+		"", "dashboard { url = 'http://other/' }\n", "dashboard { url = '' }\n"};
+	static const char *const want[] = {"http://here/", "http://other/", ""};
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		_cleanup_file_ FILE *f = fmemopen(
+			(void *)(uintptr_t)texts[i], strlen(texts[i]) ? strlen(texts[i]) : 1, "r");
+		struct conf *conf =
+			conf_load(*texts[i] ? f : NULL, "test.conf", "http://here/", &err);
+
+		assert_non_null(conf);
+		assert_string_equal(conf->dashboard.url, want[i]);
+		conf_free(conf);
+	}
+	assert_null(conf_load(NULL, "test.conf", "nonsense", &err));
+	assert_non_null(strstr(err.msg, "dashboard-url"));
+}
+
 static void refuse(const char *text, const char *says)
 {
 	struct err err = {0};
@@ -304,6 +326,7 @@ int main(void)
 		cmocka_unit_test(scripts_survive_the_hand_over),
 		cmocka_unit_test(errors_name_the_place),
 		cmocka_unit_test(environment),
+		cmocka_unit_test(a_dashboard_beside_us_is_only_a_default),
 		cmocka_unit_test(a_reload_names_what_changed),
 		cmocka_unit_test(a_reload_keeps_what_cannot_change),
 	};

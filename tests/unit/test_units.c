@@ -94,6 +94,11 @@ static void uuids(void **state)
 	assert_false(uuid_is_valid(""));
 	assert_false(uuid_is_valid("../../../../etc/passwd-0000-00000000"));
 	assert_false(uuid_is_valid("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeeg"));
+	assert_true(uuid_matches(a, a));
+	assert_true(uuid_matches(a, a + 24));
+	assert_false(uuid_matches(a, a + 25));
+	assert_false(uuid_matches(a, b + 24));
+	assert_false(uuid_is_end("%%%%%%%%%%%%"));
 }
 
 int main(void)

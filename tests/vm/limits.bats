@@ -31,14 +31,12 @@ ended() {
 	dpkg -i --force-confold k6_*.deb k6fleet_*.deb
 	retry 120 status_is .running 2
 	of_status '.sandboxLayers.cgroup and .sandboxLayers.seccomp and .sandboxLayers.namespaces'
-	found=$(find "$GROUP" -name memory.max -path '*/k6agent-*' -o -name memory.max -path '*/slot-*' -o -name memory.max -path '*/[0-9]*' | head -1)
-	find "$GROUP" -maxdepth 3 -name memory.max -exec grep -H . {} +
-	[ -n "$found" ]
-	agent=$(dirname "$found")
-	[ "$(cat "$agent/memory.max")" = $((96 << 20)) ]
-	[ "$(cat "$agent/pids.max")" = 150 ]
-	[ "$(cat "$agent/cpu.max")" = '30000 100000' ]
-	[ "$(cat "$agent/memory.oom.group")" = 1 ]
+	for agent in "$GROUP"/agent-0 "$GROUP"/agent-1; do
+		[ "$(cat "$agent/memory.max")" = $((96 << 20)) ]
+		[ "$(cat "$agent/pids.max")" = 150 ]
+		[ "$(cat "$agent/cpu.max")" = '30000 100000' ]
+		[ "$(cat "$agent/memory.oom.group")" = 1 ]
+	done
 }
 
 @test "a script that eats memory ends as oom, its agent and its neighbour go on" {
@@ -86,7 +84,7 @@ ended() {
 		export default function () { let n = 0; for (let i = 0; i < 1e5; i++) n += i; }
 	JS
 	k6fleetctl run --script spin.js
-	throttled() { [ "$(cat "$GROUP"/*/cpu.stat "$GROUP"/*/*/cpu.stat 2>/dev/null | awk '/^nr_throttled/ && $2 > n { n = $2 } END { print n + 0 }')" -gt 20 ]; }
+	throttled() { [ "$(cat "$GROUP"/agent-*/cpu.stat | awk '/^nr_throttled/ && $2 > n { n = $2 } END { print n + 0 }')" -gt 20 ]; }
 	retry 120 throttled
 	has_ended() { run_is spin.js '.status != "running"' true; }
 	retry 300 has_ended
@@ -95,7 +93,7 @@ ended() {
 @test "reload, stop and start in the same machine: the limits come back, no cgroup is left over" {
 	sed -i 's/memory = 96M/memory = 128M/' /etc/k6fleet/k6fleetd.conf
 	systemctl reload k6fleetd
-	as_wanted() { grep -qx $((128 << 20)) "$GROUP"/*/memory.max "$GROUP"/*/*/memory.max; }
+	as_wanted() { grep -qx $((128 << 20)) "$GROUP"/agent-*/memory.max; }
 	retry 60 as_wanted
 	k6fleetctl scale 0 --wait
 	k6fleetctl scale 3 --wait

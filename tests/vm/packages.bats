@@ -225,6 +225,7 @@ teardown() { explain; }
 		done <examples
 	done
 	[ "$failed" = 0 ]
+	rm -f /var/backups/k6fleet-*.db
 	# Those of k6fleetd.conf(5) and of the tour are configuration.
 	for page in k6fleetd.conf.5 k6fleet.7; do
 		awk '/^\.Bd/ { block = 1; next } /^\.Ed/ { block = 0; printf "%c", 0; next } block' "man/$page" |

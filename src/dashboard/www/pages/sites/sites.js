@@ -38,7 +38,7 @@ export default function sites(place, { title, go }) {
     rows.delete(x.id);
   }
   const toggle = (x, on) => attempt(async () => {
-    try { put(await call("PATCH", "/api/admin/k6/targets/" + id(x.id), { enabled: on })); } finally { draw(); }
+    try { put(await call("PATCH", "/api/admin/k6/targets/" + id(x.id), { enabled: on })); } catch (e) { put(x); throw e; } finally { draw(); }
   });
   async function change(x) {
     await attempt(async () => {
