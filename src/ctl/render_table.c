@@ -52,8 +52,15 @@ static size_t step(const char *s, size_t *columns)
 {
 	wchar_t wc;
 	mbstate_t state = {0};
-	size_t n = mbrtowc(&wc, s, 4, &state);
-	int w = n == (size_t)-1 || n == (size_t)-2 ? -1 : wcwidth(wc);
+	size_t n;
+	int w;
+
+	if ((unsigned char)*s < 0x80) {
+		*columns = 1;
+		return 1;
+	}
+	n = mbrtowc(&wc, s, 4, &state);
+	w = n == (size_t)-1 || n == (size_t)-2 ? -1 : wcwidth(wc);
 
 	if (w >= 0) {
 		*columns = (size_t)w;
@@ -154,11 +161,16 @@ void render_line(struct ctl *ctl, const char *fmt, ...)
 
 void table_row(struct table *t, const char *const cells[])
 {
-	t->cells = x_realloc(t->cells, (t->rows + 1) * t->count, sizeof(*t->cells));
+	if (t->rows == t->room) {
+		t->room = t->room ? 2 * t->room : 16;
+		t->cells = x_realloc(t->cells, t->room * t->count, sizeof(*t->cells));
+	}
 	for (size_t i = 0; i < t->count; i++) {
 		char *cell = t->cells[t->rows * t->count + i];
+		size_t len = strnlen(cells[i], TABLE_CELL_MAX - 1);
 
-		snprintf(cell, TABLE_CELL_MAX, "%s", cells[i]);
+		memcpy(cell, cells[i], len);
+		cell[len] = '\0';
 		render_clean(cell);
 	}
 	t->rows++;

@@ -20,7 +20,7 @@ struct table_column {
 struct table {
 	struct ctl *ctl;
 	const struct table_column *columns;
-	size_t count, rows;
+	size_t count, rows, room;
 	char (*cells)[TABLE_CELL_MAX];
 };
 
