@@ -298,7 +298,7 @@ static void print_row(const struct table *t, const size_t *widths, ssize_t row)
 
 void table_print(struct table *t)
 {
-	size_t widths[TABLE_COLUMNS_MAX];
+	size_t widths[TABLE_COLUMNS_MAX] = {0};
 
 	fit(t, widths);
 	print_row(t, widths, -1);
