@@ -108,11 +108,13 @@ static size_t json_field(char *line, size_t len, size_t cap, const char *name, c
 	return len + (size_t)snprintf(line + len, cap - len, "\"");
 }
 
-static void emit(enum log_level level, const char *subject, const char *agent, const char *msg)
+__attribute__((format(printf, 4, 0))) static void emit(
+	enum log_level level, const char *subject, const char *agent, const char *fmt, va_list ap)
 {
-	char line[LINE_MAX_BYTES], when[UNITS_TIME_MAX], run[UUID_MAX];
+	char msg[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES], when[UNITS_TIME_MAX], run[UUID_MAX];
 	size_t len = 0, cap = sizeof(line) - 16;
 
+	vsnprintf(msg, sizeof(msg), fmt, ap);
 	if (state.journal_fd >= 0 && !state.json && to_journal(level, subject, agent, msg))
 		return;
 	units_format_time(units_now_wall_ms(), when);
@@ -145,28 +147,22 @@ static void emit(enum log_level level, const char *subject, const char *agent, c
 
 void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
 {
-	char msg[LINE_MAX_BYTES / 2];
 	va_list ap;
 
-	if (!log_wants(level))
-		return;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (log_wants(level))
+		emit(level, subject, NULL, fmt, ap);
 	va_end(ap);
-	emit(level, subject, NULL, msg);
 }
 
 void log_emit_agent(enum log_level level, const char *agent, const char *fmt, ...)
 {
-	char msg[LINE_MAX_BYTES / 2];
 	va_list ap;
 
-	if (!log_wants(level))
-		return;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (log_wants(level))
+		emit(level, agent, agent, fmt, ap);
 	va_end(ap);
-	emit(level, agent, agent, msg);
 }
 
 bool log_limit_allows(struct log_limit *limit, unsigned int burst)

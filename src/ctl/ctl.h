@@ -62,7 +62,9 @@ void render_log(const char *text, const char *agent);
 void render_reload(const json_t *reload);
 void render_progress(const json_t *progress);
 void render_progress_end(void);
-/* Control characters become '?'. */
+/* Whether a terminal would obey the character at s. */
+bool render_is_control(const char *s);
+/* Such characters become '?'. */
 void render_clean(char *s);
 /* "3d4h", "5m10s", "820ms"; buf. */
 const char *render_span(int64_t ms, char *buf, size_t size);

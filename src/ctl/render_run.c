@@ -2,10 +2,12 @@
 /* One run, several runs as they go on and as they have ended, and k6's output, for people. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "ctl/ctl.h"
+#include "ctl/render_table.h"
 
 #define BAR_CELLS 24
 /* More bars than a screen has lines would only scroll by. */
@@ -84,8 +86,13 @@ void render_log(const char *text, const char *agent)
 	for (const char *p = text; *p; p++) {
 		if (!within && agent)
 			printf("%s: ", agent);
-		putchar((unsigned char)*p >= 0x20 || *p == '\n' || *p == '\t' ? *p : '?');
 		within = *p != '\n';
+		if (*p == '\n' || *p == '\t' || !render_is_control(p)) {
+			putchar(*p);
+			continue;
+		}
+		putchar('?');
+		p += (unsigned char)*p == 0xc2; /* which has a second byte */
 	}
 	if (within && agent) {
 		putchar('\n');
@@ -97,20 +104,32 @@ void render_log(const char *text, const char *agent)
 
 static size_t bars_drawn;
 
+/* A line of the terminal that standard error is; never more, or it could not be erased. */
+static void print_on_terminal(char *line)
+{
+	struct winsize size = {0};
+	size_t columns =
+		ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+
+	render_clean(line);
+	fprintf(stderr, "\r\033[K%.*s\n", (int)render_fit(line, columns - 1), line);
+}
+
 static void print_bar(const json_t *run)
 {
 	int64_t elapsed = json_get_int(run, "elapsedMs", 0);
 	int64_t duration = json_get_int(run, "durationMs", 0);
 	int cells = duration > 0 ? (int)(BAR_CELLS * elapsed / duration) : 0;
-	char e[32], d[32];
+	char e[32], d[32], line[512];
 
 	cells = cells < 0 ? 0 : cells > BAR_CELLS ? BAR_CELLS : cells;
-	fprintf(stderr, "\r\033[K%-16s [%.*s%*s] %s/%s %lld VUs %lld iterations\n",
+	snprintf(line, sizeof(line), "%-16s [%.*s%*s] %s/%s %lld VUs %lld iterations",
 		json_get_text(run, "agent", "?"), cells, "########################",
 		BAR_CELLS - cells, "", render_span(elapsed, e, sizeof(e)),
 		duration ? render_span(duration, d, sizeof(d)) : "?",
 		(long long)json_get_int(run, "vus", 0),
 		(long long)json_get_int(run, "iterations", 0));
+	print_on_terminal(line);
 }
 
 static void print_line(const json_t *run)
@@ -149,7 +168,10 @@ void render_runs_progress(const json_t *runs, bool on_terminal)
 	}
 	bars_drawn = json_array_size(runs) < BARS_MAX ? json_array_size(runs) : BARS_MAX;
 	if (json_array_size(runs) > BARS_MAX) {
-		fprintf(stderr, "\r\033[K... and %zu more\n", json_array_size(runs) - BARS_MAX);
+		char line[64];
+
+		snprintf(line, sizeof(line), "... and %zu more", json_array_size(runs) - BARS_MAX);
+		print_on_terminal(line);
 		bars_drawn++;
 	}
 }

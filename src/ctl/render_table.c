@@ -20,11 +20,22 @@
 /* What stands for the rest of a cell that was cut. */
 static const char *ellipsis = "~";
 
+bool render_is_control(const char *s)
+{
+	unsigned char c = (unsigned char)*s, next = c ? (unsigned char)s[1] : 0;
+
+	/* C0, DEL, and C1 as UTF-8 has it: ECMA-48. */
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
 void render_clean(char *s)
 {
 	for (; *s; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+		if (!render_is_control(s))
+			continue;
+		if ((unsigned char)*s == 0xc2)
+			*s++ = '?';
+		*s = '?';
 	}
 }
 

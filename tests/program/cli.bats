@@ -214,6 +214,12 @@ start_dashboard_without_env() {
 	for o in $("$top_builddir/k6fleet-dashboard" --help | grep -oE -e '--[a-z-]+' | sort -u); do
 		grep -q -e "Fl -${o#--}" "$man/k6fleet-dashboard.8" || { echo "k6fleet-dashboard.8 lacks $o"; return 1; }
 	done
+	for o in $(sed -n 's/^\t\t{"\([a-z-]*\)", [a-z]*_argument,.*/\1/p' "$top_srcdir/src/supervisor/main.c"); do
+		grep -q -e "Fl -$o" "$man/k6fleet-supervisor.8" || { echo "k6fleet-supervisor.8 lacks --$o"; return 1; }
+	done
+	for k in $("$top_builddir/k6fleet-dashboard" -t -c /dev/null | sed -n 's/^[[:space:]]*\([a-z_]*\) [={].*/\1/p'); do
+		grep -qw "$k" <(sed -n '/^\.Ss Keys/,/^\.Sh EXIT/p' "$man/k6fleet-dashboard.8") || { echo "k6fleet-dashboard.8 lacks $k"; return 1; }
+	done
 	for v in $("$top_builddir/k6fleetctl" --help | sed -n '/^Verbs/,/^Exit/s/^  \([a-z]\+\).*/\1/p'); do
 		grep -q "Cm $v" "$man/k6fleetctl.1" || { echo "k6fleetctl.1 lacks $v"; return 1; }
 	done
