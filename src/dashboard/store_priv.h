@@ -47,6 +47,8 @@ struct store {
 /* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */
 sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err);
 
+/* -1, with what SQLite says of the last call. */
+int store_fail(struct store *s, struct err *err);
 /* Counts all runs anew. */
 int store_count_all(struct store *s, struct err *err);
 /* Runs a statement with one parameter that answers target_no, agent_no, started_at, status of runs that come (sign 1)

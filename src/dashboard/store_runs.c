@@ -18,11 +18,6 @@
 
 enum name_kind { NAME_TARGET, NAME_AGENT };
 
-static int fail(struct store *s, struct err *err)
-{
-	return err_set(err, "%s", sqlite3_errmsg(s->db));
-}
-
 /* --- counting ------------------------------------------------------------------------- */
 
 static uint16_t day_of(int64_t ms)
@@ -68,7 +63,7 @@ int store_count_rows(
 			++*n;
 	}
 	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : fail(s, err);
+	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
 void store_count_reaped(struct store *s, sqlite3_stmt *st, int column)
@@ -104,7 +99,7 @@ int store_count_all(struct store *s, struct err *err)
 	}
 	sqlite3_reset(st);
 	s->data_version = store_get_int(s, "PRAGMA data_version", 0);
-	return rc == SQLITE_DONE ? 0 : fail(s, err);
+	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
 /* Somebody else has written to the database: what is remembered of it may be wrong. */
@@ -303,7 +298,7 @@ int store_upsert_run(
 	}
 	sqlite3_reset(st);
 	if (rc != SQLITE_ROW)
-		return fail(s, err);
+		return store_fail(s, err);
 	if (!out->changed)
 		return 0;
 	counts_add(s->counts, &old, -1);
@@ -575,7 +570,7 @@ static int read_page(struct store *s, const struct query *q, const struct span *
 		seqs[n++] = sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return fail(s, err);
+		return store_fail(s, err);
 	for (int64_t i = 0; i < n; i++) {
 		json_t *run = read_row(s, seqs[i], err);
 
@@ -713,7 +708,7 @@ json_t *store_get_run(struct store *s, const char *id, struct err *err)
 		json_object_set_new(run, "latencyQuantiles", store_quantiles_column(st, 5));
 		json_object_set_new(run, "log", store_text_column(st, 6));
 	} else if (rc != SQLITE_DONE) {
-		fail(s, err);
+		store_fail(s, err);
 	}
 	sqlite3_reset(st);
 	return run;

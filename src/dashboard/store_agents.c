@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* Agents as their hosts report them. */
+#include "dashboard/store_priv.h"
+
+#include <stdio.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/uuid.h"
+
+static void bind_known(sqlite3_stmt *st, int index, int64_t value)
+{
+	if (value < 0)
+		sqlite3_bind_null(st, index);
+	else
+		sqlite3_bind_int64(st, index, value);
+}
+
+int store_register_agent(struct store *s, const char *host, const struct store_agent *a,
+	int64_t now_ms, char *id_out, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"INSERT INTO k6_agents (id, host, name, slot, status, last_seen_at, registered_at, version,"
+		" k6_version) VALUES (?1, ?2, ?3, ?4, 'idle', ?5, ?5, ?6, ?7) ON CONFLICT (host, name) DO UPDATE SET"
+		" slot = ?4, last_seen_at = ?5, version = ?6, k6_version = ?7,"
+		" status = CASE status WHEN 'offline' THEN 'idle' ELSE status END RETURNING id",
+		err);
+	char id[UUID_MAX];
+	int rc;
+
+	if (!st)
+		return -1;
+	uuid_make_v7(now_ms, id);
+	db_bind_text(st, 1, id);
+	db_bind_text(st, 2, host);
+	db_bind_text(st, 3, a->name);
+	bind_known(st, 4, a->slot);
+	sqlite3_bind_int64(st, 5, now_ms);
+	db_bind_text(st, 6, a->version);
+	db_bind_text(st, 7, a->k6_version);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		snprintf(id_out, UUID_MAX, "%s", db_column_text(st, 0));
+	if (rc == SQLITE_ROW)
+		rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+/* 1: the agent is known. */
+static int is_news(struct store *s, const char *host, const struct store_agent *a,
+	const char *progress, bool *news, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"SELECT status = ?3 AND current_run_id IS ?4 AND progress IS ?5 FROM k6_agents WHERE host = ?1 AND name = ?2",
+		err);
+	bool known;
+
+	if (!st)
+		return -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, a->name);
+	db_bind_text(st, 3, a->status);
+	db_bind_text(st, 4, a->current_run_id);
+	db_bind_text(st, 5, progress);
+	known = sqlite3_step(st) == SQLITE_ROW;
+	*news = known && !sqlite3_column_int(st, 0);
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return known;
+}
+
+int store_heartbeat(struct store *s, const char *host, const struct store_agent *a, int64_t now_ms,
+	bool *news, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s,
+		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
+		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
+		err);
+	_cleanup_free_ char *progress = a->progress ? json_compact(a->progress) : NULL;
+	int known = news ? is_news(s, host, a, progress, news, err) : 1;
+
+	if (known <= 0 || !st)
+		return known <= 0 ? known : -1;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, a->name);
+	db_bind_text(st, 3, a->status);
+	db_bind_text(st, 4, a->current_run_id);
+	sqlite3_bind_int64(st, 5, now_ms);
+	bind_known(st, 6, a->restarts);
+	bind_known(st, 7, a->rss_bytes);
+	db_bind_text(st, 8, progress);
+	if (db_run(st, err) < 0)
+		return -1;
+	return sqlite3_changes(s->db) > 0;
+}
+
+#define AGENT_COLUMNS \
+	"id, name, host, slot, status, current_run_id, last_seen_at, registered_at, version," \
+	" k6_version, restarts, rss_bytes, progress"
+
+static json_t *agent_row(sqlite3_stmt *st)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+		store_text_column(st, 0), "name", store_text_column(st, 1), "host",
+		store_text_column(st, 2), "slot", store_int_column(st, 3), "status",
+		store_text_column(st, 4), "currentRunId", store_text_column(st, 5), "lastSeenAt",
+		json_time(sqlite3_column_int64(st, 6)), "registeredAt",
+		json_time(sqlite3_column_int64(st, 7)), "version", store_text_column(st, 8),
+		"k6Version", store_text_column(st, 9), "restarts", store_int_column(st, 10),
+		"rssBytes", store_int_column(st, 11), "progress", store_json_column(st, 12));
+}
+
+json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT " AGENT_COLUMNS " FROM k6_agents WHERE host = ?1 AND name = ?2", err);
+	json_t *agent = NULL;
+
+	if (!st)
+		return NULL;
+	db_bind_text(st, 1, host);
+	db_bind_text(st, 2, name);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		agent = agent_row(st);
+	sqlite3_reset(st);
+	return agent;
+}
+
+json_t *store_list_agents(struct store *s, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(
+		s, "SELECT " AGENT_COLUMNS " FROM k6_agents ORDER BY host, slot, name", err);
+	json_t *list = json_array();
+
+	while (st && sqlite3_step(st) == SQLITE_ROW)
+		json_array_append_new(list, agent_row(st));
+	sqlite3_reset(st);
+	return list;
+}

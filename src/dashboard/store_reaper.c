@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What is given up: runs without a result, agents and hosts that have gone silent, and what is older than it shall
+ * be kept. */
+#include "dashboard/store_priv.h"
+
+#include "common/json.h"
+
+/* Agents that have been away for so long that they are forgotten. */
+#define GONE_AGENTS \
+	"(SELECT no FROM k6_names n JOIN k6_agents a ON n.kind = 1 AND n.host = a.host AND n.name = a.name" \
+	" WHERE a.status = 'offline' AND a.last_seen_at < ?1)"
+
+static int reap_step(
+	struct store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, sql, err);
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, limit);
+	if (db_run(st, err) < 0)
+		return -1;
+	if (changed)
+		*changed = sqlite3_changes(s->db);
+	return 0;
+}
+
+/* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list.  Behind
+ * those of a run stands what it is counted by. */
+static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *changed,
+	json_t *list, const char *what, struct err *err)
+{
+	sqlite3_stmt *st = store_stmt(s, sql, err);
+	int rc;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, limit);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		json_array_append_new(list,
+			json_pack("[s, o, o]", what, json_text(db_column_text(st, 0)),
+				json_text(db_column_text(st, 1))));
+		if (sqlite3_column_count(st) > 2)
+			store_count_reaped(s, st, 2);
+		++*changed;
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+/* Runs of agents that are forgotten: they go as well, or stay without their agent. */
+static int let_runs_go(struct store *s, bool keep, int64_t limit, struct err *err)
+{
+	static const char orphans[] = "DELETE FROM k6_runs WHERE agent_no IN " GONE_AGENTS
+				      " RETURNING target_no, agent_no, started_at, status";
+	static const char detached[] =
+		"INSERT OR IGNORE INTO k6_names (kind, host, name) SELECT DISTINCT 1, host, '' FROM k6_agents WHERE"
+		" status = 'offline' AND last_seen_at < ?1";
+	static const char detach[] =
+		"UPDATE k6_runs SET agent = NULL, agent_no = (SELECT no FROM k6_names n WHERE n.kind = 1 AND"
+		" n.host = k6_runs.host AND n.name = '') WHERE agent_no IN " GONE_AGENTS
+		" RETURNING target_no, agent_no, started_at, status";
+	static const char detached_before[] =
+		"SELECT target_no, agent_no, started_at, status FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
+
+	if (!keep)
+		return store_count_rows(s, orphans, limit, -1, NULL, err);
+	if (reap_step(s, detached, limit, NULL, err) < 0 ||
+		store_count_rows(s, detached_before, limit, -1, NULL, err) < 0)
+		return -1;
+	return store_count_rows(s, detach, limit, 1, NULL, err);
+}
+
+int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
+	int64_t delete_ms, bool keep_runs, struct store_reaped *out, json_t *changed,
+	struct err *err)
+{
+	static const char runs[] =
+		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
+		" 'no result came within the time that the run had; its agent may have been lost'"
+		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, '', target_no, agent_no, started_at";
+	/* An hour whose runs are partly gone cannot be read again: it gets them added. */
+	static const char frozen[] =
+		"UPDATE k6_rollups SET runs = runs + n, error = error + n FROM (SELECT coalesce(target_id, '') AS t,"
+		" started_at / 3600000 AS h, count(*) AS n FROM k6_runs WHERE status = 'running' AND"
+		" started_at + planned_ms < ?1 GROUP BY 1, 2) WHERE target_id = t AND hour = h AND frozen";
+	static const char pointers[] =
+		"UPDATE k6_agents SET current_run_id = NULL, progress = NULL WHERE current_run_id IS NOT NULL AND ?1"
+		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
+	static const char offline[] =
+		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline' RETURNING host, name";
+	static const char agents[] =
+		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1 RETURNING host, name";
+	static const char hours[] =
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
+	static const char dirty[] =
+		"INSERT OR IGNORE INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, coalesce(target_id, '')"
+		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1 AND NOT EXISTS (SELECT 1 FROM"
+		" k6_rollups f WHERE f.target_id = coalesce(k6_runs.target_id, '') AND f.hour = started_at / 3600000 AND f.frozen)";
+
+	*out = (struct store_reaped){0};
+	if (store_begin(s, err) < 0)
+		return -1;
+	if (reap_step(s, frozen, now_ms - run_timeout_ms, NULL, err) < 0 ||
+		reap_step(s, dirty, now_ms - run_timeout_ms, NULL, err) < 0 ||
+		reap_rows(s, runs, now_ms - run_timeout_ms, &out->runs_timed_out, changed, "run",
+			err) < 0 ||
+		reap_step(s, pointers, 1, NULL, err) < 0 ||
+		reap_rows(s, offline, now_ms - offline_ms, &out->agents_offline, changed, "agent",
+			err) < 0 ||
+		(!keep_runs && store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
+		let_runs_go(s, keep_runs, now_ms - delete_ms, err) < 0 ||
+		reap_rows(s, agents, now_ms - delete_ms, &out->agents_deleted, changed, "agent",
+			err) < 0 ||
+		store_expire_commands(s, now_ms, err) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return store_commit(s, err);
+}
+
+int store_expire(struct store *s, int64_t before_ms, struct err *err)
+{
+	static const char hours[] =
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM (SELECT target_id, started_at FROM"
+		" k6_runs WHERE started_at < ?1 AND status <> 'running' ORDER BY started_at LIMIT 2000)";
+
+	int64_t gone = 0;
+
+	/* In small steps: no request waits for a year of runs to go. */
+	if (store_begin(s, err) < 0)
+		return -1;
+	if (store_rollup_freeze(s, hours, before_ms, err) < 0 ||
+		store_count_rows(s,
+			"DELETE FROM k6_runs WHERE seq IN (SELECT seq FROM k6_runs WHERE started_at < ?1 AND"
+			" status <> 'running' ORDER BY started_at LIMIT 2000)"
+			" RETURNING target_no, agent_no, started_at, status",
+			before_ms, -1, &gone, err) < 0 ||
+		store_commit(s, err) < 0) {
+		store_rollback(s);
+		return -1;
+	}
+	return gone > 0;
+}
