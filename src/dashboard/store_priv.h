@@ -4,6 +4,7 @@
 #define K6FLEET_DASHBOARD_STORE_PRIV_H
 
 #include "common/db.h"
+#include "dashboard/counts.h"
 #include "dashboard/store.h"
 
 /* Numbers of names that were asked for lately; names are never deleted. */
@@ -49,6 +50,20 @@ sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err);
 
 /* -1, with what SQLite says of the last call. */
 int store_fail(struct store *s, struct err *err);
+/* The number of a name, an agent's with its host; 0: there is none and none was to be added, -1 and err. */
+enum store_name { STORE_NAME_TARGET, STORE_NAME_AGENT };
+int64_t store_name_no(struct store *s, enum store_name kind, const char *host, const char *name,
+	bool add, struct err *err);
+/* Days of the counts: from 1 on; and when one begins, in ms. */
+#define STORE_LAST_DAY 65535
+uint16_t store_day_of(int64_t ms);
+int64_t store_day_start(uint16_t day);
+/* Columns target_no, agent_no, started_at, status, from `column` on. */
+struct counts_key store_count_key(sqlite3_stmt *st, int column);
+/* Counts anew what another process may have changed. */
+int store_check_counts(struct store *s, struct err *err);
+/* Columns json, status, reason, error_message, agent of a run; new reference. */
+json_t *store_run_row(sqlite3_stmt *st);
 /* Counts all runs anew. */
 int store_count_all(struct store *s, struct err *err);
 /* Runs a statement with one parameter that answers target_no, agent_no, started_at, status of runs that come (sign 1)
