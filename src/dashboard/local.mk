@@ -1,7 +1,7 @@
 noinst_LIBRARIES += src/dashboard/libdashboard.a
 src_dashboard_libdashboard_a_SOURCES = src/dashboard/settings.c src/dashboard/settings.h \
 	src/dashboard/store.c src/dashboard/store.h src/dashboard/store_priv.h src/dashboard/store_hosts.c src/dashboard/store_agents.c \
-	src/dashboard/store_targets.c src/dashboard/store_reaper.c src/dashboard/store_commands.c src/dashboard/store_rollup.c src/dashboard/store_audit.c \
+	src/dashboard/store_targets.c src/dashboard/store_reaper.c src/dashboard/store_commands.c src/dashboard/store_rollup.c src/dashboard/store_series.c src/dashboard/slice.c src/dashboard/slice.h src/dashboard/store_audit.c \
 	src/dashboard/store_runs.c src/dashboard/store_lists.c src/dashboard/store_names.c src/dashboard/store_counts.c src/dashboard/counts.c src/dashboard/counts.h src/dashboard/throttle.c src/dashboard/throttle.h \
 	src/dashboard/live.c src/dashboard/live.h src/dashboard/events.c src/dashboard/events.h \
 	src/dashboard/api_fleet.c src/dashboard/api_series.c src/dashboard/api_import.c src/dashboard/api_metrics.c src/dashboard/http.c src/dashboard/http.h \

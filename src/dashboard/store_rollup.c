@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Hourly rollups of each target and the series that are drawn of them.  An hour that is over and has changed
- * is read again from its runs, a thousand a step; once runs of it have been deleted it is frozen, and
- * what still comes is added to it. */
-#include "dashboard/store_priv.h"
+/* Hourly rollups of each target.  An hour that is over and has changed is read again from its runs, a thousand a
+ * step; once runs of it have been deleted it is frozen, and what still comes is added to it. */
+#include "dashboard/slice.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,22 +9,9 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/quantiles.h"
 
-#define HOUR_MS 3600000
-#define FLOAT_DIGITS 7
 #define CHUNK_RUNS 1000
 #define HOUR_COST 20 /* of an hour without runs, in runs */
-
-/* What some runs have measured together. */
-struct slice {
-	int64_t runs, success, failed, error;
-	double http_reqs, failed_reqs;
-	double known_reqs;        /* of runs whose error rate is known */
-	double timed_reqs, run_s; /* of runs whose rate is known, and how long those took */
-	double worst_p95;         /* NAN: none */
-	struct quantiles_pool pool;
-};
 
 struct rollup_job {
 	char *target_id;
@@ -36,160 +22,6 @@ struct rollup_job {
 	bool stale;     /* a run of it has changed since */
 	struct slice slice;
 };
-
-/* --- quantiles in columns --------------------------------------------------------- */
-
-/* 101 numbers; false for null. */
-static bool quantiles_from_json(const json_t *list, double *out)
-{
-	if (json_array_size(list) != QUANTILES)
-		return false;
-	for (size_t i = 0; i < QUANTILES; i++)
-		out[i] = json_number_value(json_array_get(list, i));
-	return true;
-}
-
-bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
-{
-	const size_t size = QUANTILES * sizeof(*out);
-	_cleanup_json_ json_t *old = NULL;
-
-	if (sqlite3_column_type(st, column) != SQLITE_BLOB) {
-		old = json_loads(db_column_text(st, column), 0, NULL);
-		return quantiles_from_json(old, out);
-	}
-	if ((size_t)sqlite3_column_bytes(st, column) != size)
-		return false;
-	memcpy(out, sqlite3_column_blob(st, column), size);
-	return true;
-}
-
-json_t *store_quantiles_column(sqlite3_stmt *st, int column)
-{
-	double values[QUANTILES];
-	json_t *list;
-
-	if (!store_quantiles_read(st, column, values))
-		return json_null();
-	list = json_array();
-	for (int i = 0; i < QUANTILES; i++)
-		json_array_append_new(list, json_real(values[i]));
-	return list;
-}
-
-/* --- slices ------------------------------------------------------------------------- */
-
-static void slice_init(struct slice *sl)
-{
-	struct quantiles_pool pool = sl->pool;
-
-	pool.len = pool.sorted = 0;
-	pool.count = 0;
-	*sl = (struct slice){.worst_p95 = NAN, .pool = pool};
-}
-
-static double number_column(sqlite3_stmt *st, int column)
-{
-	return sqlite3_column_type(st, column) == SQLITE_NULL ? NAN
-							      : sqlite3_column_double(st, column);
-}
-
-#define SAMPLE_COLUMNS \
-	"started_at, target_id, status, http_reqs, answered, rps, error_rate, p95_ms, quantiles, seq"
-
-#define TARGET_NO "(SELECT no FROM k6_names WHERE kind = 0 AND host = '' AND name = ?1)"
-
-static void read_sample(sqlite3_stmt *st, struct store_sample *out)
-{
-	*out = (struct store_sample){
-		.started_ms = sqlite3_column_int64(st, 0),
-		.target_id = db_column_text(st, 1),
-		.status = db_column_text(st, 2),
-		.http_reqs = number_column(st, 3),
-		.answered = number_column(st, 4),
-		.rps = number_column(st, 5),
-		.error_rate = number_column(st, 6),
-		.p95_ms = number_column(st, 7),
-	};
-	out->has_quantiles = sqlite3_column_type(st, 8) != SQLITE_NULL &&
-		store_quantiles_read(st, 8, out->quantiles);
-}
-
-static void slice_add(struct slice *sl, const struct store_sample *run)
-{
-	struct quantiles q;
-
-	sl->runs++;
-	sl->success += !strcmp(run->status, "success");
-	sl->failed += !strcmp(run->status, "failed");
-	sl->error += !strcmp(run->status, "error");
-	if (!isnan(run->p95_ms) && !(sl->worst_p95 >= run->p95_ms))
-		sl->worst_p95 = run->p95_ms;
-	if (isnan(run->http_reqs))
-		return;
-	sl->http_reqs += run->http_reqs;
-	if (!isnan(run->error_rate)) {
-		sl->known_reqs += run->http_reqs;
-		sl->failed_reqs += run->http_reqs * run->error_rate;
-	}
-	if (run->rps > 0) {
-		sl->timed_reqs += run->http_reqs;
-		sl->run_s += run->http_reqs / run->rps;
-	}
-	if (!run->has_quantiles)
-		return;
-	/* Agents of other makes may not say how many were answered. */
-	q.count = isnan(run->answered) ? run->http_reqs : run->answered;
-	memcpy(q.q, run->quantiles, sizeof(q.q));
-	quantiles_pool_add(&sl->pool, &q);
-}
-
-#define ROLLUP_COLUMNS \
-	"hour, runs, success, failed, error, http_reqs, failed_reqs, known_reqs, timed_reqs, run_s, " \
-	"worst_p95, digest"
-
-static void slice_add_rollup(struct slice *sl, sqlite3_stmt *st)
-{
-	double worst = number_column(st, 10);
-
-	sl->runs += sqlite3_column_int64(st, 1);
-	sl->success += sqlite3_column_int64(st, 2);
-	sl->failed += sqlite3_column_int64(st, 3);
-	sl->error += sqlite3_column_int64(st, 4);
-	sl->http_reqs += sqlite3_column_double(st, 5);
-	sl->failed_reqs += sqlite3_column_double(st, 6);
-	sl->known_reqs += sqlite3_column_double(st, 7);
-	sl->timed_reqs += sqlite3_column_double(st, 8);
-	sl->run_s += sqlite3_column_double(st, 9);
-	if (!isnan(worst) && !(sl->worst_p95 >= worst))
-		sl->worst_p95 = worst;
-	if (sqlite3_column_bytes(st, 11) > 0)
-		quantiles_pool_add_packed(&sl->pool, sqlite3_column_blob(st, 11),
-			(size_t)sqlite3_column_bytes(st, 11));
-}
-
-static json_t *known(bool is_known, double value)
-{
-	return is_known ? json_short_real(value, FLOAT_DIGITS) : json_null();
-}
-
-/* A point of a series; without runs its numbers are null. */
-static json_t *slice_to_json(struct slice *sl, int64_t t_ms)
-{
-	struct quantiles q;
-	bool any = quantiles_pool_percentiles(&sl->pool, &q);
-
-	return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "t",
-		json_time(t_ms), "runs", (json_int_t)sl->runs, "http_reqs",
-		sl->runs ? json_integer((json_int_t)sl->http_reqs) : json_null(), "error_rate",
-		known(sl->known_reqs > 0, sl->failed_reqs / sl->known_reqs), "rps",
-		known(sl->run_s > 0, sl->timed_reqs / sl->run_s), "p50_ms", known(any, q.q[50]),
-		"p95_ms", known(any, q.q[95]), "p99_ms", known(any, q.q[99]), "worst_p95_ms",
-		known(!isnan(sl->worst_p95), sl->worst_p95), "success", (json_int_t)sl->success,
-		"failed", (json_int_t)sl->failed, "error", (json_int_t)sl->error);
-}
-
-/* --- rolling up --------------------------------------------------------------------- */
 
 static int put_rollup(struct store *s, const char *target_id, int64_t hour, struct slice *sl,
 	bool frozen, struct err *err)
@@ -230,7 +62,7 @@ static int get_rollup(struct store *s, const char *target_id, int64_t hour, stru
 	bool *frozen, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " ROLLUP_COLUMNS
+		"SELECT " SLICE_ROLLUP_COLUMNS
 		", frozen FROM k6_rollups WHERE target_id = ?1 AND hour = ?2",
 		err);
 	int rc;
@@ -290,11 +122,6 @@ void store_sample_of(const struct store_run *run, struct store_sample *out)
 		memcpy(out->quantiles, run->quantiles, sizeof(out->quantiles));
 }
 
-static int64_t hour_of(int64_t ms)
-{
-	return ms / HOUR_MS;
-}
-
 static bool is_marked(const struct store *s, const char *target_id, int64_t hour)
 {
 	for (size_t i = 0; i < s->mark_count && i < STORE_MARKS_KEPT; i++) {
@@ -320,7 +147,7 @@ int store_rollup_touch(
 {
 	struct slice sl = {0};
 	struct store_sample sample;
-	int64_t hour = hour_of(run->started_ms);
+	int64_t hour = slice_hour_of(run->started_ms);
 	bool frozen = false;
 	int known_here, rc;
 
@@ -363,7 +190,7 @@ static void begin_job(struct store *s, const char *target_id, int64_t hour)
 	s->job = x_calloc(1, sizeof(*s->job));
 	s->job->target_id = x_strdup(target_id);
 	s->job->hour = hour;
-	s->job->after_ms = hour * HOUR_MS - 1;
+	s->job->after_ms = hour * SLICE_HOUR_MS - 1;
 	slice_init(&s->job->slice);
 }
 
@@ -372,7 +199,7 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 {
 	struct rollup_job *job = s->job;
 	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " TARGET_NO
+		"SELECT " SLICE_SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " SLICE_TARGET_NO
 		" AND (started_at, seq) > (?2, ?3) AND started_at < ?4 AND status <> 'running'"
 		" ORDER BY started_at, seq LIMIT ?5",
 		err);
@@ -384,10 +211,10 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 	db_bind_text(st, 1, job->target_id);
 	sqlite3_bind_int64(st, 2, job->after_ms);
 	sqlite3_bind_int64(st, 3, job->after_seq);
-	sqlite3_bind_int64(st, 4, (job->hour + 1) * HOUR_MS);
+	sqlite3_bind_int64(st, 4, (job->hour + 1) * SLICE_HOUR_MS);
 	sqlite3_bind_int(st, 5, limit);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		read_sample(st, &sample);
+		slice_read_sample(st, &sample);
 		slice_add(&job->slice, &sample);
 		if (++n == limit) {
 			job->after_seq = sqlite3_column_int64(st, 9);
@@ -423,7 +250,7 @@ static int find_dirty(struct store *s, int64_t now_ms, struct err *err)
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, hour_of(now_ms));
+	sqlite3_bind_int64(st, 1, slice_hour_of(now_ms));
 	found = sqlite3_step(st) == SQLITE_ROW;
 	if (found)
 		begin_job(s, db_column_text(st, 1), sqlite3_column_int64(st, 0));
@@ -542,158 +369,6 @@ int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err)
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, hour_of(before_ms));
+	sqlite3_bind_int64(st, 1, slice_hour_of(before_ms));
 	return db_run(st, err);
-}
-
-/* --- series -------------------------------------------------------------------------------- */
-
-struct hours {
-	int64_t *list; /* ascending: those that must be read from their runs */
-	size_t count;
-};
-
-static struct hours find_dirty_hours(
-	struct store *s, const char *target_id, int64_t from, int64_t to, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT hour FROM k6_rollup_dirty WHERE hour >= ?1 AND hour < ?2 AND target_id = ?3 ORDER BY hour",
-		err);
-	struct hours h = {0};
-
-	if (!st)
-		return h;
-	sqlite3_bind_int64(st, 1, from);
-	sqlite3_bind_int64(st, 2, to);
-	db_bind_text(st, 3, target_id);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		h.list = x_realloc(h.list, h.count + 1, sizeof(*h.list));
-		h.list[h.count++] = sqlite3_column_int64(st, 0);
-	}
-	sqlite3_reset(st);
-	return h;
-}
-
-static int add_runs(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
-	struct slice *sl, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " TARGET_NO
-		" AND started_at >= ?2 AND started_at < ?3 AND status <> 'running'",
-		err);
-	struct store_sample sample;
-
-	if (!st)
-		return -1;
-	db_bind_text(st, 1, target_id);
-	sqlite3_bind_int64(st, 2, from_ms);
-	sqlite3_bind_int64(st, 3, to_ms);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		read_sample(st, &sample);
-		slice_add(sl, &sample);
-	}
-	sqlite3_reset(st);
-	return 0;
-}
-
-/* Steps of whole hours: hours that have not changed from their rollups. */
-static int add_hours(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
-	struct slice *sl, const struct hours *dirty, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " ROLLUP_COLUMNS
-		" FROM k6_rollups WHERE target_id = ?1 AND hour >= ?2 AND hour < ?3"
-		" AND NOT EXISTS (SELECT 1 FROM k6_rollup_dirty d WHERE d.hour = k6_rollups.hour AND d.target_id = ?1)",
-		err);
-	int rc = 0;
-
-	if (!st)
-		return -1;
-	db_bind_text(st, 1, target_id);
-	sqlite3_bind_int64(st, 2, hour_of(from_ms));
-	sqlite3_bind_int64(st, 3, hour_of(to_ms));
-	while (sqlite3_step(st) == SQLITE_ROW)
-		slice_add_rollup(sl, st);
-	sqlite3_reset(st);
-	for (size_t i = 0; i < dirty->count && rc == 0; i++) {
-		int64_t start = dirty->list[i] * HOUR_MS;
-
-		if (start >= from_ms && start < to_ms)
-			rc = add_runs(s, target_id, start, start + HOUR_MS, sl, err);
-	}
-	return rc;
-}
-
-json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
-	int64_t step_s, struct err *err)
-{
-	json_t *points = json_array();
-	int64_t step_ms = step_s * 1000;
-	bool by_hours = step_ms % HOUR_MS == 0;
-	struct hours dirty = {0};
-	struct slice sl = {0};
-	int rc = 0;
-
-	err->msg[0] = '\0';
-	if (by_hours) {
-		from_ms -= from_ms % HOUR_MS;
-		dirty = find_dirty_hours(
-			s, target_id, hour_of(from_ms), hour_of(to_ms) + step_s / 3600 + 1, err);
-	}
-	for (int64_t t = from_ms; t < to_ms && rc == 0; t += step_ms) {
-		slice_init(&sl);
-		rc = by_hours ? add_hours(s, target_id, t, t + step_ms, &sl, &dirty, err)
-			      : add_runs(s, target_id, t, t + step_ms < to_ms ? t + step_ms : to_ms,
-					&sl, err);
-		json_array_append_new(points, slice_to_json(&sl, t));
-	}
-	quantiles_pool_clear(&sl.pool);
-	free(dirty.list);
-	if (rc < 0 || err->msg[0]) {
-		json_decref(points);
-		return NULL;
-	}
-	return json_pack("{s:I, s:o}", "step", (json_int_t)step_s, "points", points);
-}
-
-int store_each_sample(
-	struct store *s, int64_t since_ms, store_sample_fn *each, void *arg, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS
-		" FROM k6_runs WHERE started_at >= ?1 AND status <> 'running'"
-		" ORDER BY started_at",
-		err);
-	struct store_sample sample;
-
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, since_ms);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		read_sample(st, &sample);
-		each(arg, &sample);
-	}
-	sqlite3_reset(st);
-	return 0;
-}
-
-int store_each_overdue(struct store *s, int64_t now_ms, int64_t run_timeout_ms,
-	store_sample_fn *each, void *arg, struct err *err)
-{
-	sqlite3_stmt *st = store_stmt(s,
-		"SELECT " SAMPLE_COLUMNS
-		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1",
-		err);
-	struct store_sample sample;
-
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, now_ms - run_timeout_ms);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		read_sample(st, &sample);
-		sample.status = "error";
-		each(arg, &sample);
-	}
-	sqlite3_reset(st);
-	return 0;
 }
