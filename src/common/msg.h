@@ -54,8 +54,8 @@ enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_S
 	X(KEEP_FORGET, MSG_TO_KEEPER, "48", 32, false)                                             \
 	X(KEEP_READY, MSG_TO_KEEPER, "", 16, false)                                                \
 	X(KEEP_PING, MSG_TO_KEEPER, "", 16, false)                                                 \
-	/* desired, running, busy, dashboard state */                                              \
-	X(KEEP_STATUS, MSG_TO_KEEPER, "4444", 32, false)                                           \
+	/* desired, running, busy, dashboard state, enum msg_obstacle */                           \
+	X(KEEP_STATUS, MSG_TO_KEEPER, "44444", 32, false)                                          \
 	X(KEEP_QUIT, MSG_TO_KEEPER, "", 16, false)                                                 \
 	/* who waits, with the binary on disk too */                                               \
 	X(KEEP_RELOAD, MSG_TO_KEEPER, "81", 32, false)                                             \
@@ -94,6 +94,9 @@ enum msg_type {
 
 /* What a worker shall tell of its k6's output: no more, what there is, that and all that comes. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
+
+/* What keeps all runs from being started. */
+enum msg_obstacle { MSG_OBSTACLE_NONE, MSG_OBSTACLE_PAUSED, MSG_OBSTACLE_STORAGE, MSG_OBSTACLE_K6 };
 
 enum msg_signal {
 	MSG_SIGNAL_DRAIN = 1,

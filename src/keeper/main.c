@@ -295,16 +295,20 @@ static void order_forget(struct keeper *k, struct msg_reader *in)
 	children_forget(&k->children, c);
 }
 
-static void tell_systemd(const struct keeper *k, struct msg_reader *in)
+static void tell_systemd(struct msg_reader *in)
 {
 	static const char *const dashboard[] = {
 		"no dashboard", "dashboard ok", "dashboard unreachable"};
+	static const char *const obstacles[] = {[MSG_OBSTACLE_NONE] = "",
+		[MSG_OBSTACLE_PAUSED] = ", paused",
+		[MSG_OBSTACLE_STORAGE] = ", no place for results: no runs",
+		[MSG_OBSTACLE_K6] = ", k6 is missing: no runs"};
 	uint32_t desired = msg_get_u32(in), running = msg_get_u32(in), busy = msg_get_u32(in);
-	uint32_t state = msg_get_u32(in);
+	uint32_t state = msg_get_u32(in), obstacle = msg_get_u32(in);
 
 	notify_send("STATUS=%u/%u agents, %u running, %s%s", running, desired, busy,
 		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0],
-		k->k6_version[0] ? "" : ", k6 is missing: no runs");
+		obstacles[obstacle < ARRAY_SIZE(obstacles) ? obstacle : 0]);
 }
 
 /* Once, when everything has come up. */
@@ -356,7 +360,7 @@ static void handle_order(struct keeper *k, size_t len)
 		k->ever_seen = k->handover.again = true;
 		notify_send("WATCHDOG=1");
 		break;
-	case MSG_KEEP_STATUS: tell_systemd(k, &in); break;
+	case MSG_KEEP_STATUS: tell_systemd(&in); break;
 	case MSG_KEEP_RELOAD: order_reload(k, &in); break;
 	case MSG_KEEP_QUIT: k->quit = true; break;
 	default: kill_supervisor(k, err.msg); break;

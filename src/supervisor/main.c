@@ -53,6 +53,7 @@ struct app {
 	bool ready_sent, handing_over;
 	int64_t farewell_by_ms;
 	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
+	enum msg_obstacle last_obstacle;
 	int64_t last_outbox;
 };
 
@@ -270,12 +271,22 @@ static void check_farewell(int64_t now)
 
 /* --- once a turn of the loop ------------------------------------------------------------ */
 
+static enum msg_obstacle find_obstacle(const struct supervisor *sup)
+{
+	if (!sup->k6_version[0])
+		return MSG_OBSTACLE_K6;
+	if (sup->storage != STORE_OK)
+		return MSG_OBSTACLE_STORAGE;
+	return sup->paused ? MSG_OBSTACLE_PAUSED : MSG_OBSTACLE_NONE;
+}
+
 static void report_changes(void)
 {
 	struct supervisor *sup = &app.sup;
 	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
 	unsigned int dashboard = sync_state(sup->sync), extent = fleet_extent(sup->fleet);
 	int64_t outbox = store_outbox_count(sup->store);
+	enum msg_obstacle obstacle = find_obstacle(sup);
 	struct msg_writer m = {0};
 
 	if (outbox > app.last_outbox && sup->sync)
@@ -289,17 +300,20 @@ static void report_changes(void)
 		tell_keeper_simple(MSG_KEEP_READY);
 	}
 	if (running == app.last_running && busy == app.last_busy &&
-		sup->desired == app.last_desired && dashboard == app.last_dashboard)
+		sup->desired == app.last_desired && dashboard == app.last_dashboard &&
+		obstacle == app.last_obstacle)
 		return;
 	app.last_running = running;
 	app.last_busy = busy;
 	app.last_desired = sup->desired;
 	app.last_dashboard = dashboard;
+	app.last_obstacle = obstacle;
 	msg_start(&m, MSG_KEEP_STATUS);
 	msg_put_u32(&m, sup->desired);
 	msg_put_u32(&m, running);
 	msg_put_u32(&m, busy);
 	msg_put_u32(&m, dashboard > 2 ? 2 : dashboard);
+	msg_put_u32(&m, obstacle);
 	supervisor_tell_keeper(sup, &m);
 }
 

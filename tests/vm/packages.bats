@@ -242,9 +242,12 @@ teardown() { explain; }
 
 @test "stop lets runs end; nothing is left; start goes on with the same count" {
 	k6fleetctl pause
+	says_paused() { systemctl show -p StatusText --value k6fleetd | grep -q ', paused$'; }
+	retry 5 says_paused
 	idle() { status_is .busy 0; }
 	retry 40 idle
 	k6fleetctl resume
+	retry 5 refute says_paused
 	k6fleetctl scale 3 --wait
 	retry 20 k6fleetctl run --script /usr/share/k6fleet/examples/hello.js --duration 6s
 	retry 20 status_is '[.agents[] | select(.run != null and .run.target == "hello.js")] | length' 1
