@@ -42,6 +42,28 @@ size_t fdio_read_all(int fd, void *buf, size_t len)
 	return done;
 }
 
+char *fdio_read_file(const char *path, int flags, size_t max, size_t *len, struct err *err)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+	_cleanup_free_ char *text = x_calloc(max + 2, 1);
+
+	if (fd < 0) {
+		err_sys(err, errno, "cannot read %s", path);
+		return NULL;
+	}
+	errno = 0;
+	*len = fdio_read_all(fd, text, max + 1);
+	if (errno && errno != EINTR) {
+		err_sys(err, errno, "cannot read %s", path);
+		return NULL;
+	}
+	if (*len > max) {
+		err_set(err, "%s is larger than %zu bytes", path, max);
+		return NULL;
+	}
+	return x_realloc(steal_ptr(text), *len + 1, 1);
+}
+
 int fdio_seal(const char *name, const void *data, size_t len, struct err *err)
 {
 	_cleanup_fd_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -40,27 +40,6 @@ static const char *type_of(const char *path)
 	return "text/plain; charset=utf-8";
 }
 
-/* NULL: with what is wrong; *len bytes and a NUL else. */
-static char *read_file(const char *path, size_t *len, struct err *err)
-{
-	char *text = x_calloc(FILE_MAX_BYTES + 2, 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t n = fd >= 0 ? (ssize_t)fdio_read_all(fd, text, FILE_MAX_BYTES + 1) : -1;
-
-	if (n < 0)
-		err_set(err, "cannot read %s: %s", path, strerror(errno));
-	else if (n > FILE_MAX_BYTES)
-		err_set(err, "%s is larger than %d bytes", path, FILE_MAX_BYTES);
-	if (fd >= 0)
-		close(fd);
-	if (n < 0 || n > FILE_MAX_BYTES) {
-		free(text);
-		return NULL;
-	}
-	*len = (size_t)n;
-	return x_realloc(text, *len + 1, 1);
-}
-
 static int add(struct assets *a, const char *dir, const char *file, struct err *err)
 {
 	_cleanup_free_ char *packed = x_asprintf("%s.gz", file);
@@ -68,7 +47,7 @@ static int add(struct assets *a, const char *dir, const char *file, struct err *
 
 	if (a->count == FILES_MAX)
 		return err_set(err, "there are more than %d files in %s", FILES_MAX, dir);
-	new->text = read_file(file, &new->len, err);
+	new->text = fdio_read_file(file, O_NOFOLLOW, FILE_MAX_BYTES, &new->len, err);
 	if (!new->text)
 		return -1;
 	new->path = x_strdup(file + strlen(dir));
@@ -77,7 +56,7 @@ static int add(struct assets *a, const char *dir, const char *file, struct err *
 	a->count++;
 	if (access(packed, F_OK) < 0)
 		return 0;
-	new->gzip = read_file(packed, &new->gzip_len, err);
+	new->gzip = fdio_read_file(packed, O_NOFOLLOW, FILE_MAX_BYTES, &new->gzip_len, err);
 	return new->gzip ? 0 : -1;
 }
 

@@ -124,63 +124,57 @@ void live_add(struct live *l, const struct store_sample *run, bool corrected, in
 	quantiles_pool_add(&m->pool, &q);
 }
 
+static struct live_sum sum_of(struct minute *m)
+{
+	struct quantiles q;
+	bool timed = quantiles_pool_percentiles(&m->pool, &q);
+
+	return (struct live_sum){
+		.runs = m->runs,
+		.success = m->success,
+		.failed = m->failed,
+		.error = m->error,
+		.error_rate = m->known_reqs > 0 ? m->failed_reqs / m->known_reqs : NAN,
+		.p50_ms = timed ? q.q[50] : NAN,
+		.p95_ms = timed ? q.q[95] : NAN,
+		.p99_ms = timed ? q.q[99] : NAN,
+	};
+}
+
 struct live_sum live_last_hour(struct live *l, int64_t now_ms)
 {
-	struct live_sum sum = {.error_rate = NAN, .p50_ms = NAN, .p95_ms = NAN, .p99_ms = NAN};
-	struct quantiles_pool all = {0};
-	double known = 0, failed = 0;
-	struct quantiles q;
+	struct minute all = {0};
+	struct live_sum sum;
 
 	for (int i = 0; i < MINUTES; i++) {
 		struct minute *m = &l->ring[i];
 
 		if (m->number <= now_ms / MINUTE_MS - MINUTES || m->number > now_ms / MINUTE_MS)
 			continue;
-		sum.runs += m->runs;
-		sum.success += m->success;
-		sum.failed += m->failed;
-		sum.error += m->error;
-		known += m->known_reqs;
-		failed += m->failed_reqs;
+		all.runs += m->runs;
+		all.success += m->success;
+		all.failed += m->failed;
+		all.error += m->error;
+		all.known_reqs += m->known_reqs;
+		all.failed_reqs += m->failed_reqs;
 		if (m->packed_count != m->pool.count) {
 			m->packed_len = quantiles_pool_pack(&m->pool, m->packed);
 			m->packed_count = m->pool.count;
 		}
-		quantiles_pool_add_packed(&all, m->packed, m->packed_len);
+		quantiles_pool_add_packed(&all.pool, m->packed, m->packed_len);
 	}
-	if (known > 0)
-		sum.error_rate = failed / known;
-	if (quantiles_pool_percentiles(&all, &q)) {
-		sum.p50_ms = q.q[50];
-		sum.p95_ms = q.q[95];
-		sum.p99_ms = q.q[99];
-	}
-	quantiles_pool_clear(&all);
+	sum = sum_of(&all);
+	quantiles_pool_clear(&all.pool);
 	return sum;
 }
 
 struct live_sum live_minute(struct live *l, int ago, int64_t now_ms, int64_t *from_ms)
 {
-	struct live_sum sum = {.error_rate = NAN, .p50_ms = NAN, .p95_ms = NAN, .p99_ms = NAN};
-	struct minute *m;
-	struct quantiles q;
+	struct minute none = {0}, *m;
 
 	*from_ms = (now_ms / MINUTE_MS - ago) * MINUTE_MS;
 	m = &l->ring[(uint64_t)(*from_ms / MINUTE_MS) % MINUTES];
-	if (m->number != *from_ms / MINUTE_MS)
-		return sum;
-	sum.runs = m->runs;
-	sum.success = m->success;
-	sum.failed = m->failed;
-	sum.error = m->error;
-	if (m->known_reqs > 0)
-		sum.error_rate = m->failed_reqs / m->known_reqs;
-	if (quantiles_pool_percentiles(&m->pool, &q)) {
-		sum.p50_ms = q.q[50];
-		sum.p95_ms = q.q[95];
-		sum.p99_ms = q.q[99];
-	}
-	return sum;
+	return sum_of(m->number == *from_ms / MINUTE_MS ? m : &none);
 }
 
 uint64_t live_total(const struct live *l, int status)

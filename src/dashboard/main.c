@@ -219,20 +219,17 @@ static char *take_secret(
 	return secret;
 }
 
-/* A whole file of up to max bytes; fatal when that cannot be.  The caller frees it. */
-static char *read_file(const char *path, size_t max, const char *hint)
+/* fatal when that cannot be; the caller frees it. */
+static char *read_pem(const char *path, const char *option)
 {
-	char *text = x_calloc(max + 2, 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? (ssize_t)fdio_read_all(fd, text, max + 1) : -1;
+	struct err err;
+	size_t len;
+	char *text = fdio_read_file(path, 0, PEM_MAX_BYTES, &len, &err);
 
-	if (n <= 0 || (size_t)n > max)
-		fatal(EXIT_START, "cannot read %s: %s; %s", path,
-			n == 0          ? "it is empty"
-				: n > 0 ? "it is too large"
-					: strerror(errno),
-			hint);
-	close(fd);
+	if (!text)
+		fatal(EXIT_START, "%s: %s", option, err.msg);
+	if (len == 0)
+		fatal(EXIT_START, "%s: %s is empty; it must be PEM", option, path);
 	return text;
 }
 
@@ -409,8 +406,8 @@ static void set_up(struct ev_loop *loop)
 		fatal(EXIT_START, "the admin's credentials must be written user:password");
 	read_assets(c->www_dir);
 	if (c->tls_cert[0]) {
-		cert = read_file(c->tls_cert, PEM_MAX_BYTES, "tls_cert must be PEM");
-		key = read_file(c->tls_key, PEM_MAX_BYTES, "tls_key must be PEM");
+		cert = read_pem(c->tls_cert, "tls_cert");
+		key = read_pem(c->tls_key, "tls_key");
 	}
 	if (as_root && creds_find(c->user, &user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);

@@ -9,6 +9,8 @@ function formatter(kind, options) {
   if (!made.has(key)) made.set(key, new kind(language(), options));
   return made.get(key);
 }
+/** What a target is called. */
+export const nameOf = target => target.label || target.url || target.id;
 const known = v => v !== null && v !== undefined && Number.isFinite(v);
 
 export const number = (v, digits = 0) => known(v) ? formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(v) : DASH;

@@ -4,7 +4,7 @@ import { h, field } from "../../common/dom.js";
 import { get, headers } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
 import { onEvent } from "../../common/live.js";
-import { number, statusText } from "../../common/format.js";
+import { nameOf, number, statusText } from "../../common/format.js";
 import { attempt } from "../../components/dialogs.js";
 import { runRow, runTable } from "../../components/runtable.js";
 
@@ -106,7 +106,7 @@ export default function runs(place, { title, go }) {
   attempt(async () => {
     const [targets, hosts] = await Promise.all([get("/api/dashboard/k6/targets"), get("/api/dashboard/k6/hosts")]);
     const fill = (select, options) => { const value = select.value; select.replaceChildren(h("option", { value: "" }, t("any")), ...options.map(([v, text]) => h("option", { value: v }, text))); if (value && !options.some(o => o[0] === value)) select.append(h("option", { value }, value)); select.value = value; };
-    fill(inputs.targetId, targets.items.map(x => [x.id, x.label || x.url || x.id]));
+    fill(inputs.targetId, targets.items.map(x => [x.id, nameOf(x)]));
     fill(inputs.host, hosts.items.filter(x => x.host).map(x => [x.host, x.host]));
   });
   load();

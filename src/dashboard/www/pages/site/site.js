@@ -4,7 +4,7 @@ import { h, field } from "../../common/dom.js";
 import { call, get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
 import { onEvent } from "../../common/live.js";
-import { duration, ms, number, percent } from "../../common/format.js";
+import { duration, ms, nameOf, number, percent } from "../../common/format.js";
 import { attempt } from "../../components/dialogs.js";
 import { chart } from "../../components/chart.js";
 import { runTable } from "../../components/runtable.js";
@@ -53,7 +53,7 @@ export default function site(place, { parameter, title, go }) {
   }
   function choose(s) { span = s; keep(); load(); }
   function head() {
-    const name = target.label || target.url || target.id;
+    const name = nameOf(target);
     heading.textContent = name;
     title(name);
     facts.textContent = [target.url || t("site.script"), `${number(target.vus)} VUs`, duration(target.durationS * 1000), t("site.everytext", { every: duration(target.runIntervalMs) }), target.enabled ? t("site.on") : t("site.off")].join(" · ");

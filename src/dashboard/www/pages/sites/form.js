@@ -3,7 +3,7 @@
 import { h, field, showProblem } from "../../common/dom.js";
 import { call, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
-import { number } from "../../common/format.js";
+import { nameOf, number } from "../../common/format.js";
 import { open, toast } from "../../components/dialogs.js";
 
 const SCRIPT_MAX = 1048576;
@@ -61,7 +61,7 @@ export function editTarget(old) {
     thresholds: () => lists(c.thresholds.value), maxAgents: () => integer(c.maxAgents, "maxAgents"), timeoutS: () => integer(c.timeoutS, "timeoutS"), tags: () => pairs(c.tags.value, "="), script: () => c.script.value || null,
   };
   const initial = Object.fromEntries(Object.entries(read).map(([k, f]) => [k, f()]));
-  return open(old ? t("site.edit", { name: o.label || o.url || o.id }) : t("site.add"), (close, box) => {
+  return open(old ? t("site.edit", { name: nameOf(o) }) : t("site.add"), (close, box) => {
     const general = h("p", { class: "bad", role: "alert" }), save = h("button", { class: "primary" }, t("save"));
     const folded = h("details", null, h("summary", null, t("form.more")), h("div", { class: "fields" }, field(t("form.method"), c.method), field(t("form.statuses"), c.expectedStatuses, { hint: "200, 204" }), field(t("form.checks"), c.checks), field(t("form.maxAgents"), c.maxAgents), field(t("form.timeout"), c.timeoutS)),
       field(t("form.headers"), c.headers, { hint: "Accept: text/html" }), field(t("form.body"), c.body), field(t("form.thresholds"), c.thresholds, { hint: "http_req_duration: p(95)<500" }), field(t("form.tags"), c.tags, { hint: "team=web" }), field(t("form.script"), c.script, { hint: t("form.script.hint") }), size);
@@ -100,7 +100,7 @@ export function editTarget(old) {
 
 /** Asks for agents and sync, and gives the order. */
 export function runNow(target) {
-  return open(t("runnow.title", { name: target.label || target.url || target.id }), close => {
+  return open(t("runnow.title", { name: nameOf(target) }), close => {
     const agents = h("input", { type: "number", min: 1, max: 100000, value: 1 }), sync = h("input", { type: "checkbox" }), general = h("p", { class: "bad", role: "alert" });
     async function submit(e) {
       e.preventDefault();

@@ -3,7 +3,7 @@ import { h, field, oncePerFrame } from "../../common/dom.js";
 import { call, get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
 import { onEvent } from "../../common/live.js";
-import { ago, duration, ms, number, percent, DASH } from "../../common/format.js";
+import { ago, duration, ms, nameOf, number, percent, DASH } from "../../common/format.js";
 import { attempt, confirmTyped, toast } from "../../components/dialogs.js";
 import { strip, STRIP } from "../../components/strip.js";
 import { editTarget, runNow } from "./form.js";
@@ -47,14 +47,14 @@ export default function sites(place, { title, go }) {
     });
   }
   async function remove(x) {
-    const name = x.label || x.url || x.id;
+    const name = nameOf(x);
     if (!await confirmTyped(t("delete.title"), t("delete.text", { name }), name, t("delete"))) return;
     await attempt(async () => { await call("DELETE", "/api/admin/k6/targets/" + id(x.id)); forget(x.id); draw(); toast(t("deleted", { name })); });
   }
   function forget(key) { targets.delete(key); rows.get(key)?.remove(); rows.delete(key); }
 
   function row(x) {
-    const name = x.label || x.url || x.id, last = x.recentRuns.find(r => r.status !== "running");
+    const name = nameOf(x), last = x.recentRuns.find(r => r.status !== "running");
     const newest = x.recentRuns[0], next = x.enabled && newest ? new Date(Date.parse(newest.startedAt) + x.runIntervalMs) : null;
     const box = h("input", { type: "checkbox", checked: x.enabled, "aria-label": t("site.enable", { name }), onchange: () => toggle(x, box.checked) });
     const cells = [h("span", null, h("a", { href: "/agents/k6/sites/" + id(x.id) }, name), x.label && x.url ? h("span", { class: "quiet small" }, " ", x.url) : x.script ? h("span", { class: "quiet small" }, " ", t("site.script")) : null, h("span", { class: "tags" }, Object.entries(x.tags || {}).map(([k, v]) => h("span", { class: "tag" }, `${k}=${v}`)))),
