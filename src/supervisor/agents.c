@@ -27,8 +27,6 @@
 #include "supervisor/runs.h"
 
 #define RETRY_STORE_S 1.0
-/* A year: what a script may claim to take. */
-#define PLANNED_MAX_MS (366LL * 86400 * 1000)
 /* A tick that came this late says that we, not the workers, were away. */
 #define LATE_TICK_MS 5000
 
@@ -96,7 +94,7 @@ static void order_keeper(
 	supervisor_tell_keeper(a->sup, &m);
 }
 
-static void kill_worker(struct agent *ag, const char *why)
+void agent_kill_worker(struct agent *ag, const char *why)
 {
 	if (log_limit_allows(&ag->all->limit, 20))
 		log_agent_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
@@ -121,7 +119,7 @@ void agent_send(struct agent *ag, struct msg_writer *m, int fd)
 	struct err err;
 
 	if (ag->fd >= 0 && chan_queue_send(&ag->out, ag->fd, m, fd, &err) == CHAN_ERROR)
-		kill_worker(ag, err.msg);
+		agent_kill_worker(ag, err.msg);
 	msg_free(m);
 	agent_watch(ag);
 }
@@ -195,7 +193,7 @@ static void on_terminal_stored(void *arg, const struct err *err)
 	agent_bury(ag);
 }
 
-static void store_terminal(struct agent *ag)
+void agent_store_terminal(struct agent *ag)
 {
 	ag->committing = true;
 	agent_watch(ag);
@@ -249,7 +247,7 @@ void agent_bury(struct agent *ag)
 		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",
 			agent_name(ag), how);
 		runs_abandon(ag->run, RESULT_REASON_LOST, text, units_now_wall_ms());
-		store_terminal(ag);
+		agent_store_terminal(ag);
 		return;
 	}
 	meant = fs->state == FLEET_STOPPING && !fs->wanted;
@@ -287,177 +285,6 @@ void agent_bury(struct agent *ag)
 			storm);
 }
 
-/* --- messages from workers --------------------------------------------------- */
-
-/* For a run that the schedule has not handed out itself. */
-static void hold_place(const struct agent *ag)
-{
-	struct supervisor *sup = ag->all->sup;
-	const char *id = json_get_text(ag->run, "targetId", "");
-	const struct target *t = targets_find(sup->targets, id);
-	_cleanup_free_ char *host = t ? targets_host(t) : x_strdup(id);
-
-	schedule_begin(sup->schedule, ag->slot, host, t ? targets_cost(sup->targets, t) : 0);
-}
-
-static void on_hello(struct agent *ag, struct msg_reader *in)
-{
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	uint32_t layers = msg_get_u32(in);
-
-	if (slot != ag->slot || generation != ag->generation) {
-		kill_worker(ag, "it claims to be another worker");
-		return;
-	}
-	ag->layers = layers;
-	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
-	if (ag->adopted)
-		return;
-	ag->reported = true;
-	agent_tell_fleet(ag, FLEET_EV_HELLO);
-	logs_worker_came(ag->all->sup->logs, ag->slot);
-}
-
-static void on_state(struct agent *ag, struct msg_reader *in)
-{
-	_cleanup_free_ char *id = msg_get_str(in);
-
-	if (!ag->adopted)
-		return;
-	ag->adopted = false;
-	ag->reported = true;
-	if (*id)
-		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	if (!*id && ag->run) {
-		/* Committed, but the last supervisor died before the worker heard of it. */
-		runs_abandon(ag->run, RESULT_REASON_LOST,
-			"the supervisor died before the run was started", units_now_wall_ms());
-		agent_conclude(ag);
-		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
-		agent_drop_run(ag);
-		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	} else if (*id && (!ag->run || strcmp(id, agent_run_id(ag)) != 0)) {
-		kill_worker(ag, "it runs something that nobody knows of");
-	} else if (*id) {
-		ag->run_sent = true;
-		hold_place(ag);
-		agent_tell_fleet(ag, FLEET_EV_BUSY);
-	} else {
-		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	}
-	/* Scaled down while nobody was there to tell it. */
-	if (!fleet_slot(ag->all->sup->fleet, ag->slot)->wanted && ag->all->sup->handed_over)
-		agent_tell_fleet(ag, FLEET_EV_UNWANT);
-}
-
-static void on_started(struct agent *ag, struct msg_reader *in)
-{
-	_cleanup_free_ char *id = msg_get_str(in);
-	int64_t started = (int64_t)msg_get_u64(in);
-
-	if (ag->run && !strcmp(id, agent_run_id(ag)) && started > 0)
-		runs_started(ag->run, started);
-}
-
-static void on_planned(struct agent *ag, struct msg_reader *in)
-{
-	_cleanup_free_ char *id = msg_get_str(in);
-	int64_t planned = (int64_t)msg_get_u64(in);
-
-	if (!ag->run || strcmp(id, agent_run_id(ag)) != 0 || planned < 0 ||
-		planned > PLANNED_MAX_MS)
-		return;
-	json_object_set_new(ag->run, "plannedMs", json_integer(planned));
-	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
-}
-
-static void on_log(struct agent *ag, struct msg_reader *in)
-{
-	_cleanup_free_ char *id = msg_get_str(in);
-	bool first = msg_get_u8(in) != 0;
-	size_t len;
-	const char *text = (const char *)msg_get_bytes(in, &len);
-
-	logs_take(ag->all->sup->logs, ag->slot, id, first, text, len);
-}
-
-/* True: the message stays in the socket until the record is on disk. */
-static bool on_result(struct agent *ag, struct msg_reader *in)
-{
-	struct run_result r;
-	struct err err;
-	bool keep = false;
-
-	if (result_unpack(in, &r, &err) < 0) {
-		kill_worker(ag, err.msg);
-	} else if (ag->run && !strcmp(r.run_id, agent_run_id(ag))) {
-		if (ag->adopted) {
-			/* It had finished before its new supervisor could ask. */
-			ag->adopted = false;
-			ag->reported = true;
-			agent_tell_fleet(ag, FLEET_EV_HELLO);
-			agent_tell_fleet(ag, FLEET_EV_BUSY);
-		}
-		runs_complete(ag->run, &r);
-		targets_learn(ag->all->sup->targets, json_get_text(ag->run, "targetId", ""),
-			r.max_rss_bytes + r.tmp_bytes);
-		metrics_count_cost(&ag->all->sup->metrics, r.cpu_ms, r.max_rss_bytes, r.tmp_bytes);
-		store_terminal(ag);
-		keep = true;
-	}
-	/* else: recorded by an earlier supervisor that died before it could take it off. */
-	result_clear(&r);
-	return keep;
-}
-
-/* True: go on with the next message. */
-static bool handle_message(struct agent *ag, size_t len)
-{
-	struct msg_reader in;
-	struct err err;
-	int fd;
-
-	switch (msg_open(&in, ag->all->buf, len, MSG_TO_SUPERVISOR_W, &err)) {
-	case MSG_AGENT_HELLO: on_hello(ag, &in); break;
-	case MSG_AGENT_STATE: on_state(ag, &in); break;
-	case MSG_AGENT_STARTED: on_started(ag, &in); break;
-	case MSG_AGENT_PLANNED: on_planned(ag, &in); break;
-	case MSG_AGENT_LOG: on_log(ag, &in); break;
-	case MSG_AGENT_RESULT:
-		if (on_result(ag, &in))
-			return false;
-		break;
-	default: kill_worker(ag, err.msg); break;
-	}
-	chan_recv(ag->fd, ag->all->buf, &len, &fd, false, NULL);
-	if (fd >= 0)
-		close(fd);
-	return true;
-}
-
-void agent_read(struct agent *ag)
-{
-	struct err err;
-	size_t len;
-	int fd;
-
-	while (ag->fd >= 0 && !ag->eof && !ag->committing) {
-		switch (chan_recv(ag->fd, ag->all->buf, &len, &fd, true, &err)) {
-		case CHAN_OK:
-			if (!handle_message(ag, len))
-				return;
-			break;
-		case CHAN_AGAIN: return;
-		case CHAN_ERROR: kill_worker(ag, err.msg); /* fall through */
-		case CHAN_EOF:
-			ag->eof = true;
-			agent_watch(ag);
-			break;
-		}
-	}
-}
-
 static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct agent *ag = io->data;
@@ -466,7 +293,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 	(void)loop;
 	if (revents & EV_WRITE) {
 		if (chan_queue_flush(&ag->out, ag->fd, &err) == CHAN_ERROR)
-			kill_worker(ag, err.msg);
+			agent_kill_worker(ag, err.msg);
 		agent_watch(ag);
 	}
 	if (revents & EV_READ) {
@@ -606,7 +433,7 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
 		agent_send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
 	else if (action->type == FLEET_DO_KILL)
-		kill_worker(ag, "it did not end in time");
+		agent_kill_worker(ag, "it did not end in time");
 }
 
 void agents_pump(struct agents *a, int64_t now)
@@ -638,7 +465,7 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 		if (ag->fd < 0 || !ag->reported || !ag->alive)
 			continue;
 		if (!hb_read(a->pages, i, (uint64_t)now, &page)) {
-			kill_worker(ag, "its heartbeat page makes no sense");
+			agent_kill_worker(ag, "its heartbeat page makes no sense");
 			continue;
 		}
 		if (ag->run)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What agents.c, agents_give.c and agents_report.c share: the supervisor's record of each worker. */
+/* What the files agents*.c share: the supervisor's record of each worker. */
 #ifndef K6FLEET_AGENTS_PRIV_H
 #define K6FLEET_AGENTS_PRIV_H
 
@@ -62,6 +62,10 @@ void agent_send_simple(struct agent *ag, enum msg_type type, const char *text);
 void agent_conclude(const struct agent *ag);
 /* The run is over and out of its hands. */
 void agent_drop_run(struct agent *ag);
+/* The keeper is told to; why goes to the log. */
+void agent_kill_worker(struct agent *ag, const char *why);
+/* Puts the run's record on disk; its socket is not read before that. */
+void agent_store_terminal(struct agent *ag);
 /* Goes on with what its worker has sent. */
 void agent_read(struct agent *ag);
 /* The last step of a worker's life, once it is dead, read to the end and recorded. */
