@@ -179,9 +179,10 @@ static void add_agent(struct table *t, const json_t *a)
 
 void render_status(struct ctl *ctl, const json_t *st)
 {
+	/* All of them fit into 80 columns. */
 	static const struct table_column columns[] = {{"AGENT", false, 12, 0},
 		{"STATE", false, 0, 0}, {"PID", true, 0, 6}, {"UPTIME", true, 0, 4},
-		{"RESTARTS", true, 0, 5}, {"RUNNING", false, 10, 0}, {"PROGRESS", true, 0, 1},
+		{"RST", true, 0, 5}, {"RUNNING", false, 8, 0}, {"PROGRESS", true, 0, 1},
 		{"MEMORY", true, 0, 3}, {"LAST", false, 0, 2}};
 	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *agents = json_object_get(st, "agents"), *a;

@@ -78,6 +78,9 @@ end_terminal() {
 			end_terminal
 		done
 	done
+	on_terminal 80 50 'k6fleetctl status'
+	grep -qE '^AGENT +STATE +PID +UPTIME +RST +RUNNING +PROGRESS +MEMORY +LAST *$' "$T/screen"
+	end_terminal
 	on_terminal 80 50 'k6fleetctl runs'
 	grep -qE '^[0-9a-f]{12}  [0-9]{2}:[0-9]{2}:[0-9]{2}  k6agent-[0-2]' "$T/screen"
 	end_terminal
