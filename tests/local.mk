@@ -3,9 +3,10 @@
 UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard
-PROGRAM_TESTS = tests/program/cli.bats tests/program/runs.bats tests/program/supervision.bats \
-	tests/program/dashboard.bats tests/program/sync.bats tests/program/sandbox.bats \
-	tests/program/handover.bats tests/program/storage.bats tests/program/now.bats tests/program/scripts.bats tests/program/schedule.bats tests/program/api.bats tests/program/guard.bats tests/program/access.bats tests/program/terminal.bats
+# The long ones first: two run at a time.
+PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
+	tests/program/storage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
+	tests/program/api.bats tests/program/scripts.bats tests/program/dashboard.bats tests/program/cli.bats tests/program/access.bats
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
