@@ -7,6 +7,10 @@ set -uo pipefail
 SRC=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=$(realpath "$1")
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/k6fleet/vm
+K6_BINARY=${K6_BINARY:-$(command -v k6)} || {
+	echo "check.sh: there is no k6 in PATH; name one in K6_BINARY" >&2
+	exit 1
+}
 work=$(mktemp -d "$BUILD/vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 status=0
@@ -30,6 +34,8 @@ lintian_is_clean() {
 	lintian --allow-root --fail-on error,warning "$@"
 }
 
+# What lies there from another version would be taken for this one's.
+rm -rf "$BUILD/packages" "$BUILD/packages-next"
 result "make deb" make -C "$BUILD" deb
 result "lintian finds nothing" lintian_is_clean "$BUILD"/packages/k6fleet_*.changes
 result "make rpm" make -C "$BUILD" rpm
@@ -43,7 +49,7 @@ result "a clean Debian" "$SRC/tests/vm/make-root.sh" "$CACHE"
 # k6 as its own packages bring it.
 input=$work/input
 mkdir -p "$input/next" "$input/man" "$work/k6/usr/bin" "$work/k6/DEBIAN"
-cp "${K6_BINARY:?}" "$work/k6/usr/bin/k6"
+cp "$K6_BINARY" "$work/k6/usr/bin/k6"
 printf 'Package: k6\nVersion: 1\nArchitecture: %s\nMaintainer: nobody <nobody@example.org>\nDescription: k6, for a test\n' \
 	"$(dpkg --print-architecture)" >"$work/k6/DEBIAN/control"
 dpkg-deb -Znone --root-owner-group --build "$work/k6" "$input/k6_1.deb" >/dev/null
@@ -56,7 +62,7 @@ cp "$SRC"/tests/vm/*.bats "$SRC/tests/vm/inside.bash" "$SRC/contrib/examples/hel
 run_bats() {
 	local file=$1
 	shift
-	"$@" "bats --tap $file" | sed -e '/^1\.\./d' -e "s/^\(not \)\?ok [0-9]* /\1ok $file /"
+	"$@" "bats --tap --timing $file" | sed -e '/^1\.\./d' -e "s/^\(not \)\?ok [0-9]* /\1ok $file /"
 	return "${PIPESTATUS[0]}"
 }
 run_bats limits.bats "$SRC/tests/vm/guest.sh" -t 900 "$CACHE" "$input" >"$work/guest.tap" 2>&1 &

@@ -46,7 +46,7 @@ ended() {
 		export default function () { kept.push(new Uint8Array(4 << 20).fill(1)); }
 	JS
 	workers=$(of_status '[.agents[].pid] | join(" ")')
-	k6fleetctl run --script hello.js --duration 90s
+	k6fleetctl run --script hello.js --duration 40s
 	k6fleetctl run --script hungry.js
 	retry 300 ended hungry.js oom
 	k6fleetctl show "$(run_of hungry.js | jq -r .id)" | grep -i 'limits.memory'

@@ -280,3 +280,17 @@ teardown() { explain; }
 	left=$(find / -xdev -name '*k6fleet*' -not -path '/proc/*' -not -path '/test/*' -not -path '/var/log/*' 2>/dev/null)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
+
+@test "the other way round: the dashboard first, then k6fleet, which finds it, its secret and k6 at once" {
+	dpkg -i next/k6fleet-dashboard_*.deb
+	dpkg -i next/k6fleet_*.deb
+	retry 20 k6fleetctl status --check
+	[ "$(of_status .dashboard.state)" = connected ]
+	[ "$(systemctl show -p NRestarts --value k6fleetd)" = 0 ]
+	# Without its dashboard it goes on, and after the next start it has none.
+	dpkg -P k6fleet-dashboard
+	systemctl restart k6fleetd
+	[ "$(of_status .dashboard.state)" = none ]
+	dpkg -P k6fleet
+	refute test -e /etc/k6fleet
+}
