@@ -37,7 +37,7 @@ struct control_client {
 	bool waiting;  /* ... until the fleet is reached */
 	bool renewals; /* ... and all are replaced that shall be */
 	bool ending;   /* close when out is empty */
-	bool delayed;  /* asks more often than its user may: not read until the timer */
+	bool delayed;  /* others come first, or its user asks too often: until the timer */
 	struct peer *user;
 	enum peer_access access;
 	unsigned int told_running;
@@ -75,8 +75,10 @@ static void rewatch(struct control_client *cl)
 	struct ev_loop *loop = cl->control->sup->loop;
 
 	ev_io_stop(loop, &cl->io);
-	/* Reading goes on while busy, so that a client that leaves is noticed. */
-	ev_io_set(&cl->io, cl->fd, (cl->delayed ? 0 : EV_READ) | (cl->out_len ? EV_WRITE : 0));
+	/* Reading goes on while busy, so that a client that leaves is noticed; not while it does not read itself. */
+	ev_io_set(&cl->io, cl->fd,
+		(cl->delayed || cl->out_len > BEHIND_BYTES ? 0 : EV_READ) |
+			(cl->out_len ? EV_WRITE : 0));
 	ev_io_start(loop, &cl->io);
 }
 
@@ -233,37 +235,40 @@ static void handle_line(struct control_client *cl, char *line, size_t len)
 	verbs_handle(cl->control->sup, ticket, request);
 }
 
-/* Whether its user has asked too often; then it is looked at again when the timer ends. */
-static bool must_wait(struct control_client *cl)
+/* Not looked at, nor read, before the timer ends. */
+static void put_off(struct control_client *cl, int64_t wait_ms)
 {
 	struct control *c = cl->control;
-	int64_t wait_ms = peers_request(cl->user, units_now_mono_ms());
+	struct ev_loop *loop = c->sup->loop;
+	double wait_s = (double)wait_ms / 1000;
 
-	if (!wait_ms)
-		return false;
 	cl->delayed = true;
 	rewatch(cl);
-	if (!ev_is_active(&c->delay)) {
-		ev_timer_set(&c->delay, (double)wait_ms / 1000, 0);
-		ev_timer_start(c->sup->loop, &c->delay);
-	}
-	return true;
+	if (ev_is_active(&c->delay) && ev_timer_remaining(loop, &c->delay) <= wait_s)
+		return;
+	ev_timer_stop(loop, &c->delay);
+	ev_timer_set(&c->delay, wait_s, 0);
+	ev_timer_start(loop, &c->delay);
 }
 
-/* Looks at buffered lines until one takes its time. */
+/* One buffered request, unless one is under way, its user asks too often, or the answers are not read. */
 static void next_request(struct control_client *cl)
 {
-	while (!cl->busy && !cl->ending && !cl->delayed) {
-		char *end = memchr(cl->in, '\n', cl->in_len);
-		size_t used;
+	char *end = memchr(cl->in, '\n', cl->in_len);
+	int64_t wait_ms;
+	size_t used;
 
-		if (!end || must_wait(cl))
-			return;
-		used = (size_t)(end - cl->in) + 1;
-		handle_line(cl, cl->in, used - 1);
-		memmove(cl->in, cl->in + used, cl->in_len - used);
-		cl->in_len -= used;
+	if (!end || cl->busy || cl->ending || cl->delayed || cl->out_len > BEHIND_BYTES)
+		return;
+	wait_ms = peers_request(cl->user, units_now_mono_ms());
+	if (wait_ms) {
+		put_off(cl, wait_ms);
+		return;
 	}
+	used = (size_t)(end - cl->in) + 1;
+	handle_line(cl, cl->in, used - 1);
+	memmove(cl->in, cl->in + used, cl->in_len - used);
+	cl->in_len -= used;
 }
 
 /* False: the client is gone. */
@@ -314,6 +319,10 @@ static bool write_client(struct control_client *cl)
 		return false;
 	}
 	rewatch(cl);
+	/* What else it has asked comes after everybody else's. */
+	if (memchr(cl->in, '\n', cl->in_len) && !cl->busy && !cl->delayed &&
+		cl->out_len <= BEHIND_BYTES)
+		put_off(cl, 0);
 	return true;
 }
 
@@ -323,6 +332,8 @@ static void on_client(struct ev_loop *loop, ev_io *io, int revents)
 
 	(void)loop;
 	if ((revents & EV_READ) && !read_client(cl))
+		return;
+	if ((revents & EV_WRITE) && !write_client(cl))
 		return;
 	next_request(cl);
 	/* Written at once: a verb's answer does not wait for another turn of the loop. */

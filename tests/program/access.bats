@@ -83,6 +83,12 @@ need_root() {
 		    assert sum("k6fleet" in l for l in lines) == 64, lines
 		    assert all(l["code"] == "refused" and "64 connections" in l["error"] for l in lines[64:]), lines[64:]
 		    print("held", flush=True); sys.stdin.readline()
+		elif what == "status":
+		    # Big answers, asked for all at once and read late: bounded here, and nobody else has to wait.
+		    s, f = client(); f.readline()
+		    s.sendall(b'{"verb":"status"}\n' * 300)
+		    print("asked", flush=True); sys.stdin.readline()
+		    for _ in range(300): assert json.loads(f.readline())["ok"]
 		else:
 		    s, f = client(); f.readline()
 		    began = time.monotonic()
@@ -113,5 +119,15 @@ need_root() {
 	began=$(date +%s%N)
 	for _ in 1 2 3 4 5; do ctl ping >/dev/null; done
 	[ $((($(date +%s%N) - began) / 1000000)) -lt 2000 ]
+	wait "$flood"
+	ctl scale 50 --wait
+	as 4242 4242 "$group" /usr/bin/python3 "$T/flood.py" "$SOCKET" status <"$T/end" >"$T/out" 3>&- &
+	flood=$!
+	PIDS+=("$flood")
+	exec 5>"$T/end"
+	retry 10 grep -q asked "$T/out"
+	for _ in 1 2 3 4 5; do timeout 2 "$top_builddir/k6fleetctl" -s "$SOCKET" ping >/dev/null; done
+	echo >&5
+	exec 5>&-
 	wait "$flood"
 }
