@@ -56,6 +56,11 @@ if have mandoc; then
 	echo "== mandoc"
 	# Whether pages that are referred to are installed here is another matter.
 	if mandoc -Tlint man/*.[1578] | grep -v 'referenced manual not found'; then status=1; fi
+	# A display line is wrapped and loses its quotes: whoever pastes it gets something else.
+	if grep -n '^\.Dl' man/*.[1578]; then
+		echo "lint: write these as .Bd -literal"
+		status=1
+	fi
 fi
 if have shellcheck; then
 	echo "== shellcheck"
