@@ -15,6 +15,9 @@
 #define HELP_INDENT 26
 #define HELP_WIDTH 80
 #define HELP_TERM_INDENT 4
+/* In a verb that was mistyped. */
+#define MISTAKES_MAX 2
+#define VERB_NAME_MAX 16
 
 static const struct verb verbs[] = {
 	{"status", "", "the fleet in some lines, then one line an agent",
@@ -167,14 +170,57 @@ void ctl_print_verbs(FILE *out)
 	}
 }
 
+/* Edits from one word to the other, of which each character is worth one: Levenshtein's distance. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[VERB_NAME_MAX + 1], len = strlen(b);
+
+	for (size_t i = 0; i <= len; i++)
+		row[i] = i;
+	for (size_t i = 1; *a; a++, i++) {
+		size_t before = row[0];
+
+		row[0] = i;
+		for (size_t k = 1; k <= len; k++) {
+			size_t change = before + (*a != b[k - 1]);
+			size_t least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
+
+			before = row[k];
+			row[k] = change < least ? change : least;
+		}
+	}
+	return row[len];
+}
+
+/* What may have been meant; NULL: nothing is near. */
+static const char *guess(const char *typed)
+{
+	const char *best = NULL;
+	size_t least = MISTAKES_MAX + 1, len = strlen(typed);
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs) && len > 1 && len <= VERB_NAME_MAX; i++) {
+		size_t d = strncmp(verbs[i].name, typed, len) ? distance(typed, verbs[i].name) : 0;
+
+		if (d < least) {
+			least = d;
+			best = verbs[i].name;
+		}
+	}
+	return best;
+}
+
 int ctl_run_verb(struct ctl *ctl, int argc, char **argv)
 {
 	const struct verb *verb = verbs_find(argv[0]);
 	int status;
 
 	if (!verb) {
-		fprintf(stderr, "k6fleetctl: there is no verb \"%s\"\nTry 'k6fleetctl --help'.\n",
-			argv[0]);
+		const char *meant = guess(argv[0]);
+
+		fprintf(stderr,
+			"k6fleetctl: there is no verb \"%s\"%s%s%s\nTry 'k6fleetctl --help'.\n",
+			argv[0], meant ? "; did you mean \"" : "", meant ? meant : "",
+			meant ? "\"?" : "");
 		return CTL_USAGE;
 	}
 	status = options_read(verb, argc, argv);

@@ -39,6 +39,8 @@ bats_require_minimum_version 1.5.0
 	[ "$status" -eq 2 ]
 	run ctl frobnicate
 	[ "$status" -eq 2 ] && [[ $output == *'no verb "frobnicate"'* ]]
+	run ctl sclae 3
+	[ "$status" -eq 2 ] && [[ $output == *'did you mean "scale"?'* ]]
 	run ctl scale
 	[ "$status" -eq 2 ]
 	run ctl scale many
