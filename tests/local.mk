@@ -82,8 +82,8 @@ tests_program_probe_SOURCES = tests/program/probe.c
 tests_program_probe_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(HARDEN_CFLAGS)
 tests_program_probe_LDFLAGS = $(HARDEN_LDFLAGS)
 
-# Benchmarks: built and run by `make bench`, as root; never by `make check`.
-EXTRA_PROGRAMS += tests/bench/start
+# Benchmarks: built with the tests, so that they do not fall behind; run by `make bench`, as root, never by `make check`.
+check_PROGRAMS += tests/bench/start
 tests_bench_start_SOURCES = tests/bench/start.c
 tests_bench_start_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_bench_start_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(COMMON_LIBS) \

@@ -178,7 +178,9 @@ def main():
     a = ap.parse_args()
     own = a.dir or tempfile.mkdtemp(prefix="k6fleet-bench.")
     os.makedirs(own, exist_ok=True)
-    db, log = own + "/dashboard.db", open(own + "/log", "a")
+    # Started as root the dashboard becomes a user of its own, and makes a directory for it.
+    os.chmod(own, 0o755)
+    db, log = own + "/state/dashboard.db", open(own + "/log", "a")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

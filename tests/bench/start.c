@@ -91,7 +91,7 @@ static double run_floor(int children)
 }
 
 static double run_workers(
-	const struct conf *conf, const struct sandbox *sb, int k6_fd, int children)
+	const struct conf *conf, const struct sandbox *sb, const struct k6bin *k6, int children)
 {
 	const int no_lifeline[2] = {-1, -1};
 	struct children c;
@@ -100,7 +100,7 @@ static double run_workers(
 	const uint8_t *pages;
 	double start, end;
 
-	if (hb_fd < 0 || children_init(&c, conf, sb, hb_fd, k6_fd, no_lifeline, &err) < 0)
+	if (hb_fd < 0 || children_init(&c, conf, sb, hb_fd, k6, no_lifeline, &err) < 0)
 		fatal(1, "%s", err.msg);
 	pages = hb_map_all(hb_fd, (unsigned)children, &err);
 	start = now_us();
@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 	struct conf *conf;
 	struct err err;
 	double floors[64], ours[64];
+	struct k6bin k6;
 	int k6_fd;
 
 	if (!f || children < 1 || rounds < 1 || rounds > 64) {
@@ -148,7 +149,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_init("bench", LOG_LEVEL_WARN, false);
-	conf = conf_load(f, argv[1], &err);
+	conf = conf_load(f, argv[1], NULL, &err);
 	if (!conf)
 		fatal(1, "%s", err.msg);
 	conf->max_workers = children;
@@ -178,11 +179,13 @@ int main(int argc, char **argv)
 	if (k6_fd < 0 || sandbox_prepare(conf, k6_fd, &sb, &err) < 0 ||
 		privs_raise_files((unsigned long)children + 64, &err) < 0 || privs_limit(&err) < 0)
 		fatal(1, "%s", k6_fd < 0 ? "no k6" : err.msg);
+	if (k6bin_note(&k6, k6_fd, false) < 0)
+		fatal(1, "%s: %s", conf->k6.binary, strerror(errno));
 	for (int i = 0; i < rounds; i++) {
 		if (write(to[1], "x", 1) != 1 ||
 			read(from[0], &floors[i], sizeof(floors[i])) != (ssize_t)sizeof(floors[i]))
 			fatal(1, "the floor could not be measured");
-		ours[i] = run_workers(conf, &sb, k6_fd, children);
+		ours[i] = run_workers(conf, &sb, &k6, children);
 	}
 	qsort(floors, (size_t)rounds, sizeof(double), compare);
 	qsort(ours, (size_t)rounds, sizeof(double), compare);
