@@ -29,7 +29,7 @@ if [ -n "$version" ]; then
 	sed -i "s/^AC_INIT(\[k6fleet\], \[[^]]*\]/AC_INIT([k6fleet], [$version]/" "$work/source/configure.ac"
 	{
 		printf 'k6fleet (%s) unstable; urgency=medium\n\n  * Version %s.\n\n' "$version" "$version"
-		printf ' -- The k6fleet authors <k6fleet@localhost>  %s\n\n' "$(LC_ALL=C date -R)"
+		printf ' -- The k6fleet authors <k6fleet@example.org>  %s\n\n' "$(LC_ALL=C date -R)"
 		cat "$work/source/contrib/packaging/debian/changelog"
 	} >"$work/source/debian/changelog"
 fi

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -150,4 +151,14 @@ int creds_read_secret(const char *path, size_t max, char **out, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+char *creds_given(const char *name)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	_cleanup_free_ char *path = dir ? x_asprintf("%s/%s", dir, name) : NULL;
+	_cleanup_fd_ int fd = path ? hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK) : -1;
+	char first;
+
+	return fd >= 0 && read(fd, &first, 1) == 1 && first != '\n' ? steal_ptr(path) : NULL;
 }

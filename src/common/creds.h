@@ -32,5 +32,9 @@ int creds_drop_all_caps(struct err *err);
 /* First line of the file, as the secret.  Refuses one that others may read, an empty one and
  * one over max.  The caller frees and wipes. */
 int creds_read_secret(const char *path, size_t max, char **out, struct err *err);
+/* Where the service manager has put a credential of that name (systemd.exec(5), "Credentials"); NULL:
+ * there is none, or the empty line that the units have in the place of a file that is missing
+ * (SetCredential=).  The caller frees. */
+char *creds_given(const char *name);
 
 #endif

@@ -72,7 +72,7 @@ static void fill(struct tables *t, const struct verb *verb)
 		add(t, &n_longs, id);
 }
 
-static int take(const struct tables *t, int c)
+static void take(const struct tables *t, int c)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (VALUE_OF(t->ids[i]) == c) {
@@ -80,7 +80,6 @@ static int take(const struct tables *t, int c)
 			arguments.values[t->ids[i]] = optarg;
 		}
 	}
-	return CTL_OK;
 }
 
 int options_read(const struct verb *verb, int argc, char **argv)
@@ -99,7 +98,7 @@ int options_read(const struct verb *verb, int argc, char **argv)
 			status = verbs_bad_usage(
 				verb, "a value is missing behind ", argv[optind - 1]);
 		else
-			status = take(&t, c);
+			take(&t, c);
 	}
 	arguments.count = argc - optind;
 	arguments.words = argv + optind;

@@ -194,14 +194,12 @@ static void make_secrets(const char *dir)
 static char *take_secret(
 	const char *env_name, const char *file, const char *option, const char *file_name)
 {
-	const char *env = getenv(env_name), *dir = getenv("CREDENTIALS_DIRECTORY");
-	_cleanup_free_ char *given = dir ? x_asprintf("%s/%s", dir, file_name) : NULL;
-	struct stat st;
+	const char *env = getenv(env_name);
+	_cleanup_free_ char *given = file[0] ? NULL : creds_given(file_name);
 	char *secret;
 	struct err err;
 
-	/* The unit has an empty line where there is no file: systemd.exec(5), SetCredential=. */
-	if (!file[0] && given && stat(given, &st) == 0 && st.st_size > 1)
+	if (given)
 		file = given;
 	if (env && *env) {
 		secret = x_strdup(env);

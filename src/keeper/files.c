@@ -33,30 +33,18 @@ static FILE *open_config(const struct files_options *o, struct err *err)
 	return f;
 }
 
-/* Opens one of systemd.exec(5)'s credentials; -1: there is none, or the empty line that the unit has where
- * there is no file (SetCredential=). */
-static int open_credential(const char *name)
-{
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	_cleanup_free_ char *path = dir ? x_asprintf("%s/%s", dir, name) : NULL;
-	_cleanup_fd_ int fd = path ? hostfs_open(path, O_RDONLY) : -1;
-	char first;
-
-	return fd >= 0 && pread(fd, &first, 1, 0) == 1 && first != '\n' ? steal_fd(&fd) : -1;
-}
-
 /* The address of a dashboard on this host, from its package, once there is a secret to talk to it with;
  * NULL: none.  The caller frees. */
 static char *local_dashboard(void)
 {
-	_cleanup_fd_ int secret = open_credential("dashboard-secret");
-	_cleanup_fd_ int fd = open_credential("dashboard-url");
-	char text[URL_MAX] = "";
+	_cleanup_free_ char *secret = creds_given("dashboard-secret");
+	_cleanup_free_ char *path = creds_given("dashboard-url");
+	char *url = NULL;
+	struct err err;
 
-	if (secret < 0 || fd < 0 || fdio_read_all(fd, text, sizeof(text) - 1) == 0)
-		return NULL;
-	text[strcspn(text, "\r\n")] = '\0';
-	return x_strdup(text);
+	if (secret && path)
+		creds_read_secret(path, URL_MAX, &url, &err);
+	return url;
 }
 
 struct conf *files_load_config(const struct files_options *o, bool *usage, struct err *err)
@@ -109,10 +97,8 @@ static int seal_secret(char *secret, struct err *err)
 /* -1 with an empty err: no dashboard, no secret. */
 static int keep_secret(const struct conf *conf, const struct files_kept *running, struct err *err)
 {
-	const char *creds_dir = getenv("CREDENTIALS_DIRECTORY");
 	const char *env = getenv("DASHBOARD_SECRET");
-	_cleanup_free_ char *path = NULL;
-	_cleanup_fd_ int there = -1;
+	_cleanup_free_ char *given = NULL;
 	const char *file = conf->dashboard.secret_file;
 	char *secret = NULL;
 
@@ -121,13 +107,11 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 		return -1;
 	if (env && *env)
 		return seal_secret(x_strdup(env), err);
-	there = open_credential("dashboard-secret");
-	if (there >= 0) {
-		path = x_asprintf("%s/dashboard-secret", creds_dir);
-		file = path;
-	} else if (!file[0] && running && running->secret_fd >= 0) {
+	given = creds_given("dashboard-secret");
+	if (given)
+		file = given;
+	else if (!file[0] && running && running->secret_fd >= 0)
 		return fcntl(running->secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
-	}
 	if (!file[0])
 		return err_set(err,
 			"dashboard.url is set but there is no secret: set dashboard.secret_file or "

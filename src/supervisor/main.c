@@ -271,22 +271,13 @@ static void check_farewell(int64_t now)
 
 /* --- once a turn of the loop ------------------------------------------------------------ */
 
-static enum msg_obstacle find_obstacle(const struct supervisor *sup)
-{
-	if (!sup->k6_version[0])
-		return MSG_OBSTACLE_K6;
-	if (sup->storage != STORE_OK)
-		return MSG_OBSTACLE_STORAGE;
-	return sup->paused ? MSG_OBSTACLE_PAUSED : MSG_OBSTACLE_NONE;
-}
-
 static void report_changes(void)
 {
 	struct supervisor *sup = &app.sup;
 	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
 	unsigned int dashboard = sync_state(sup->sync), extent = fleet_extent(sup->fleet);
 	int64_t outbox = store_outbox_count(sup->store);
-	enum msg_obstacle obstacle = find_obstacle(sup);
+	enum msg_obstacle obstacle = supervisor_obstacle(sup);
 	struct msg_writer m = {0};
 
 	if (outbox > app.last_outbox && sup->sync)

@@ -71,7 +71,9 @@ void supervisor_set_desired(
 /* No new runs until it is taken back, also across restarts; with now those that go on are
  * cancelled. */
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who);
-/* Starts no runs while that is so: paused, no place for records, no k6. */
+/* What keeps all runs from being started. */
+enum msg_obstacle supervisor_obstacle(const struct supervisor *sup);
+/* Starts none while there is such a thing. */
 void supervisor_apply_pause(struct supervisor *sup);
 /* What is to be done about a k6 that is missing, the caller frees; NULL: there is one. */
 char *supervisor_no_k6(const struct supervisor *sup);

@@ -31,10 +31,18 @@ static void save_desired(struct supervisor *sup)
 	store_meta_set(sup->store, "desired", text);
 }
 
+enum msg_obstacle supervisor_obstacle(const struct supervisor *sup)
+{
+	if (!sup->k6_version[0])
+		return MSG_OBSTACLE_K6;
+	if (sup->storage != STORE_OK)
+		return MSG_OBSTACLE_STORAGE;
+	return sup->paused ? MSG_OBSTACLE_PAUSED : MSG_OBSTACLE_NONE;
+}
+
 void supervisor_apply_pause(struct supervisor *sup)
 {
-	schedule_set_paused(
-		sup->schedule, sup->paused || sup->storage != STORE_OK || !sup->k6_version[0]);
+	schedule_set_paused(sup->schedule, supervisor_obstacle(sup) != MSG_OBSTACLE_NONE);
 }
 
 char *supervisor_no_k6(const struct supervisor *sup)
