@@ -51,7 +51,9 @@ void agents_on_handed_over(struct agents *a);
 void agents_cancel_all(struct agents *a);
 /* ... or that of one agent, whose partial result is kept. */
 void agents_cancel(struct agents *a, unsigned int slot);
-/* The slot that has this run in its hands, or -1. */
+/* Id of the run in its hands; "" without one. */
+const char *agents_run_id(const struct agents *a, unsigned int slot);
+/* The slot that has the run of this id, or of this end of one, in its hands, or -1. */
 int agents_find_run(const struct agents *a, const char *run_id);
 
 /* Runs that somebody has asked for, of one target and with what was said for these alone. */

@@ -236,6 +236,11 @@ int agents_find_run(const struct agents *a, const char *run_id)
 	return -1;
 }
 
+const char *agents_run_id(const struct agents *a, unsigned int slot)
+{
+	return agent_run_id(&a->slots[slot]);
+}
+
 void agents_cancel(struct agents *a, unsigned int slot)
 {
 	if (a->slots[slot].run)

@@ -177,11 +177,16 @@ static void on_run(void *arg, json_t *result, const struct err *err)
 		control_answer(p->ticket, json_incref(result));
 }
 
+static bool names_a_run(const char *text)
+{
+	return uuid_is_valid(text) || uuid_is_end(text);
+}
+
 static void verb_show(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	const char *id = json_get_text(request, "run", "");
 
-	if (!uuid_is_valid(id) && !uuid_is_end(id))
+	if (!names_a_run(id))
 		control_refuse(ticket, "usage", "show needs the id of a run, as `runs` prints it");
 	else
 		store_get_run(sup->store, id, on_run, pend(ticket));
@@ -373,18 +378,20 @@ static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, co
 	const char *id = json_get_text(request, "run", "");
 	int slot = agents_find_run(sup->agents, id);
 
-	if (!uuid_is_valid(id) && !uuid_is_end(id)) {
+	if (!names_a_run(id)) {
 		control_refuse(ticket, "usage",
 			"cancel needs the id of a run, as `status` and `runs` print it");
 	} else if (slot < 0) {
 		store_get_run(sup->store, id, on_run_to_cancel, pend(ticket));
 	} else {
 		const char *agent = agents_name(sup->agents, (unsigned int)slot);
+		/* Whole, whatever part of it was given; it goes with the run. */
+		_cleanup_free_ char *run = x_strdup(agents_run_id(sup->agents, (unsigned int)slot));
 
-		log_agent_info(agent, "run cancelled run=%s by=%s", id, control_peer(ticket));
+		log_agent_info(agent, "run cancelled run=%s by=%s", run, control_peer(ticket));
 		agents_cancel(sup->agents, (unsigned int)slot);
 		control_answer(
-			ticket, json_pack("{s:s, s:o}", "run", id, "agent", json_text(agent)));
+			ticket, json_pack("{s:s, s:o}", "run", run, "agent", json_text(agent)));
 	}
 }
 

@@ -98,7 +98,8 @@ end_terminal() {
 		[ -n "$id" ]
 	}
 	retry 10 going_on
-	ctl cancel "${id##*-}"
+	[ "$(ctl --json cancel "${id##*-}" | jq -r .run)" = "$id" ]
+	grep -q "run cancelled run=$id by=uid=" "$T/k6fleetd.log"
 	cancelled() { ctl --json show "$id" | jq -e '.reason == "cancelled"' >/dev/null; }
 	retry 10 cancelled
 	run ctl show 0123456789ab
