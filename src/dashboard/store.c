@@ -174,6 +174,16 @@ int store_fail(struct store *s, struct err *err)
 	return err_set(err, "%s", sqlite3_errmsg(s->db));
 }
 
+bool store_step_row(struct store *s, sqlite3_stmt *st, struct err *err)
+{
+	int rc = sqlite3_step(st);
+
+	err->msg[0] = '\0';
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		store_fail(s, err);
+	return rc == SQLITE_ROW;
+}
+
 int store_backup(struct store *s, const char *path, struct err *err)
 {
 	sqlite3_stmt *st = store_stmt(s, "VACUUM INTO ?1", err);

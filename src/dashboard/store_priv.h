@@ -64,6 +64,8 @@ struct counts_key store_count_key(sqlite3_stmt *st, int column);
 int store_check_counts(struct store *s, struct err *err);
 /* Columns json, status, reason, error_message, agent of a run; new reference. */
 json_t *store_run_row(sqlite3_stmt *st);
+/* Steps to a row.  False: there is none, with an empty err, or SQLite failed. */
+bool store_step_row(struct store *s, sqlite3_stmt *st, struct err *err);
 /* Counts all runs anew. */
 int store_count_all(struct store *s, struct err *err);
 /* Runs a statement with one parameter that answers target_no, agent_no, started_at, status of runs that come (sign 1)

@@ -195,19 +195,14 @@ json_t *store_get_run(struct store *s, const char *id, struct err *err)
 		"SELECT json, status, reason, error_message, agent, quantiles, log FROM k6_runs WHERE id = ?1",
 		err);
 	json_t *run = NULL;
-	int rc;
 
-	err->msg[0] = '\0';
 	if (!st)
 		return NULL;
 	db_bind_text(st, 1, id);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
+	if (store_step_row(s, st, err)) {
 		run = store_run_row(st);
 		json_object_set_new(run, "latencyQuantiles", store_quantiles_column(st, 5));
 		json_object_set_new(run, "log", store_text_column(st, 6));
-	} else if (rc != SQLITE_DONE) {
-		store_fail(s, err);
 	}
 	sqlite3_reset(st);
 	return run;

@@ -62,17 +62,12 @@ json_t *store_get_target(
 	sqlite3_stmt *st = store_stmt(
 		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
 	json_t *json = NULL;
-	int rc;
 
-	err->msg[0] = '\0';
 	if (!st)
 		return NULL;
 	db_bind_text(st, 1, id);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
+	if (store_step_row(s, st, err))
 		json = target_row(st, mask, t);
-	else if (rc != SQLITE_DONE)
-		store_fail(s, err);
 	sqlite3_reset(st);
 	return json;
 }
