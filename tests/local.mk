@@ -133,5 +133,5 @@ chaos: all
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/schema.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
 	$(browser_files) tests/browser/pages.bats tests/browser/large.bats tests/contract/contract.sh tests/contract/schemathesis.toml \
-	tests/vm \
+	tests/vm tests/retry.bash \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

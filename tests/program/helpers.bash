@@ -5,6 +5,8 @@
 
 : "${top_srcdir:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 : "${top_builddir:=$top_srcdir}"
+# shellcheck source=tests/retry.bash
+. "$top_srcdir/tests/retry.bash"
 export K6FLEET_LIBEXECDIR=$top_builddir K6FLEET_WWW_DIR=$top_builddir/src/dashboard/www.out
 # Workers are non-dumpable and the keeper ends by exit(): leaks are looked for in the unit tests.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -38,24 +40,6 @@ teardown_dir() {
 	fi
 	rm -rf "$T"
 	return $fits
-}
-
-# retry SECONDS COMMAND...: until it succeeds.
-retry() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || {
-			echo "gave up on: $*"
-			return 1
-		}
-		sleep 0.05
-	done
-}
-
-# That it fails.  A bare "! command" would not end a test.
-refute() {
-	! "$@"
 }
 
 # Below the range from which the kernel takes the ports of outgoing connections: nobody else

@@ -56,7 +56,7 @@ dpkg-deb -Znone --root-owner-group --build "$work/k6" "$input/k6_1.deb" >/dev/nu
 cp "$BUILD"/packages/k6fleet_*.deb "$BUILD"/packages/k6fleet-dashboard_*.deb "$input/"
 cp "$BUILD"/packages-next/k6fleet_*.deb "$BUILD"/packages-next/k6fleet-dashboard_*.deb "$input/next/"
 cp "$SRC"/man/*.[1-9] "$input/man/"
-cp "$SRC"/tests/vm/*.bats "$SRC/tests/vm/inside.bash" "$SRC/contrib/examples/hello.js" "$input/"
+cp "$SRC"/tests/vm/*.bats "$SRC/tests/vm/inside.bash" "$SRC/tests/retry.bash" "$SRC/contrib/examples/hello.js" "$input/"
 
 # One count of tests for both.
 run_bats() {

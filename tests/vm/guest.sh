@@ -4,22 +4,13 @@
 # at /test, and runs COMMAND there as root.  Its output and its exit status; 125: it did not start.  A real kernel with
 # cgroup v2 and all its controllers.  Without /dev/kvm the processor is emulated: ten times slower and more.
 set -uo pipefail
-limit=600
-while getopts t: o; do
-	case $o in
-	t) limit=$OPTARG ;;
-	*) exit 2 ;;
-	esac
-done
-shift $((OPTIND - 1))
-dir=$(readlink -f "$1") input=$(readlink -f "$2")
-shift 2
+# shellcheck source=tests/vm/machine.bash
+. "$(dirname "$0")/machine.bash"
+take_arguments 600 "$@"
 
 work=$(mktemp -d "$dir/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/input"
-cp -a "$input/." "$work/input/"
-printf '%s\n' "$*" >"$work/input/command"
+put_input "$work/input"
 # A raw archive as a disk; an odd end would be cut by the emulation.
 tar -C "$work/input" --blocking-factor=2048 -cf "$work/input.tar" .
 : >"$work/status"

@@ -2,22 +2,10 @@
 # shellcheck shell=bash
 # What the tests inside of a container or a guest share.
 
-# retry SECONDS COMMAND...: until it succeeds.
-retry() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || {
-			echo "gave up on: $*"
-			return 1
-		}
-		sleep 0.2
-	done
-}
-
-refute() {
-	! "$@"
-}
+# Everything takes longer where it is emulated.
+RETRY_PAUSE=0.2
+# shellcheck source=tests/retry.bash
+. "$BATS_TEST_DIRNAME/retry.bash"
 
 # The daemon's pid as systemd has it.
 main_pid() {

@@ -4,16 +4,10 @@
 # ROOT, with INPUT copied to /test, and runs COMMAND there.  Its output and its exit status; 125: it did not start.
 # One boot takes about a second.  cgroups are delegated, but there are no controllers in them: see guest.sh.
 set -uo pipefail
-limit=300
-while getopts t: o; do
-	case $o in
-	t) limit=$OPTARG ;;
-	*) exit 2 ;;
-	esac
-done
-shift $((OPTIND - 1))
-root=$(readlink -f "$1") input=$(readlink -f "$2")
-shift 2
+# shellcheck source=tests/vm/machine.bash
+. "$(dirname "$0")/machine.bash"
+take_arguments 300 "$@"
+root=$dir
 
 dir=$(mktemp -d /tmp/k6fleet-nspawn.XXXXXX) name=k6fleet$$
 # On a host with the old hierarchies the container gets a cgroup of its own in the new one, where that is mounted.
@@ -35,9 +29,8 @@ clean_up() {
 	rm -rf "$dir"
 }
 trap clean_up EXIT
-mkdir "${groups[@]}" "$dir/input"
-cp -a "$input/." "$dir/input/"
-printf '%s\n' "$*" >"$dir/input/command"
+mkdir "${groups[@]}"
+put_input "$dir/input"
 cat >"$dir/run-test.service" <<'UNIT'
 [Unit]
 After=multi-user.target
