@@ -151,8 +151,11 @@ const flows = {
     await page.locator("tbody tr").first().waitFor();
     const first = await page.locator("tbody tr").first().getAttribute("data-id");
     await page.waitForFunction(id => document.querySelector("tbody tr").dataset.id !== id, first, { timeout: 30000 });
+    // The address changes before the rows that were there have gone: what comes with the answer counts.
+    const filtered = page.waitForResponse(r => /k6\/runs\?.*status=success/.test(r.url()));
     await page.getByLabel("Status").selectOption("success");
     await page.waitForURL(/status=success/);
+    await filtered;
     await page.locator("tbody tr").first().waitFor();
     const rows = await page.locator("tbody tr").allTextContents();
     check(rows.length && rows.every(r => r.includes("Success")), "the filter shows others: " + rows);
