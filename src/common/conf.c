@@ -18,7 +18,6 @@
 #include "common/units.h"
 
 #define OFF(field) offsetof(struct conf, field)
-#define DAY_MS (INT64_C(86400) * 1000)
 #define GIB (INT64_C(1) << 30)
 
 static const char *const sandbox_names[] = {"require", "try", "off", NULL};
@@ -137,8 +136,8 @@ static int check_status(const char *value, struct err *err)
 /* clang-format off */
 /* One row an option: section, key, environment, type, place, default, min, max, choices, check. */
 static const struct opt options[] = {
-	{NULL, "workers", "K6FLEET_WORKERS", OPT_INT, OFF(workers), "1", 0, 10000},
-	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, 10000},
+	{NULL, "workers", "K6FLEET_WORKERS", OPT_INT, OFF(workers), "1", 0, LIMIT_WORKERS},
+	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, LIMIT_WORKERS},
 	{NULL, "agent_name", "AGENT_NAME", OPT_CHECKED, OFF(agent_name), "k6agent", .check = check_name, .effect = CONF_EFFECT_RESTART},
 	{NULL, "host_name", "K6FLEET_HOST", OPT_CHECKED, OFF(host_name), "", .check = check_host_name, .effect = CONF_EFFECT_RESTART},
 	{NULL, "user", NULL, OPT_CHECKED, OFF(user), "k6fleet", .check = check_name, .effect = CONF_EFFECT_RESTART},
@@ -157,9 +156,9 @@ static const struct opt options[] = {
 		.check = check_metrics_listen, .effect = CONF_EFFECT_RESTART},
 	{NULL, "log_level", NULL, OPT_CHOICE, OFF(log_level), "info", .choices = log_level_names},
 	{NULL, "log_format", NULL, OPT_CHOICE, OFF(log_format), "text", .choices = log_format_names},
-	{NULL, "worker_heartbeat", NULL, OPT_DURATION, OFF(worker_heartbeat_ms), "10s", 100, 3600000, .effect = CONF_EFFECT_WORKERS},
+	{NULL, "worker_heartbeat", NULL, OPT_DURATION, OFF(worker_heartbeat_ms), "10s", 100, HOUR_MS, .effect = CONF_EFFECT_WORKERS},
 	{NULL, "worker_timeout", NULL, OPT_DURATION, OFF(worker_timeout_ms), "30s", 500, DAY_MS},
-	{NULL, "drain_timeout", NULL, OPT_DURATION, OFF(drain_timeout_ms), "60s", 0, 7 * DAY_MS},
+	{NULL, "drain_timeout", NULL, OPT_DURATION, OFF(drain_timeout_ms), "60s", 0, WEEK_MS},
 	{NULL, "run_grace", NULL, OPT_DURATION, OFF(run_grace_ms), "30s", 0, DAY_MS},
 	{NULL, "allowed_hosts", NULL, OPT_LIST, OFF(allowed_hosts), NULL, .check = allow_check},
 	{"dashboard", "url", "DASHBOARD_URL", OPT_CHECKED, OFF(dashboard.url), NULL,
@@ -174,7 +173,7 @@ static const struct opt options[] = {
 	{"dashboard", "client_key", NULL, OPT_PATH, OFF(dashboard.client_key), ""},
 	{"dashboard", "timeout", NULL, OPT_DURATION, OFF(dashboard.timeout_ms), "10s", 100, 600000},
 	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), CONF_K6_BINARY, .effect = CONF_EFFECT_WORKERS},
-	{"k6", "vus", "K6_VUS", OPT_INT, OFF(k6.vus), "1", 1, 10000},
+	{"k6", "vus", "K6_VUS", OPT_INT, OFF(k6.vus), "1", 1, LIMIT_VUS},
 	{"k6", "duration", "K6_DURATION", OPT_DURATION, OFF(k6.duration_ms), "30s", 1000, DAY_MS},
 	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL, .effect = CONF_EFFECT_WORKERS},
 	{"k6", "env", NULL, OPT_LIST, OFF(k6.env), NULL, .check = check_env, .effect = CONF_EFFECT_WORKERS},
@@ -185,16 +184,16 @@ static const struct opt options[] = {
 	{"limits", "open_files", NULL, OPT_INT, OFF(limits.open_files), "16384", 9, 1048576, .effect = CONF_EFFECT_WORKERS},
 	{"limits", "processes", NULL, OPT_INT, OFF(limits.processes), "512", 8, 1000000, .effect = CONF_EFFECT_WORKERS},
 	{"limits", "file_size", NULL, OPT_SIZE, OFF(limits.file_bytes), "256M", 64 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
-	{"limits", "cpu_time", NULL, OPT_DURATION, OFF(limits.cpu_time_ms), "0", 0, 7 * DAY_MS, .effect = CONF_EFFECT_WORKERS},
+	{"limits", "cpu_time", NULL, OPT_DURATION, OFF(limits.cpu_time_ms), "0", 0, WEEK_MS, .effect = CONF_EFFECT_WORKERS},
 	{"limits", "cpu_percent", NULL, OPT_INT, OFF(limits.cpu_percent), "0", 0, 1000000, .effect = CONF_EFFECT_WORKERS},
 	{"limits", "core", NULL, OPT_SIZE, OFF(limits.core_bytes), "0", 0, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
-	{"restart", "min_delay", NULL, OPT_DURATION, OFF(restart.min_delay_ms), "100ms", 1, 3600000},
+	{"restart", "min_delay", NULL, OPT_DURATION, OFF(restart.min_delay_ms), "100ms", 1, HOUR_MS},
 	{"restart", "max_delay", NULL, OPT_DURATION, OFF(restart.max_delay_ms), "30s", 1, DAY_MS},
 	{"restart", "stable_after", NULL, OPT_DURATION, OFF(restart.stable_after_ms), "10s", 1, DAY_MS},
 	{"schedule", "phase", NULL, OPT_CHOICE, OFF(schedule.phase), "spread", .choices = phase_names, .effect = CONF_EFFECT_RESTART},
 	{"schedule", "max_concurrent_runs", NULL, OPT_INT, OFF(schedule.max_concurrent_runs), "0", 0,
-		100000},
-	{"schedule", "max_per_target", NULL, OPT_INT, OFF(schedule.max_per_target), "0", 0, 100000},
+		LIMIT_AGENTS},
+	{"schedule", "max_per_target", NULL, OPT_INT, OFF(schedule.max_per_target), "0", 0, LIMIT_AGENTS},
 	{"schedule", "memory_budget", NULL, OPT_CHECKED, OFF(schedule.memory_budget), "auto",
 		.check = check_memory_budget},
 };
@@ -207,9 +206,9 @@ static const struct opt target_options[] = {
 	{NULL, "script_file", NULL, OPT_PATH, TOFF(script_file), NULL},
 	/* What the keeper read from script_file, for the supervisor, which may not open it. */
 	{NULL, "script", NULL, OPT_STR, TOFF(script), NULL},
-	{NULL, "vus", NULL, OPT_INT, TOFF(vus), NULL, 1, 10000},
+	{NULL, "vus", NULL, OPT_INT, TOFF(vus), NULL, 1, LIMIT_VUS},
 	{NULL, "duration", NULL, OPT_DURATION, TOFF(duration_ms), NULL, 1000, DAY_MS},
-	{NULL, "interval", NULL, OPT_DURATION, TOFF(interval_ms), NULL, 1000, 7 * DAY_MS},
+	{NULL, "interval", NULL, OPT_DURATION, TOFF(interval_ms), NULL, 1000, WEEK_MS},
 	{NULL, "enabled", NULL, OPT_BOOL, TOFF(enabled), NULL},
 	{NULL, "method", NULL, OPT_CHECKED, TOFF(method), NULL, .check = check_name},
 	{NULL, "headers", NULL, OPT_LIST, TOFF(headers), NULL, .check = check_pair_colon},
@@ -218,8 +217,8 @@ static const struct opt target_options[] = {
 	{NULL, "checks", NULL, OPT_CHOICE, TOFF(checks), NULL, .choices = checks_names},
 	{NULL, "expected_statuses", NULL, OPT_LIST, TOFF(expected_statuses), NULL,
 		.check = check_status},
-	{NULL, "max_agents", NULL, OPT_INT, TOFF(max_agents), NULL, 1, 100000},
-	{NULL, "timeout", NULL, OPT_DURATION, TOFF(timeout_ms), NULL, 1000, 7 * DAY_MS},
+	{NULL, "max_agents", NULL, OPT_INT, TOFF(max_agents), NULL, 1, LIMIT_AGENTS},
+	{NULL, "timeout", NULL, OPT_DURATION, TOFF(timeout_ms), NULL, 1000, WEEK_MS},
 	{NULL, "tags", NULL, OPT_LIST, TOFF(tags), NULL, .check = check_pair_equals},
 };
 

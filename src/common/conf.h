@@ -11,11 +11,12 @@
 #include <stdio.h>
 
 #include "common/err.h"
+#include "common/limits.h"
 #include "common/optab.h"
 #include "common/target.h"
 
 /* What max_workers may be at most, and what tables are made for. */
-#define CONF_WORKERS_MAX 10000
+#define CONF_WORKERS_MAX LIMIT_WORKERS
 /* Where k6's own packages put it. */
 #define CONF_K6_BINARY "/usr/bin/k6"
 

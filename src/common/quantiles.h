@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define QUANTILES 101
+#include "common/limits.h"
 
 struct quantiles {
 	double q[QUANTILES]; /* ascending */

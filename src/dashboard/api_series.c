@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/units.h"
 #include "dashboard/api.h"
-
-#define DAY_MS (INT64_C(86400) * 1000)
 
 /* Not many more than three hundred points where nobody says how many: whole minutes, or whole hours. */
 static int64_t choose_step(int64_t span_ms)
@@ -14,7 +13,7 @@ static int64_t choose_step(int64_t span_ms)
 	int64_t step = span_ms / 1000 / 300, unit = step > 1800 ? 3600 : 60;
 
 	step = (step + unit - 1) / unit * unit;
-	return step < 60 ? 60 : step > 86400 ? 86400 : step;
+	return step < 60 ? 60 : step > DAY_S ? DAY_S : step;
 }
 
 void api_read_series(struct api_request *req, struct api_response *res)
@@ -25,7 +24,7 @@ void api_read_series(struct api_request *req, struct api_response *res)
 	json_t *series;
 
 	if (!api_query_time(req, res, "from", &from) || !api_query_time(req, res, "to", &to) ||
-		!api_query_int(req, res, "step", 60, 86400, 0, &step))
+		!api_query_int(req, res, "step", 60, DAY_S, 0, &step))
 		return;
 	to = to ? to : now;
 	from = from ? from : to - DAY_MS;

@@ -25,6 +25,7 @@
 #include "common/filter.h"
 #include "common/json.h"
 #include "common/journal.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sock.h"
@@ -40,12 +41,10 @@
 #include "dashboard/throttle.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
-#define SECRET_MAX 512
 #define SECRET_BYTES 32
 #define PEM_MAX_BYTES (256 * 1024)
 #define UPKEEP_PAUSE_S 0.005
 #define EVENTS_BEAT_S 15.
-#define HOUR_MS 3600000
 
 enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2 };
 
@@ -204,15 +203,16 @@ static char *take_secret(
 	if (env && *env) {
 		secret = x_strdup(env);
 		title_forget_env(env_name);
-		if (strlen(secret) > SECRET_MAX)
-			fatal(EXIT_START, "%s is longer than %d bytes", env_name, SECRET_MAX);
+		if (strlen(secret) > LIMIT_SECRET_BYTES)
+			fatal(EXIT_START, "%s is longer than %d bytes", env_name,
+				LIMIT_SECRET_BYTES);
 		return secret;
 	}
 	if (!file[0])
 		fatal(EXIT_START,
 			"there is no %s: run `k6fleet-dashboard --make-secrets DIR` and set %s = DIR/%s, or set %s",
 			option, option, file_name, env_name);
-	if (creds_read_secret(file, SECRET_MAX, &secret, &err) < 0)
+	if (creds_read_secret(file, LIMIT_SECRET_BYTES, &secret, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	return secret;
 }

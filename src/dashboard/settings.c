@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/optab.h"
@@ -12,7 +13,6 @@
 #include "common/units.h"
 
 #define OFF(field) offsetof(struct settings, field)
-#define DAY_MS (INT64_C(86400) * 1000)
 
 static const struct opt options[] = {
 	{NULL, "user", NULL, OPT_STR, OFF(user), "k6fleet-dashboard"},
@@ -26,8 +26,8 @@ static const struct opt options[] = {
 	{NULL, "tls_key", NULL, OPT_PATH, OFF(tls_key), ""},
 	{NULL, "read_auth", NULL, OPT_BOOL, OFF(read_auth), "false"},
 	{NULL, "login_attempts", NULL, OPT_INT, OFF(login_attempts), "10", 0, 1000000},
-	{NULL, "retention", NULL, OPT_DURATION, OFF(retention_ms), "30d", 3600000, 3650 * DAY_MS},
-	{NULL, "rollup_retention", NULL, OPT_DURATION, OFF(rollup_retention_ms), "400d", 3600000,
+	{NULL, "retention", NULL, OPT_DURATION, OFF(retention_ms), "30d", HOUR_MS, 3650 * DAY_MS},
+	{NULL, "rollup_retention", NULL, OPT_DURATION, OFF(rollup_retention_ms), "400d", HOUR_MS,
 		3650 * DAY_MS},
 	{NULL, "www_dir", "K6FLEET_WWW_DIR", OPT_PATH, OFF(www_dir), PKGDATADIR "/www"},
 	{NULL, "log_level", NULL, OPT_CHOICE, OFF(log_level), "info", .choices = log_level_names},

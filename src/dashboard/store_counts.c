@@ -3,10 +3,9 @@
  * written to the database. */
 #include "dashboard/store_priv.h"
 
+#include "common/limits.h"
 #include "common/result.h"
 #include "dashboard/counts.h"
-
-#define DAY_MS INT64_C(86400000)
 
 uint16_t store_day_of(int64_t ms)
 {

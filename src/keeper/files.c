@@ -14,12 +14,12 @@
 #include "common/creds.h"
 #include "common/fdio.h"
 #include "common/hostfs.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/title.h"
 #include "keeper/handover.h"
 
-#define SECRET_MAX 512
 #define URL_MAX 1024
 
 static FILE *open_config(const struct files_options *o, struct err *err)
@@ -84,9 +84,9 @@ static int seal_secret(char *secret, struct err *err)
 	size_t len = strlen(secret);
 	int fd = -1;
 
-	if (len > SECRET_MAX || strpbrk(secret, "\r\n"))
+	if (len > LIMIT_SECRET_BYTES || strpbrk(secret, "\r\n"))
 		err_set(err, "the dashboard's secret has a line break or over %d bytes",
-			SECRET_MAX);
+			LIMIT_SECRET_BYTES);
 	else
 		fd = fdio_seal("k6fleet-secret", secret, len, err);
 	mem_wipe(secret, len);
@@ -116,7 +116,7 @@ static int keep_secret(const struct conf *conf, const struct files_kept *running
 		return err_set(err,
 			"dashboard.url is set but there is no secret: set dashboard.secret_file or "
 			"DASHBOARD_SECRET (k6fleet-dashboard --make-secrets DIR makes one)");
-	if (creds_read_secret(file, SECRET_MAX, &secret, err) < 0)
+	if (creds_read_secret(file, LIMIT_SECRET_BYTES, &secret, err) < 0)
 		return -1;
 	return seal_secret(secret, err);
 }

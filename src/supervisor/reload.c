@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "keeper/handover.h"
 #include "supervisor/agents.h"
 #include "supervisor/sync.h"
 
-#define SECRET_MAX 512
 #define WAITING_MAX 64
 
 struct reload {
@@ -76,8 +76,8 @@ char *reload_read_secret(void)
 
 	if (!present[HANDOVER_FD_SECRET])
 		return NULL;
-	secret = x_calloc(SECRET_MAX + 1, 1);
-	if (pread(HANDOVER_FD_SECRET, secret, SECRET_MAX, 0) <= 0)
+	secret = x_calloc(LIMIT_SECRET_BYTES + 1, 1);
+	if (pread(HANDOVER_FD_SECRET, secret, LIMIT_SECRET_BYTES, 0) <= 0)
 		fatal(1, "cannot read the dashboard's secret: %s", strerror(errno));
 	return secret;
 }
