@@ -53,15 +53,84 @@ int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct err *err
 	return 0;
 }
 
-int db_run(sqlite3_stmt *stmt, struct err *err)
+int db_fail(sqlite3 *db, struct err *err)
+{
+	return err_set(err, "%s", sqlite3_errmsg(db));
+}
+
+/* Returns rc for a row or the end, -1 with err for everything else. */
+static int step(sqlite3_stmt *stmt, struct err *err)
 {
 	int rc = sqlite3_step(stmt);
 
-	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		err_set(err, "%s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return rc;
+	return db_fail(sqlite3_db_handle(stmt), err);
+}
+
+static void end(sqlite3_stmt *stmt)
+{
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
-	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
+}
+
+int db_each(sqlite3_stmt *stmt, db_row_fn *row, void *arg, struct err *err)
+{
+	int rc;
+
+	if (!stmt)
+		return -1;
+	while ((rc = step(stmt, err)) == SQLITE_ROW) {
+		if (row(stmt, arg, err) < 0) {
+			rc = -1;
+			break;
+		}
+	}
+	end(stmt);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+enum found db_one(sqlite3_stmt *stmt, db_row_fn *row, void *arg, struct err *err)
+{
+	enum found found = NOT_FOUND;
+	int rc;
+
+	if (!stmt)
+		return FOUND_ERROR;
+	rc = step(stmt, err);
+	if (rc == SQLITE_ROW) {
+		found = row && row(stmt, arg, err) < 0 ? FOUND_ERROR : FOUND;
+		/* https://www.sqlite.org/lang_returning.html: the first step has made the change, the last one
+		 * ends it. */
+		while (rc == SQLITE_ROW && !sqlite3_stmt_readonly(stmt))
+			rc = step(stmt, found == FOUND ? err : NULL);
+	}
+	end(stmt);
+	return rc < 0 ? FOUND_ERROR : found;
+}
+
+static int read_int(sqlite3_stmt *stmt, void *arg, struct err *err)
+{
+	int64_t **out = arg;
+
+	(void)err;
+	if (sqlite3_column_type(stmt, 0) == SQLITE_NULL)
+		*out = NULL;
+	else
+		**out = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+enum found db_one_int(sqlite3_stmt *stmt, int64_t *out, struct err *err)
+{
+	enum found found = db_one(stmt, read_int, &out, err);
+
+	return found == FOUND && !out ? NOT_FOUND : found;
+}
+
+int db_run(sqlite3_stmt *stmt, struct err *err)
+{
+	return db_one(stmt, NULL, NULL, err) == FOUND_ERROR ? -1 : 0;
 }
 
 void db_bind_text(sqlite3_stmt *stmt, int index, const char *text)
@@ -82,24 +151,25 @@ const char *db_column_text(sqlite3_stmt *stmt, int column)
 static int migrate(sqlite3 *db, const char *const migrations[], int count, struct err *err)
 {
 	sqlite3_stmt *stmt;
-	int version;
+	enum found found;
+	int64_t version;
 
 	if (db_prepare(db, "PRAGMA user_version", &stmt, err) < 0)
 		return -1;
-	version = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : -1;
+	found = db_one_int(stmt, &version, err);
 	sqlite3_finalize(stmt);
-	if (version < 0)
-		return err_set(err, "%s", sqlite3_errmsg(db));
+	if (found != FOUND)
+		return found < 0 ? -1 : err_set(err, "it has no schema version");
 	if (version > count)
 		return err_set(err, "was written by a newer version (schema %d, this one knows %d)",
-			version, count);
+			(int)version, count);
 	for (; version < count; version++) {
 		char set[64];
 
-		snprintf(set, sizeof(set), "PRAGMA user_version = %d; COMMIT", version + 1);
+		snprintf(set, sizeof(set), "PRAGMA user_version = %d; COMMIT", (int)version + 1);
 		if (db_exec(db, "BEGIN IMMEDIATE", err) < 0 ||
 			db_exec(db, migrations[version], err) < 0 || db_exec(db, set, err) < 0)
-			return err_prefix(err, "schema %d", version + 1);
+			return err_prefix(err, "schema %d", (int)version + 1);
 	}
 	return 0;
 }
