@@ -3,7 +3,7 @@
 import { base, user, password, check, launch, openPage, audit, tabTo } from "./browser.mjs";
 
 const shots = process.env.SHOTS;
-const admin = { Authorization: "Basic " + btoa(user + ":" + password), "Content-Type": "application/json" };
+const admin = { "Authorization": "Basic " + btoa(user + ":" + password), "Content-Type": "application/json" };
 async function api(method, path, body) {
   const answer = await fetch(base + path, { method, headers: admin, body: body && JSON.stringify(body) });
   check(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
@@ -17,9 +17,16 @@ async function signIn(page) {
   await page.keyboard.press("Enter");
 }
 async function somePages() {
-  const runs = await api("GET", "/api/dashboard/k6/runs?pageSize=1&status=success"), targets = await api("GET", "/api/dashboard/k6/targets");
+  const runs = await api("GET", "/api/dashboard/k6/runs?pageSize=1&status=success"),
+    targets = await api("GET", "/api/dashboard/k6/targets");
   check(runs.items.length && targets.items.length, "there is nothing to show");
-  return ["/agents/k6", "/agents/k6/sites", "/agents/k6/sites/" + targets.items[0].id + "?span=1h&compare=1", "/agents/k6/runs", "/agents/k6/runs/" + runs.items[0].id];
+  return [
+    "/agents/k6",
+    "/agents/k6/sites",
+    "/agents/k6/sites/" + targets.items[0].id + "?span=1h&compare=1",
+    "/agents/k6/runs",
+    "/agents/k6/runs/" + runs.items[0].id,
+  ];
 }
 
 const flows = {
@@ -36,11 +43,21 @@ const flows = {
           await page.getByText(locale === "pt-BR" ? "Ao vivo" : "Live", { exact: true }).waitFor();
           await page.waitForTimeout(700);
           const what = `${path} at ${width} px, ${scheme}, ${locale}`;
-          check(await page.evaluate(() => document.documentElement.lang) === (locale === "pt-BR" ? "pt-BR" : "en"), "language: " + what);
-          check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "wider than the screen: " + what);
-          if (n === 0 || n === 2) check(await page.locator(".chart canvas").count() === 3, "the charts are missing: " + what);
+          check(
+            (await page.evaluate(() => document.documentElement.lang)) === (locale === "pt-BR" ? "pt-BR" : "en"),
+            "language: " + what,
+          );
+          check(
+            await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+            "wider than the screen: " + what,
+          );
+          if (n === 0 || n === 2)
+            check((await page.locator(".chart canvas").count()) === 3, "the charts are missing: " + what);
           const shift = await page.evaluate(() => globalThis.__shift);
-          check(shift <= 0.05, `moves about by ${shift}: ${what}: ${await page.evaluate(() => globalThis.__moved.join("; "))}`);
+          check(
+            shift <= 0.05,
+            `moves about by ${shift}: ${what}: ${await page.evaluate(() => globalThis.__moved.join("; "))}`,
+          );
           if (shots) await page.screenshot({ path: `${shots}/${n}-${width}-${scheme}.png`, fullPage: true });
           await audit(page, what);
         }
@@ -65,7 +82,11 @@ const flows = {
     await page.keyboard.press("Enter");
     await signIn(page);
     await page.getByText(/vus must be 1\.\.10000/).waitFor();
-    check(await page.getByLabel("VUs", { exact: true }).getAttribute("aria-invalid") === "true" && await page.getByRole("textbox", { name: "Label", exact: true }).inputValue() === "By keyboard", "what was typed is lost");
+    check(
+      (await page.getByLabel("VUs", { exact: true }).getAttribute("aria-invalid")) === "true" &&
+        (await page.getByRole("textbox", { name: "Label", exact: true }).inputValue()) === "By keyboard",
+      "what was typed is lost",
+    );
     await audit(page, "form with an error");
     await page.keyboard.press("Control+A");
     await page.keyboard.type("1");
@@ -92,7 +113,11 @@ const flows = {
     await row.locator(".strip .success").first().waitFor({ timeout: 30000 });
     await tabTo(page, "By keyboard enabled");
     await page.keyboard.press("Space");
-    await page.waitForFunction(async () => (await (await fetch("/api/dashboard/k6/targets")).json()).items.find(x => x.label === "By keyboard")?.enabled === false);
+    await page.waitForFunction(
+      async () =>
+        (await (await fetch("/api/dashboard/k6/targets")).json()).items.find(x => x.label === "By keyboard")
+          ?.enabled === false,
+    );
     await tabTo(page, "Search");
     await page.keyboard.type("nothing like it");
     await page.getByText(/^0 of/).waitFor();
@@ -127,7 +152,10 @@ const flows = {
     await page.getByText("All 4 agents are up.").waitFor({ timeout: 20000 });
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByText(`All ${before} agents are up.`).waitFor({ timeout: 20000 });
-    await page.getByRole("button", { name: /k6agent-0.*:/ }).first().focus();
+    await page
+      .getByRole("button", { name: /k6agent-0.*:/ })
+      .first()
+      .focus();
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "k6agent-1" }).waitFor();
@@ -177,7 +205,9 @@ const flows = {
     const { page, context } = await openPage(browser);
     await page.goto(base + "/agents/k6");
     await page.getByText("Live", { exact: true }).waitFor();
-    await page.evaluate(() => { globalThis.__same = true; });
+    await page.evaluate(() => {
+      globalThis.__same = true;
+    });
     console.log("# stop");
     await page.getByText(/The connection is lost; what you see is from/).waitFor({ timeout: 20000 });
     await audit(page, "connection lost");
@@ -188,21 +218,58 @@ const flows = {
   },
   // What is stored is text, whatever it looks like.
   async inert(browser) {
-    const evil = "<img src=x onerror=\"globalThis.__pwned=1\"><script>globalThis.__pwned=1</script>'\"&{{7*7}}javascript:alert(1)";
-    const target = await api("POST", "/api/admin/k6/targets", { url: "http://127.0.0.1:9/" + encodeURIComponent(evil), label: evil.slice(0, 120), enabled: false, tags: { "<b>": "<i>x" } });
-    const agentHeaders = { Authorization: "Bearer " + process.env.DASHBOARD_SECRET, "Content-Type": "application/json" };
+    const evil =
+      '<img src=x onerror="globalThis.__pwned=1"><script>globalThis.__pwned=1</script>\'"&{{7*7}}javascript:alert(1)';
+    const target = await api("POST", "/api/admin/k6/targets", {
+      url: "http://127.0.0.1:9/" + encodeURIComponent(evil),
+      label: evil.slice(0, 120),
+      enabled: false,
+      tags: { "<b>": "<i>x" },
+    });
+    const agentHeaders = {
+      "Authorization": "Bearer " + process.env.DASHBOARD_SECRET,
+      "Content-Type": "application/json",
+    };
     const host = "<svg onload=globalThis.__pwned=1>";
-    const run = { id: "0190-evil", agent: evil.slice(0, 100), host, targetId: target.id, targetLabel: evil.slice(0, 120), status: "error", reason: "script_error", startedAt: new Date().toISOString(), errorMessage: evil, log: evil, thresholds: [{ metric: evil, expression: evil, ok: false }], metrics: { error_rate: 1 } };
-    for (const [path, body] of [["/api/k6/agents/register", { name: evil.slice(0, 100), host, version: evil.slice(0, 60), k6Version: evil.slice(0, 60) }], ["/api/k6/runs", run]]) {
+    const run = {
+      id: "0190-evil",
+      agent: evil.slice(0, 100),
+      host,
+      targetId: target.id,
+      targetLabel: evil.slice(0, 120),
+      status: "error",
+      reason: "script_error",
+      startedAt: new Date().toISOString(),
+      errorMessage: evil,
+      log: evil,
+      thresholds: [{ metric: evil, expression: evil, ok: false }],
+      metrics: { error_rate: 1 },
+    };
+    for (const [path, body] of [
+      [
+        "/api/k6/agents/register",
+        { name: evil.slice(0, 100), host, version: evil.slice(0, 60), k6Version: evil.slice(0, 60) },
+      ],
+      ["/api/k6/runs", run],
+    ]) {
       const answer = await fetch(base + path, { method: "POST", headers: agentHeaders, body: JSON.stringify(body) });
-      check(answer.ok, path + ": " + await answer.text());
+      check(answer.ok, path + ": " + (await answer.text()));
     }
     const { page, done } = await openPage(browser);
-    for (const path of ["/agents/k6", "/agents/k6/sites", "/agents/k6/sites/" + target.id, "/agents/k6/runs?q=<script>", "/agents/k6/runs/0190-evil"]) {
+    for (const path of [
+      "/agents/k6",
+      "/agents/k6/sites",
+      "/agents/k6/sites/" + target.id,
+      "/agents/k6/runs?q=<script>",
+      "/agents/k6/runs/0190-evil",
+    ]) {
       await page.goto(base + path);
       await page.locator("h1").waitFor();
       await page.waitForTimeout(800);
-      check(await page.evaluate(() => !globalThis.__pwned && !document.querySelector("main img, main script")), "not inert: " + path);
+      check(
+        await page.evaluate(() => !globalThis.__pwned && !document.querySelector("main img, main script")),
+        "not inert: " + path,
+      );
     }
     await page.getByText("onerror").first().waitFor();
     await done();
@@ -224,7 +291,7 @@ const flows = {
       await page.goto(base + path);
       if (path === "/agents/k6/sites") continue;
       await page.locator(".chart-fallback").nth(2).waitFor();
-      check(await page.locator("canvas").count() === 0, "a chart without its library");
+      check((await page.locator("canvas").count()) === 0, "a chart without its library");
       await audit(page, path);
     }
     await done();

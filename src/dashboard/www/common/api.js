@@ -7,15 +7,27 @@ let inMemory = null;
 const listeners = new Set();
 
 export function credentials() {
-  try { return sessionStorage.getItem(KEY); } catch { return inMemory; }
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return inMemory;
+  }
 }
 export function setCredentials(user, password) {
   const value = user === null ? null : btoa(String.fromCharCode(...new TextEncoder().encode(user + ":" + password)));
   inMemory = value;
-  try { if (value) sessionStorage.setItem(KEY, value); else sessionStorage.removeItem(KEY); } catch { /* kept in memory */ }
+  try {
+    if (value) sessionStorage.setItem(KEY, value);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    /* kept in memory */
+  }
   for (const f of listeners) f();
 }
-export const onCredentials = f => { listeners.add(f); return () => listeners.delete(f); };
+export const onCredentials = f => {
+  listeners.add(f);
+  return () => listeners.delete(f);
+};
 export function headers(more) {
   const c = credentials();
   return { ...(c ? { Authorization: "Basic " + c } : {}), ...more };
@@ -31,13 +43,21 @@ export class ApiError extends Error {
 
 let askToSignIn = null;
 /** f(reason) resolves to true once somebody has signed in, false when they would not. */
-export const setSignIn = f => { askToSignIn = f; };
+export const setSignIn = f => {
+  askToSignIn = f;
+};
 
 async function send(method, path, body) {
   const change = method !== "GET";
   let answer;
   try {
-    answer = await fetch(path, { method, headers: headers({ Accept: "application/json", ...(change ? { "Content-Type": "application/json" } : {}) }), body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", credentials: "omit" });
+    answer = await fetch(path, {
+      method,
+      headers: headers({ Accept: "application/json", ...(change ? { "Content-Type": "application/json" } : {}) }),
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+      credentials: "omit",
+    });
   } catch {
     throw new ApiError(0, { message: t("error.unreachable") });
   }
@@ -49,12 +69,13 @@ async function send(method, path, body) {
 
 /** A 401 leads to the form for signing in and then tries again: what was typed elsewhere stays. */
 export async function call(method, path, body) {
-  if (method !== "GET" && !credentials() && askToSignIn && !await askToSignIn(null)) throw new ApiError(401, { message: t("signin.needed") });
+  if (method !== "GET" && !credentials() && askToSignIn && !(await askToSignIn(null)))
+    throw new ApiError(401, { message: t("signin.needed") });
   for (;;) {
     try {
       return await send(method, path, body);
     } catch (e) {
-      if (e.status !== 401 || !askToSignIn || !await askToSignIn(credentials() ? t("signin.wrong") : null)) throw e;
+      if (e.status !== 401 || !askToSignIn || !(await askToSignIn(credentials() ? t("signin.wrong") : null))) throw e;
     }
   }
 }

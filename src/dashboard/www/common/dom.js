@@ -25,13 +25,19 @@ export function field(label, control, { hint, inline, name } = {}) {
   const problem = h("span", { class: "problem", id: control.id + "-problem" });
   control.setAttribute("aria-describedby", problem.id);
   const caption = h("label", { for: control.id }, label);
-  return h("div", { class: inline ? "field inline" : "field" }, inline ? [control, caption] : [caption, control],
-    hint ? h("span", { class: "quiet small" }, hint) : null, problem);
+  return h(
+    "div",
+    { class: inline ? "field inline" : "field" },
+    inline ? [control, caption] : [caption, control],
+    hint ? h("span", { class: "quiet small" }, hint) : null,
+    problem,
+  );
 }
 
 export function showProblem(control, text) {
   const place = document.getElementById(control.id + "-problem");
-  if (text) control.setAttribute("aria-invalid", "true"); else control.removeAttribute("aria-invalid");
+  if (text) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
   if (place) place.textContent = text || "";
 }
 
@@ -41,6 +47,9 @@ export function oncePerFrame(f) {
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => { asked = false; f(); });
+    requestAnimationFrame(() => {
+      asked = false;
+      f();
+    });
   };
 }

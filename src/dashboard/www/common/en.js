@@ -237,7 +237,8 @@ export default {
   "site.recent": "Recent runs",
   "site.script": "k6 script",
   "sites.none": "No targets yet",
-  "sites.none.text": "A target is a URL, or a k6 script, that the agents test again and again. Add the first one: its URL is all that is needed.",
+  "sites.none.text":
+    "A target is a URL, or a k6 script, that the agents test again and again. Add the first one: its URL is all that is needed.",
   "sites.total": "{shown} of {n} targets",
   "skip": "Skip to content",
   "sort.-error_rate": "Highest error rate",

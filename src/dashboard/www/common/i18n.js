@@ -8,7 +8,11 @@ let current = choose();
 
 function choose() {
   let kept = null;
-  try { kept = localStorage.getItem("language"); } catch { /* storage is off: by the browser alone */ }
+  try {
+    kept = localStorage.getItem("language");
+  } catch {
+    /* storage is off: by the browser alone */
+  }
   if (texts[kept]) return kept;
   for (const wanted of navigator.languages || []) {
     if (wanted.toLowerCase().startsWith("pt")) return "pt-BR";
@@ -20,7 +24,11 @@ export const language = () => current;
 export function setLanguage(name) {
   current = name;
   document.documentElement.lang = name;
-  try { localStorage.setItem("language", name); } catch { /* for this page only */ }
+  try {
+    localStorage.setItem("language", name);
+  } catch {
+    /* for this page only */
+  }
 }
 /** The text of that key with {names} filled in; `otherwise`, or the key, where there is none. */
 export function t(key, values, otherwise) {

@@ -4,14 +4,25 @@ import { headers, credentials, onCredentials } from "./api.js";
 
 const handlers = new Set();
 const watchers = new Set();
-let state = "connecting", lastId = null, stop = null, wait = 0, lastHeard = Date.now(), watch = null;
+let state = "connecting",
+  lastId = null,
+  stop = null,
+  wait = 0,
+  lastHeard = Date.now(),
+  watch = null;
 const SILENCE = 50000;
 
 export const connection = () => state;
 export const silentSince = () => lastHeard;
-export const onConnection = f => { watchers.add(f); return () => watchers.delete(f); };
+export const onConnection = f => {
+  watchers.add(f);
+  return () => watchers.delete(f);
+};
 /** f(name, object): agent, run, target, config; reset: read everything anew. */
-export const onEvent = f => { handlers.add(f); return () => handlers.delete(f); };
+export const onEvent = f => {
+  handlers.add(f);
+  return () => handlers.delete(f);
+};
 
 function become(next) {
   if (next === state) return;
@@ -20,11 +31,16 @@ function become(next) {
 }
 function tell(name, data) {
   for (const f of handlers) {
-    try { f(name, data); } catch (e) { reportError(e); }
+    try {
+      f(name, data);
+    } catch (e) {
+      reportError(e);
+    }
   }
 }
 function take(block) {
-  let name = "message", data = "";
+  let name = "message",
+    data = "";
   for (const line of block.split("\n")) {
     if (line.startsWith("id:")) lastId = line.slice(3).trim();
     else if (line.startsWith("event:")) name = line.slice(6).trim();
@@ -33,8 +49,16 @@ function take(block) {
   if (data) tell(name, JSON.parse(data));
 }
 async function read(signal) {
-  const answer = await fetch("/api/events", { headers: headers({ Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) }), signal, cache: "no-store", credentials: "omit" });
-  if (answer.status === 401) { become("closed"); return "closed"; }
+  const answer = await fetch("/api/events", {
+    headers: headers({ Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) }),
+    signal,
+    cache: "no-store",
+    credentials: "omit",
+  });
+  if (answer.status === 401) {
+    become("closed");
+    return "closed";
+  }
   if (!answer.ok) throw new Error(String(answer.status));
   const missed = state === "lost" && !lastId;
   wait = 0;
@@ -42,7 +66,11 @@ async function read(signal) {
   become("live");
   if (missed) tell("reset", {});
   // The server says at least something every 15 s: three times silence is a connection that has died quietly.
-  const heard = () => { lastHeard = Date.now(); clearTimeout(watch); watch = setTimeout(() => stop?.abort(), SILENCE); };
+  const heard = () => {
+    lastHeard = Date.now();
+    clearTimeout(watch);
+    watch = setTimeout(() => stop?.abort(), SILENCE);
+  };
   heard();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -60,21 +88,37 @@ async function run() {
     const control = new AbortController();
     stop = control;
     try {
-      if (await read(control.signal) === "closed" && !credentials()) return;
-    } catch { /* the server is away: tried again below */ }
+      if ((await read(control.signal)) === "closed" && !credentials()) return;
+    } catch {
+      /* the server is away: tried again below */
+    }
     clearTimeout(watch);
     become("lost");
     // 0.5 s, doubling, up to 15 s; at once when the network or the page comes back.
     wait = Math.min(15000, Math.max(500, wait * 2));
     await new Promise(done => {
       const timer = setTimeout(done, wait);
-      const early = () => { clearTimeout(timer); done(); };
+      const early = () => {
+        clearTimeout(timer);
+        done();
+      };
       addEventListener("online", early, { once: true });
-      document.addEventListener("visibilitychange", () => { if (!document.hidden) early(); }, { once: true });
+      document.addEventListener(
+        "visibilitychange",
+        () => {
+          if (!document.hidden) early();
+        },
+        { once: true },
+      );
     });
   }
 }
 export function start() {
   run();
-  onCredentials(() => { if (state === "closed") { become("connecting"); run(); } else stop?.abort(); });
+  onCredentials(() => {
+    if (state === "closed") {
+      become("connecting");
+      run();
+    } else stop?.abort();
+  });
 }

@@ -17,7 +17,8 @@ export default {
   "agent.vus": "VUs",
   "agents": "Agentes",
   "agents.none": "Nenhum agente ainda",
-  "agents.none.text": "Inicie o k6fleetd em um host com dashboard_url apontando para este servidor e dê a ele alguns agentes:",
+  "agents.none.text":
+    "Inicie o k6fleetd em um host com dashboard_url apontando para este servidor e dê a ele alguns agentes:",
   "any": "Qualquer",
   "cancel": "Cancelar",
   "chart.before": "Período anterior",
@@ -129,7 +130,8 @@ export default {
   "pages": "Páginas",
   "pause": "Parar toda a carga",
   "pause.done": "Toda a carga está sendo parada.",
-  "pause.text": "Os testes em execução terminam agora, em todos os hosts, e nenhum começa até que a carga seja retomada.",
+  "pause.text":
+    "Os testes em execução terminam agora, em todos os hosts, e nenhum começa até que a carga seja retomada.",
   "pause.title": "Parar toda a carga?",
   "paused.text": "Toda a carga está parada. Nenhum teste começa até que seja retomada.",
   "reason.bad_summary": "resumo ilegível",
@@ -237,7 +239,8 @@ export default {
   "site.recent": "Execuções recentes",
   "site.script": "script k6",
   "sites.none": "Nenhum alvo ainda",
-  "sites.none.text": "Um alvo é uma URL, ou um script k6, que os agentes testam repetidamente. Adicione o primeiro: basta a URL.",
+  "sites.none.text":
+    "Um alvo é uma URL, ou um script k6, que os agentes testam repetidamente. Adicione o primeiro: basta a URL.",
   "sites.total": "{shown} de {n} alvos",
   "skip": "Ir para o conteúdo",
   "sort.-error_rate": "Maior taxa de erros",

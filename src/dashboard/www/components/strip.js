@@ -9,8 +9,25 @@ export const STRIP = 24;
 export function strip(targetId, runs) {
   const counts = {};
   for (const r of runs) counts[r.status] = (counts[r.status] || 0) + 1;
-  const told = Object.entries(counts).map(([s, n]) => `${n} ${statusText(s)}`).join(", ");
-  return h("a", { class: "strip", href: "/agents/k6/runs?targetId=" + id(targetId), "aria-label": runs.length ? t("strip.label", { n: runs.length, told }) : t("strip.none") },
+  const told = Object.entries(counts)
+    .map(([s, n]) => `${n} ${statusText(s)}`)
+    .join(", ");
+  return h(
+    "a",
+    {
+      "class": "strip",
+      "href": "/agents/k6/runs?targetId=" + id(targetId),
+      "aria-label": runs.length ? t("strip.label", { n: runs.length, told }) : t("strip.none"),
+    },
     Array.from({ length: Math.max(0, STRIP - runs.length) }, () => h("span")),
-    runs.slice(0, STRIP).reverse().map(r => h("span", { class: r.status === "success" && r.error_rate > 0.05 ? "failed" : r.status, title: `${timeText(r.startedAt)} · ${statusText(r.status)} · p95 ${ms(r.p95_ms)} · ${percent(r.error_rate)}` })));
+    runs
+      .slice(0, STRIP)
+      .reverse()
+      .map(r =>
+        h("span", {
+          class: r.status === "success" && r.error_rate > 0.05 ? "failed" : r.status,
+          title: `${timeText(r.startedAt)} · ${statusText(r.status)} · p95 ${ms(r.p95_ms)} · ${percent(r.error_rate)}`,
+        }),
+      ),
+  );
 }
