@@ -34,28 +34,41 @@ static const char *vfs_for(const char *path)
 	return vfs.zName;
 }
 
+/* https://www.sqlite.org/rescode.html: the low byte of an extended result code is the primary one. */
+static enum err_code code_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return ERR_CORRUPT;
+	case SQLITE_IOERR: return ERR_IO;
+	case SQLITE_FULL: return ERR_NO_SPACE;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return ERR_BUSY;
+	case SQLITE_READONLY: return ERR_READ_ONLY;
+	case SQLITE_PERM:
+	case SQLITE_AUTH: return ERR_ACCESS;
+	default: return ERR_OTHER;
+	}
+}
+
+int db_fail(sqlite3 *db, struct err *err)
+{
+	return err_code_set(err, code_of(sqlite3_extended_errcode(db)), "%s", sqlite3_errmsg(db));
+}
+
 int db_exec(sqlite3 *db, const char *sql, struct err *err)
 {
-	char *msg = NULL;
-
-	if (sqlite3_exec(db, sql, NULL, NULL, &msg) != SQLITE_OK) {
-		err_set(err, "%s", msg ? msg : sqlite3_errmsg(db));
-		sqlite3_free(msg);
-		return -1;
-	}
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return db_fail(db, err);
 	return 0;
 }
 
 int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct err *err)
 {
 	if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK)
-		return err_set(err, "%s in: %.200s", sqlite3_errmsg(db), sql);
+		return err_code_set(err, code_of(sqlite3_extended_errcode(db)), "%s in: %.200s",
+			sqlite3_errmsg(db), sql);
 	return 0;
-}
-
-int db_fail(sqlite3 *db, struct err *err)
-{
-	return err_set(err, "%s", sqlite3_errmsg(db));
 }
 
 /* Returns rc for a row or the end, -1 with err for everything else. */
@@ -161,7 +174,8 @@ static int migrate(sqlite3 *db, const char *const migrations[], int count, struc
 	if (found != FOUND)
 		return found < 0 ? -1 : err_set(err, "it has no schema version");
 	if (version > count)
-		return err_set(err, "was written by a newer version (schema %d, this one knows %d)",
+		return err_code_set(err, ERR_NEWER,
+			"was written by a newer version (schema %d, this one knows %d)",
 			(int)version, count);
 	for (; version < count; version++) {
 		char set[64];
@@ -184,7 +198,7 @@ int db_open(
 
 	umask(old);
 	if (rc != SQLITE_OK) {
-		err_set(err, "cannot open the database %s: %s", basename(path),
+		err_code_set(err, code_of(rc), "cannot open the database %s: %s", basename(path),
 			db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 		sqlite3_close(db);
 		return -1;

@@ -19,7 +19,8 @@ int db_open(const char *path, const char *const migrations[], int count, sqlite3
 int db_exec(sqlite3 *db, const char *sql, struct err *err);
 /* Prepares a statement that lives until sqlite3_finalize().  Returns 0, or -1 with err and *out NULL. */
 int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct err *err);
-/* Sets err to SQLite's message of the last call that failed.  Returns -1. */
+/* Sets err to the message and code of the last call that failed: ERR_CORRUPT, ERR_IO, ERR_NO_SPACE, ERR_BUSY,
+ * ERR_READ_ONLY, ERR_ACCESS or ERR_OTHER.  All functions here set their err in this way.  Returns -1. */
 int db_fail(sqlite3 *db, struct err *err);
 
 /*
