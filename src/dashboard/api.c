@@ -212,7 +212,7 @@ int api_begin(struct api_request *req, struct api_response *res)
 {
 	struct err err;
 
-	if (store_begin(req->api->store, &err) == 0)
+	if (dash_store_begin(req->api->store, &err) == 0)
 		return 0;
 	api_store_error(res, &err);
 	return -1;
@@ -220,18 +220,19 @@ int api_begin(struct api_request *req, struct api_response *res)
 
 void api_abort(struct api_request *req, struct api_response *res, const struct err *err)
 {
-	store_rollback(req->api->store);
+	dash_store_rollback(req->api->store);
 	api_store_error(res, err);
 }
 
 int api_commit(struct api_request *req, struct api_response *res, const char *action,
 	const char *object, const json_t *detail)
 {
-	const struct store_audit entry = {req->admin_name, req->address, action, object, detail};
+	const struct dash_store_audit entry = {
+		req->admin_name, req->address, action, object, detail};
 	struct err err;
 
-	if (store_add_audit(req->api->store, &entry, units_now_wall_ms(), &err) == 0 &&
-		store_commit(req->api->store, &err) == 0)
+	if (dash_store_add_audit(req->api->store, &entry, units_now_wall_ms(), &err) == 0 &&
+		dash_store_commit(req->api->store, &err) == 0)
 		return 0;
 	api_abort(req, res, &err);
 	return -1;
@@ -239,20 +240,20 @@ int api_commit(struct api_request *req, struct api_response *res, const char *ac
 
 void api_config_changed(struct api_request *req)
 {
-	struct store_desired d;
+	struct dash_store_desired d;
 	struct err err;
 
-	if (store_get_total(req->api->store, &d, &err) == 0)
+	if (dash_store_get_total(req->api->store, &d, &err) == 0)
 		events_publish(req->api->events, "config",
 			json_pack("{s:I, s:I, s:b}", "k6DesiredAgentCount", (json_int_t)d.agents,
 				"revision", (json_int_t)d.revision, "paused",
-				store_is_paused(req->api->store)));
+				dash_store_is_paused(req->api->store)));
 }
 
 void api_target_changed(struct api_request *req, const char *id)
 {
 	struct err err;
-	json_t *target = store_get_target(req->api->store, id, true, NULL, &err);
+	json_t *target = dash_store_get_target(req->api->store, id, true, NULL, &err);
 
 	if (!target)
 		target = json_pack("{s:s, s:b}", "id", id, "deleted", 1);
@@ -580,7 +581,8 @@ static void readyz(struct api_request *req, struct api_response *res)
 {
 	struct err err;
 
-	if (store_begin(req->api->store, &err) < 0 || store_commit(req->api->store, &err) < 0)
+	if (dash_store_begin(req->api->store, &err) < 0 ||
+		dash_store_commit(req->api->store, &err) < 0)
 		api_store_error(res, &err);
 	else
 		api_reply(res, 200, json_pack("{s:s}", "status", "ok"));

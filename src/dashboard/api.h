@@ -28,16 +28,16 @@ struct throttle;
 
 struct api {
 	const struct settings *config;
-	struct store *store;
+	struct dash_store *store;
 	char *secret;          /* bearer token of agents */
 	char *admin;           /* user:password */
 	struct assets *assets; /* files of the pages */
 	struct throttle *throttle;
 	struct live *live;
 	struct events *events;
-	struct store_reaped reaped; /* since the start */
-	struct api_cached *cached;  /* pages of runs as they were answered, api_read.c */
-	uint64_t answered[6];       /* requests, by the first digit of the status */
+	struct dash_store_reaped reaped; /* since the start */
+	struct api_cached *cached;       /* pages of runs as they were answered, api_read.c */
+	uint64_t answered[6];            /* requests, by the first digit of the status */
 };
 
 /* An answer that has no end at its beginning. */

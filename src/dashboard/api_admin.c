@@ -30,7 +30,7 @@ static void reply_target(
 	struct api_request *req, struct api_response *res, int status, const char *id)
 {
 	struct err err;
-	json_t *json = store_get_target(req->api->store, id, false, NULL, &err);
+	json_t *json = dash_store_get_target(req->api->store, id, false, NULL, &err);
 
 	if (json)
 		api_reply(res, status, json);
@@ -55,7 +55,7 @@ void api_targets_create(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_insert_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
+	if (dash_store_insert_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -70,7 +70,7 @@ void api_targets_create(struct api_request *req, struct api_response *res)
 void api_targets_get(struct api_request *req, struct api_response *res)
 {
 	struct err err;
-	json_t *json = store_get_target(req->api->store, req->params[0], false, NULL, &err);
+	json_t *json = dash_store_get_target(req->api->store, req->params[0], false, NULL, &err);
 
 	if (json)
 		api_reply(res, 200, json);
@@ -98,7 +98,7 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 	struct target_error terr = {0};
 	struct err err;
 
-	old = store_get_target(req->api->store, req->params[0], false, &t, &err);
+	old = dash_store_get_target(req->api->store, req->params[0], false, &t, &err);
 	if (!old) {
 		if (err.msg[0])
 			api_store_error(res, &err);
@@ -112,7 +112,7 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_update_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
+	if (dash_store_update_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -131,11 +131,11 @@ void api_targets_delete(struct api_request *req, struct api_response *res)
 
 	if (api_begin(req, res) < 0)
 		return;
-	done = store_delete_target(req->api->store, req->params[0], &err);
+	done = dash_store_delete_target(req->api->store, req->params[0], &err);
 	if (done < 0) {
 		api_abort(req, res, &err);
 	} else if (!done) {
-		store_rollback(req->api->store);
+		dash_store_rollback(req->api->store);
 		no_such_target(res, req->params[0]);
 	} else if (api_commit(req, res, "target.delete", req->params[0], NULL) == 0) {
 		log_info("targets", "deleted target=%.100s", req->params[0]);
@@ -150,15 +150,15 @@ void api_targets_list(struct api_request *req, struct api_response *res)
 	struct err err = {0};
 
 	api_reply(res, 200,
-		json_pack("{s:o}", "items", store_list_targets(req->api->store, false, &err)));
+		json_pack("{s:o}", "items", dash_store_list_targets(req->api->store, false, &err)));
 }
 
 void api_config_get(struct api_request *req, struct api_response *res)
 {
-	struct store_desired d;
+	struct dash_store_desired d;
 	struct err err;
 
-	if (store_get_total(req->api->store, &d, &err) < 0)
+	if (dash_store_get_total(req->api->store, &d, &err) < 0)
 		api_store_error(res, &err);
 	else
 		api_reply(res, 200,
@@ -169,7 +169,7 @@ void api_config_get(struct api_request *req, struct api_response *res)
 void api_config_put(struct api_request *req, struct api_response *res)
 {
 	static const char *const known[] = {"k6DesiredAgentCount", "revision", NULL};
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	const json_t *count;
 	struct err err;
 	int64_t n;
@@ -194,8 +194,8 @@ void api_config_put(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_set_total(s, n, units_now_wall_ms(), req->api->config->reaper.offline_after_ms,
-		    &err) < 0) {
+	if (dash_store_set_total(s, n, units_now_wall_ms(),
+		    req->api->config->reaper.offline_after_ms, &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}

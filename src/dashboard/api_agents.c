@@ -20,7 +20,7 @@ static bool is_name(const char *s, bool may_be_empty)
 	return s && n <= NAME_MAX_BYTES && (n > 0 || may_be_empty);
 }
 
-static json_t *desired_json(const struct store_desired *d)
+static json_t *desired_json(const struct dash_store_desired *d)
 {
 	return json_pack(
 		"{s:I, s:I}", "agents", (json_int_t)d->agents, "revision", (json_int_t)d->revision);
@@ -67,8 +67,8 @@ static json_t *agents_of(struct api_request *req, struct api_response *res, cons
 	return list;
 }
 
-static bool take_host(
-	struct api_request *req, struct api_response *res, struct store_host *h, json_t *agents)
+static bool take_host(struct api_request *req, struct api_response *res, struct dash_store_host *h,
+	json_t *agents)
 {
 	const json_t *desired = json_object_get(req->json, "desired");
 
@@ -98,7 +98,7 @@ static int register_all(struct api_request *req, const char *host, json_t *agent
 	size_t i;
 
 	json_array_foreach (agents, i, item) {
-		struct store_agent a = {
+		struct dash_store_agent a = {
 			.name = json_get_text(item, "name", ""),
 			.version = json_get_text(
 				item, "version", json_get_text(req->json, "version", NULL)),
@@ -108,7 +108,7 @@ static int register_all(struct api_request *req, const char *host, json_t *agent
 		};
 		char id[64];
 
-		if (store_register_agent(req->api->store, host, &a, now, id, err) < 0)
+		if (dash_store_register_agent(req->api->store, host, &a, now, id, err) < 0)
 			return -1;
 		json_array_append_new(out, json_pack("{s:s, s:s}", "id", id, "name", a.name));
 	}
@@ -124,7 +124,7 @@ static void publish_agents(struct api_request *req, const char *host, const json
 	if (!events_wanted(req->api->events))
 		return;
 	json_array_foreach (names, i, name) {
-		agent = store_get_agent(req->api->store, host, json_string_value(name), &err);
+		agent = dash_store_get_agent(req->api->store, host, json_string_value(name), &err);
 		if (agent)
 			events_publish(req->api->events, "agent", agent);
 	}
@@ -132,11 +132,11 @@ static void publish_agents(struct api_request *req, const char *host, const json
 
 void api_agents_register(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *out = json_array(), *names = json_array(), *agents = NULL;
 	int64_t now = units_now_wall_ms();
-	struct store_host h = {0};
-	struct store_desired d;
+	struct dash_store_host h = {0};
+	struct dash_store_desired d;
 	struct err err;
 	json_t *item;
 	size_t i;
@@ -144,18 +144,18 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	agents = agents_of(req, res, &h.host);
 	if (!agents || !take_host(req, res, &h, agents))
 		return;
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_register_host(s, &h, now, req->api->config->reaper.offline_after_ms, &d, &err) <
-			0 ||
+	if (dash_store_register_host(
+		    s, &h, now, req->api->config->reaper.offline_after_ms, &d, &err) < 0 ||
 		register_all(req, h.host, agents, now, out, &err) < 0) {
-		store_rollback(s);
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_commit(s, &err) < 0) {
+	if (dash_store_commit(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
@@ -187,7 +187,7 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 
 	json_array_foreach (agents, i, item) {
 		const json_t *progress = json_object_get(item, "progress");
-		struct store_agent a = {
+		struct dash_store_agent a = {
 			.name = json_get_text(item, "name", ""),
 			.status = json_get_text(item, "status", "idle"),
 			.current_run_id = json_get_text(item, "currentRunId", NULL),
@@ -196,7 +196,8 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 			.progress = json_is_object(progress) ? progress : NULL,
 		};
 		bool news = false;
-		int known = store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
+		int known =
+			dash_store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
 
 		if (known < 0)
 			return -1;
@@ -208,14 +209,15 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 	return 0;
 }
 
-static int forget_commands(struct store *s, const char *host, const json_t *ids, struct err *err)
+static int forget_commands(
+	struct dash_store *s, const char *host, const json_t *ids, struct err *err)
 {
 	json_t *id;
 	size_t i;
 
 	json_array_foreach (ids, i, id) {
 		if (json_is_string(id) &&
-			store_command_done(s, host, json_string_value(id), err) < 0)
+			dash_store_command_done(s, host, json_string_value(id), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -223,10 +225,10 @@ static int forget_commands(struct store *s, const char *host, const json_t *ids,
 
 void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *unknown = json_array(), *changed = json_array(), *agents = NULL;
 	int64_t now = units_now_wall_ms();
-	struct store_desired d;
+	struct dash_store_desired d;
 	const char *host;
 	struct err err;
 	json_t *item;
@@ -243,18 +245,18 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 			return;
 		}
 	}
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_touch_host(s, host, now, &d, &err) < 0 ||
+	if (dash_store_touch_host(s, host, now, &d, &err) < 0 ||
 		heartbeat_all(req->api, host, agents, now, unknown, changed, &err) < 0 ||
 		forget_commands(s, host, json_object_get(req->json, "commandsDone"), &err) < 0) {
-		store_rollback(s);
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_commit(s, &err) < 0) {
+	if (dash_store_commit(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
@@ -265,26 +267,26 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 
 void api_agents_targets(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	const char *host = req->query(req, "host");
-	struct store_desired d = {0, 0};
+	struct dash_store_desired d = {0, 0};
 	struct err err = {0};
 	int64_t now = units_now_wall_ms();
 	json_t *targets, *commands;
 
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_touch_host(s, host ? host : "", now, &d, &err) < 0 ||
-		store_command_catch_up(s, host ? host : "", now, &err) < 0) {
-		store_rollback(s);
+	if (dash_store_touch_host(s, host ? host : "", now, &d, &err) < 0 ||
+		dash_store_command_catch_up(s, host ? host : "", now, &err) < 0) {
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 		return;
 	}
-	targets = store_list_targets_for(s, host ? host : "", now, &err);
-	commands = store_list_commands(s, host ? host : "", now, &err);
-	if (store_commit(s, &err) < 0) {
+	targets = dash_store_list_targets_for(s, host ? host : "", now, &err);
+	commands = dash_store_list_commands(s, host ? host : "", now, &err);
+	if (dash_store_commit(s, &err) < 0) {
 		json_decref(targets);
 		json_decref(commands);
 		api_store_error(res, &err);
@@ -305,7 +307,7 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 /* Runs that the call has changed, to be told of when they are on disk. */
 struct news {
 	struct {
-		struct store_run run;
+		struct dash_store_run run;
 		char *text;
 		bool corrected;
 	} * list;
@@ -313,14 +315,15 @@ struct news {
 };
 
 /* Takes the run. */
-static void add_news(struct news *n, struct store_run *run, const struct store_upserted *what)
+static void add_news(
+	struct news *n, struct dash_store_run *run, const struct dash_store_upserted *what)
 {
 	if (n->count == n->cap) {
 		n->cap = n->cap ? 2 * n->cap : 64;
 		n->list = x_realloc(n->list, n->cap, sizeof(*n->list));
 	}
 	n->list[n->count].run = *run;
-	*run = (struct store_run){0};
+	*run = (struct dash_store_run){0};
 	n->list[n->count].text = what->text;
 	n->list[n->count++].corrected = what->corrected;
 }
@@ -329,10 +332,10 @@ static void add_news(struct news *n, struct store_run *run, const struct store_u
 static void publish_runs(struct api_request *req, const struct news *n)
 {
 	int64_t now = units_now_wall_ms();
-	struct store_sample sample;
+	struct dash_store_sample sample;
 
 	for (size_t i = 0; i < n->count; i++) {
-		store_sample_of(&n->list[i].run, &sample);
+		dash_store_sample_of(&n->list[i].run, &sample);
 		live_add(req->api->live, &sample, n->list[i].corrected, now);
 		events_publish_text(req->api->events, "run", n->list[i].text);
 	}
@@ -349,7 +352,7 @@ static void free_news(struct news *n)
 
 void api_agents_runs(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	json_t *list = json_object_get(req->json, "runs"), *item;
 	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL;
 	struct news news = {0};
@@ -368,13 +371,13 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		return;
 	}
 	runs = list ? json_incref(list) : json_pack("[O]", req->json);
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
 	json_array_foreach (runs, i, item) {
-		struct store_upserted what;
-		struct store_run run;
+		struct dash_store_upserted what;
+		struct dash_store_run run;
 
 		if (run_json_check(item, &req->lists, &run, &err) < 0) {
 			json_t *id = json_object_get(item, "id");
@@ -385,9 +388,9 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 					json_text(err.msg)));
 			continue;
 		}
-		if (store_upsert_run(s, &run, &what, &err) < 0) {
+		if (dash_store_upsert_run(s, &run, &what, &err) < 0) {
 			run_json_clear(&run);
-			store_rollback(s);
+			dash_store_rollback(s);
 			api_store_error(res, &err);
 			free_news(&news);
 			return;
@@ -395,12 +398,12 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		if (what.changed)
 			add_news(&news, &run, &what);
 		run_json_clear(&run);
-		if (what.what == STORE_ACCEPTED)
+		if (what.what == DASH_STORE_ACCEPTED)
 			accepted++;
 		else
 			ignored++;
 	}
-	if (store_commit(s, &err) < 0) {
+	if (dash_store_commit(s, &err) < 0) {
 		api_store_error(res, &err);
 		free_news(&news);
 		return;
@@ -414,9 +417,9 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 
 void api_agents_scale(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	const json_t *count = json_object_get(req->json, "agents");
-	struct store_desired d = {0, 0};
+	struct dash_store_desired d = {0, 0};
 	struct err err;
 	int known;
 
@@ -429,13 +432,13 @@ void api_agents_scale(struct api_request *req, struct api_response *res)
 			(long long)json_integer_value(count));
 		return;
 	}
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	known = store_scale_host(s, req->params[0], json_integer_value(count), &d, &err);
-	if (known < 0 || store_commit(s, &err) < 0) {
-		store_rollback(s);
+	known = dash_store_scale_host(s, req->params[0], json_integer_value(count), &d, &err);
+	if (known < 0 || dash_store_commit(s, &err) < 0) {
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 	} else if (!known) {
 		api_error(res, 404, "not_found", NULL, "no host \"%.100s\" has registered",

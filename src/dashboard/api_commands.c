@@ -51,7 +51,7 @@ static bool read_run_request(
 
 void api_targets_run(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *target = NULL, *made = json_array();
 	struct err err = {0};
 	int64_t agents;
@@ -59,7 +59,7 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 
 	if (!read_run_request(req, res, &agents, &sync))
 		return;
-	target = store_get_target(s, req->params[0], false, NULL, &err);
+	target = dash_store_get_target(s, req->params[0], false, NULL, &err);
 	if (!target && err.msg[0]) {
 		api_store_error(res, &err);
 		return;
@@ -69,18 +69,18 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 			req->params[0]);
 		return;
 	}
-	if (store_begin(s, &err) < 0) {
+	if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	if (store_command_run(s, req->params[0], agents, sync, units_now_wall_ms(),
+	if (dash_store_command_run(s, req->params[0], agents, sync, units_now_wall_ms(),
 		    req->api->config->reaper.offline_after_ms, made, &err) < 0) {
-		store_rollback(s);
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 		return;
 	}
 	if (!json_array_size(made)) {
-		store_rollback(s);
+		dash_store_rollback(s);
 		api_error(res, 409, "no_agents", NULL,
 			"no managed host with agents has been heard of lately");
 		return;
@@ -92,11 +92,11 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 
 void api_runs_cancel(struct api_request *req, struct api_response *res)
 {
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *run = NULL, *made = json_array();
 	struct err err = {0};
 
-	run = store_get_run(s, req->params[0], &err);
+	run = dash_store_get_run(s, req->params[0], &err);
 	if (!run && err.msg[0]) {
 		api_store_error(res, &err);
 	} else if (!run) {
@@ -105,11 +105,11 @@ void api_runs_cancel(struct api_request *req, struct api_response *res)
 	} else if (strcmp(json_get_text(run, "status", ""), "running") != 0) {
 		api_error(res, 409, "not_running", NULL, "the run has ended already: %s",
 			json_get_text(run, "status", ""));
-	} else if (store_begin(s, &err) < 0) {
+	} else if (dash_store_begin(s, &err) < 0) {
 		api_store_error(res, &err);
-	} else if (store_command_cancel(s, req->params[0], json_get_text(run, "host", ""),
+	} else if (dash_store_command_cancel(s, req->params[0], json_get_text(run, "host", ""),
 			   units_now_wall_ms(), made, &err) < 0) {
-		store_rollback(s);
+		dash_store_rollback(s);
 		api_store_error(res, &err);
 	} else {
 		log_info("runs", "cancel run=%.100s", req->params[0]);

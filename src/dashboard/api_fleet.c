@@ -32,11 +32,11 @@ void api_read_overview(struct api_request *req, struct api_response *res)
 	static const char *const busy[] = {"running", "draining", NULL};
 	struct live_sum hour = live_last_hour(req->api->live, units_now_wall_ms());
 	struct err err = {0};
-	json_t *counts = store_counts(req->api->store, &err);
+	json_t *counts = dash_store_counts(req->api->store, &err);
 	json_t *agents = json_object_get(counts, "agents");
-	struct store_desired d;
+	struct dash_store_desired d;
 
-	if (err.msg[0] || store_get_total(req->api->store, &d, &err) < 0) {
+	if (err.msg[0] || dash_store_get_total(req->api->store, &d, &err) < 0) {
 		json_decref(counts);
 		api_store_error(res, &err);
 		return;
@@ -45,7 +45,7 @@ void api_read_overview(struct api_request *req, struct api_response *res)
 	json_object_set_new(counts, "revision", json_integer(d.revision));
 	json_object_set_new(counts, "running", json_integer(count_of(agents, up)));
 	json_object_set_new(counts, "busy", json_integer(count_of(agents, busy)));
-	json_object_set_new(counts, "paused", json_boolean(store_is_paused(req->api->store)));
+	json_object_set_new(counts, "paused", json_boolean(dash_store_is_paused(req->api->store)));
 	json_object_set_new(counts, "lastHour",
 		json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "runs", (json_int_t)hour.runs,
 			"success", (json_int_t)hour.success, "failed", (json_int_t)hour.failed,
@@ -78,7 +78,7 @@ void api_read_fleet_series(struct api_request *req, struct api_response *res)
 
 static json_t *find_host(struct api_request *req, const char *name, struct err *err)
 {
-	json_t *list = store_list_hosts(req->api->store, units_now_wall_ms(),
+	json_t *list = dash_store_list_hosts(req->api->store, units_now_wall_ms(),
 		req->api->config->reaper.offline_after_ms, err);
 	json_t *host, *found = NULL;
 	size_t i;
@@ -94,9 +94,9 @@ static json_t *find_host(struct api_request *req, const char *name, struct err *
 void api_host_put(struct api_request *req, struct api_response *res)
 {
 	static const char *const known[] = {"desiredAgents", NULL};
-	struct store *s = req->api->store;
+	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *host = NULL;
-	struct store_desired d;
+	struct dash_store_desired d;
 	struct err err = {0};
 	int64_t n;
 
@@ -124,7 +124,7 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_scale_host(s, req->params[0], n, &d, &err) < 0) {
+	if (dash_store_scale_host(s, req->params[0], n, &d, &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -142,14 +142,14 @@ void api_host_put(struct api_request *req, struct api_response *res)
 
 void api_reconcile(struct api_request *req, struct api_response *res)
 {
-	struct store_desired d;
+	struct dash_store_desired d;
 	struct err err;
 
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_reconcile(req->api->store, units_now_wall_ms(),
+	if (dash_store_reconcile(req->api->store, units_now_wall_ms(),
 		    req->api->config->reaper.offline_after_ms, &err) < 0 ||
-		store_get_total(req->api->store, &d, &err) < 0) {
+		dash_store_get_total(req->api->store, &d, &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -171,8 +171,8 @@ static void set_paused(struct api_request *req, struct api_response *res, bool p
 
 	if (api_begin(req, res) < 0)
 		return;
-	if (store_command_pause(req->api->store, pause, at_once, units_now_wall_ms(), made, &err) <
-		0) {
+	if (dash_store_command_pause(
+		    req->api->store, pause, at_once, units_now_wall_ms(), made, &err) < 0) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -218,7 +218,7 @@ void api_audit_list(struct api_request *req, struct api_response *res)
 	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &page) ||
 		!api_query_int(req, res, "pageSize", 1, AUDIT_PAGE_MAX, 50, &size))
 		return;
-	list = store_list_audit(req->api->store, page, size, &err);
+	list = dash_store_list_audit(req->api->store, page, size, &err);
 	if (list)
 		api_reply(res, 200, list);
 	else

@@ -21,7 +21,7 @@ static void strip(json_t *target)
 void api_targets_export(struct api_request *req, struct api_response *res)
 {
 	struct err err = {0};
-	json_t *list = store_list_targets(req->api->store, false, &err), *target;
+	json_t *list = dash_store_list_targets(req->api->store, false, &err), *target;
 	size_t i;
 
 	if (err.msg[0]) {
@@ -49,7 +49,7 @@ static void reject(struct import *im, size_t index, const json_t *item, const ch
 
 /* -1: the database. */
 static int take_one(
-	struct store *s, struct import *im, size_t index, const json_t *item, struct err *err)
+	struct dash_store *s, struct import *im, size_t index, const json_t *item, struct err *err)
 {
 	_cleanup_json_ json_t *before = NULL, *after = NULL;
 	const char *label = json_get_text(item, "label", "");
@@ -66,7 +66,7 @@ static int take_one(
 		return 0;
 	}
 	json_object_set_new(im->labels, label, json_true());
-	found = store_find_target(s, label, id, err);
+	found = dash_store_find_target(s, label, id, err);
 	if (found < 0)
 		return -1;
 	if (found > 1) {
@@ -78,10 +78,10 @@ static int take_one(
 	if (target_apply_json(t, item, true, &terr) < 0 || target_validate(t, &terr) < 0) {
 		reject(im, index, item, terr.err.msg);
 	} else if (!found) {
-		rc = store_insert_target(s, t, units_now_wall_ms(), err);
+		rc = dash_store_insert_target(s, t, units_now_wall_ms(), err);
 		im->created++;
 	} else {
-		before = store_get_target(s, id, false, NULL, err);
+		before = dash_store_get_target(s, id, false, NULL, err);
 		free(t->id);
 		t->id = x_strdup(id);
 		after = target_to_json(t, false);
@@ -90,7 +90,7 @@ static int take_one(
 		if (json_equal(before, after)) {
 			im->unchanged++;
 		} else {
-			rc = store_update_target(s, t, units_now_wall_ms(), err);
+			rc = dash_store_update_target(s, t, units_now_wall_ms(), err);
 			im->updated++;
 		}
 	}
@@ -143,7 +143,7 @@ void api_targets_import(struct api_request *req, struct api_response *res)
 		return;
 	}
 	if (dry_run) {
-		store_rollback(req->api->store);
+		dash_store_rollback(req->api->store);
 	} else {
 		if (api_commit(req, res, "targets.import", "", answer) < 0)
 			return;

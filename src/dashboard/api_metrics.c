@@ -39,10 +39,10 @@ static void put_target(void *arg, const char *target_id, double p95_ms, double e
 	fprintf(pt->f, "\"} %.9g\n", v);
 }
 
-static json_t *find_labels(struct store *s)
+static json_t *find_labels(struct dash_store *s)
 {
 	struct err err = {0};
-	json_t *list = store_list_targets(s, true, &err), *labels = json_object(), *t;
+	json_t *list = dash_store_list_targets(s, true, &err), *labels = json_object(), *t;
 	size_t i;
 
 	json_array_foreach (list, i, t)
@@ -72,8 +72,8 @@ static void put_runs(FILE *f, const struct api *api)
 static void put_fleet(FILE *f, const struct api *api)
 {
 	struct err err = {0};
-	_cleanup_json_ json_t *counts = store_counts(api->store, &err);
-	struct store_desired d = {0, 0};
+	_cleanup_json_ json_t *counts = dash_store_counts(api->store, &err);
+	struct dash_store_desired d = {0, 0};
 	const char *status;
 	json_t *n;
 
@@ -81,14 +81,14 @@ static void put_fleet(FILE *f, const struct api *api)
 	json_object_foreach (json_object_get(counts, "agents"), status, n)
 		fprintf(f, "k6_agents{status=\"%s\"} %lld\n", status,
 			(long long)json_integer_value(n));
-	store_get_total(api->store, &d, &err);
+	dash_store_get_total(api->store, &d, &err);
 	prom_one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.", (double)d.agents);
 	prom_one(f, "k6_hosts", "gauge", "Hosts that have registered.",
 		(double)json_get_int(counts, "hosts", 0));
 	prom_one(f, "k6_targets", "gauge", "Targets that there are.",
 		(double)json_get_int(counts, "targets", 0));
 	prom_one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.",
-		store_is_paused(api->store));
+		dash_store_is_paused(api->store));
 }
 
 static void put_reaper(FILE *f, const struct api *api)

@@ -31,11 +31,11 @@ void api_read_targets(struct api_request *req, struct api_response *res)
 
 	if (!api_query_int(req, res, "recent", 0, RECENT_MAX, 0, &recent))
 		return;
-	targets = store_list_targets(req->api->store, !req->is_admin, &err);
+	targets = dash_store_list_targets(req->api->store, !req->is_admin, &err);
 	json_array_foreach (targets, i, t) {
 		if (!recent || err.msg[0])
 			break;
-		runs = store_recent_runs(
+		runs = dash_store_recent_runs(
 			req->api->store, json_get_text(t, "id", ""), (int)recent, &err);
 		json_object_set_new(t, "recentRuns", runs);
 	}
@@ -46,7 +46,7 @@ void api_read_agents(struct api_request *req, struct api_response *res)
 {
 	struct err err = {0};
 
-	reply_items(res, store_list_agents(req->api->store, &err), &err);
+	reply_items(res, dash_store_list_agents(req->api->store, &err), &err);
 }
 
 void api_read_hosts(struct api_request *req, struct api_response *res)
@@ -54,7 +54,7 @@ void api_read_hosts(struct api_request *req, struct api_response *res)
 	struct err err = {0};
 
 	reply_items(res,
-		store_list_hosts(req->api->store, units_now_wall_ms(),
+		dash_store_list_hosts(req->api->store, units_now_wall_ms(),
 			req->api->config->reaper.offline_after_ms, &err),
 		&err);
 }
@@ -68,12 +68,12 @@ static const char *query_text(struct api_request *req, const char *name)
 
 /* False after an error. */
 static bool read_filter(
-	struct api_request *req, struct api_response *res, struct store_run_filter *f)
+	struct api_request *req, struct api_response *res, struct dash_store_run_filter *f)
 {
 	static const char *const sorts[] = {
 		"-startedAt", "startedAt", "-p95_ms", "-error_rate", "-lagMs"};
 
-	*f = (struct store_run_filter){
+	*f = (struct dash_store_run_filter){
 		.target_id = query_text(req, "targetId"),
 		.agent = query_text(req, "agent"),
 		.host = query_text(req, "host"),
@@ -115,7 +115,7 @@ static const char *or_none(const char *text)
 }
 
 /* Lengths in front, so that no text can look like two. */
-static char *make_key(const struct store_run_filter *f)
+static char *make_key(const struct dash_store_run_filter *f)
 {
 	const char *texts[] = {or_none(f->target_id), or_none(f->agent), or_none(f->host),
 		or_none(f->status), or_none(f->sort)};
@@ -160,9 +160,9 @@ void api_forget_cached(struct api *api)
 
 void api_read_runs(struct api_request *req, struct api_response *res)
 {
-	int64_t version = store_version(req->api->store);
+	int64_t version = dash_store_version(req->api->store);
 	_cleanup_free_ char *key = NULL;
-	struct store_run_filter f;
+	struct dash_store_run_filter f;
 	struct api_cached *c;
 	struct err err = {0};
 	json_t *list;
@@ -177,7 +177,7 @@ void api_read_runs(struct api_request *req, struct api_response *res)
 		res->body_len = c->len;
 		return;
 	}
-	list = store_list_runs(req->api->store, &f, &err);
+	list = dash_store_list_runs(req->api->store, &f, &err);
 	if (!list) {
 		api_store_error(res, &err);
 		return;
@@ -197,8 +197,8 @@ static const char *const csv_columns[] = {"id", "startedAt", "finishedAt", "agen
 /* The filter's texts are copies: the request is gone when the next part is read. */
 struct csv {
 	struct api_stream stream;
-	struct store *store;
-	struct store_run_filter filter;
+	struct dash_store *store;
+	struct dash_store_run_filter filter;
 	char *texts[5];
 	char *text; /* what is ready to be sent */
 	size_t len, offset;
@@ -272,7 +272,7 @@ static void fill_csv(struct csv *c, bool first)
 	}
 	if (first)
 		put_head(f);
-	rows = store_next_runs(c->store, &c->filter, CSV_CHUNK, &err);
+	rows = dash_store_next_runs(c->store, &c->filter, CSV_CHUNK, &err);
 	json_array_foreach (rows, i, run)
 		put_row(f, run);
 	c->ended = json_array_size(rows) < CSV_CHUNK;
@@ -307,7 +307,7 @@ static void close_csv(void *state)
 void api_read_runs_csv(struct api_request *req, struct api_response *res)
 {
 	struct csv *c = x_calloc(1, sizeof(*c));
-	struct store_run_filter *f = &c->filter;
+	struct dash_store_run_filter *f = &c->filter;
 
 	if (!read_filter(req, res, f)) {
 		free(c);
@@ -337,7 +337,7 @@ void api_events(struct api_request *req, struct api_response *res)
 void api_read_run(struct api_request *req, struct api_response *res)
 {
 	struct err err;
-	json_t *run = store_get_run(req->api->store, req->params[0], &err);
+	json_t *run = dash_store_get_run(req->api->store, req->params[0], &err);
 
 	if (run)
 		api_reply(res, 200, run);

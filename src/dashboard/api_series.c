@@ -34,13 +34,13 @@ void api_read_series(struct api_request *req, struct api_response *res)
 	}
 	if (!step)
 		step = choose_step(to - from);
-	if ((to - from) / (step * 1000) > STORE_POINTS_MAX) {
+	if ((to - from) / (step * 1000) > DASH_STORE_POINTS_MAX) {
 		api_error(res, 422, "invalid_parameter", "step",
 			"that would be more than %d points; take a larger step or a shorter time",
-			STORE_POINTS_MAX);
+			DASH_STORE_POINTS_MAX);
 		return;
 	}
-	known = store_knows_target(req->api->store, req->params[0], &err);
+	known = dash_store_knows_target(req->api->store, req->params[0], &err);
 	if (known < 0) {
 		api_store_error(res, &err);
 		return;
@@ -50,7 +50,7 @@ void api_read_series(struct api_request *req, struct api_response *res)
 			req->params[0]);
 		return;
 	}
-	series = store_series(req->api->store, req->params[0], from, to, step, &err);
+	series = dash_store_series(req->api->store, req->params[0], from, to, step, &err);
 	if (series)
 		api_reply(res, 200, series);
 	else

@@ -286,8 +286,8 @@ static void publish(const json_t *changed)
 		const char *first = json_string_value(json_array_get(row, 1));
 		const char *second = json_string_value(json_array_get(row, 2));
 		bool is_run = !strcmp(what, "run");
-		json_t *object = is_run ? store_get_run_row(app.api.store, first, &err)
-					: store_get_agent(app.api.store, first, second, &err);
+		json_t *object = is_run ? dash_store_get_run_row(app.api.store, first, &err)
+					: dash_store_get_agent(app.api.store, first, second, &err);
 
 		if (!object && !is_run)
 			object = json_pack(
@@ -297,7 +297,7 @@ static void publish(const json_t *changed)
 	}
 }
 
-static void add_to_last_hour(void *arg, const struct store_sample *sample)
+static void add_to_last_hour(void *arg, const struct dash_store_sample *sample)
 {
 	(void)arg;
 	live_add(app.api.live, sample, false, units_now_wall_ms());
@@ -307,13 +307,14 @@ static void reap(int64_t now)
 {
 	const struct settings *c = &app.config;
 	_cleanup_json_ json_t *changed = json_array();
-	struct store_reaped r;
+	struct dash_store_reaped r;
 	struct err err;
 
-	if (store_each_overdue(app.api.store, now, c->reaper.run_timeout_ms, add_to_last_hour, NULL,
-		    &err) < 0 ||
-		store_reap(app.api.store, now, c->reaper.run_timeout_ms, c->reaper.offline_after_ms,
-			c->reaper.delete_after_ms, c->reaper.keep_runs, &r, changed, &err) < 0) {
+	if (dash_store_each_overdue(app.api.store, now, c->reaper.run_timeout_ms, add_to_last_hour,
+		    NULL, &err) < 0 ||
+		dash_store_reap(app.api.store, now, c->reaper.run_timeout_ms,
+			c->reaper.offline_after_ms, c->reaper.delete_after_ms, c->reaper.keep_runs,
+			&r, changed, &err) < 0) {
 		log_error("reaper", "cannot work: %s", err.msg);
 		return;
 	}
@@ -345,11 +346,11 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *w, int revents)
 	int more;
 
 	(void)revents;
-	more = store_rollup_step(app.api.store, now, &err);
+	more = dash_store_rollup_step(app.api.store, now, &err);
 	if (more == 0)
-		more = store_expire(app.api.store, now - c->retention_ms, &err);
+		more = dash_store_expire(app.api.store, now - c->retention_ms, &err);
 	if (more == 0)
-		more = store_expire_rollups(app.api.store, now - c->rollup_retention_ms, &err);
+		more = dash_store_expire_rollups(app.api.store, now - c->rollup_retention_ms, &err);
 	if (more < 0)
 		log_error("upkeep", "rollups and retention wait: %s", err.msg);
 	if (more <= 0)
@@ -373,15 +374,15 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
 
 static void backup(const struct settings *c, const char *to)
 {
-	struct store *s;
+	struct dash_store *s;
 	struct err err;
 
 	if (access(c->database, F_OK) < 0)
 		fatal(EXIT_START, "there is no database at %s", c->database);
-	s = store_open(c->database, &err);
-	if (!s || store_backup(s, to, &err) < 0)
+	s = dash_store_open(c->database, &err);
+	if (!s || dash_store_backup(s, to, &err) < 0)
 		fatal(EXIT_START, "cannot back up to %s: %s", to, err.msg);
-	store_close(s);
+	dash_store_close(s);
 	printf("%s holds a complete copy of %s\n", to, c->database);
 }
 
@@ -427,13 +428,13 @@ static void set_up(struct ev_loop *loop)
 		fatal(EXIT_START, "%s", err.msg);
 	if (creds_drop_all_caps(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	app.api.store = store_open(db_path, &err);
+	app.api.store = dash_store_open(db_path, &err);
 	if (!app.api.store)
 		fatal(EXIT_START, "%s (%s must be writable for user \"%s\" and have space left)",
 			err.msg, c->database, as_root ? c->user : "you");
 	app.api.live = live_new();
 	app.api.events = events_new(units_now_wall_ms());
-	if (store_each_sample(
+	if (dash_store_each_sample(
 		    app.api.store, units_now_wall_ms() - HOUR_MS, add_to_last_hour, NULL, &err) < 0)
 		fatal(EXIT_START, "the last hour's runs cannot be read: %s", err.msg);
 	/* Whoever asks first does not wait until each minute is put together. */
@@ -500,7 +501,7 @@ int main(int argc, char **argv)
 	events_free(app.api.events);
 	live_free(app.api.live);
 	api_forget_cached(&app.api);
-	store_close(app.api.store);
+	dash_store_close(app.api.store);
 	mem_wipe(app.api.secret, strlen(app.api.secret));
 	mem_wipe(app.api.admin, strlen(app.api.admin));
 	free(app.api.secret);

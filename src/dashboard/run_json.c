@@ -99,7 +99,7 @@ static int take_metrics(const json_t *in, json_t *out, struct err *err)
 }
 
 static int take_quantiles(
-	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err)
+	const json_t *in, struct quantile_lists *lists, struct dash_store_run *out, struct err *err)
 {
 	json_t *list = json_object_get(in, "latencyQuantiles"), *v;
 	double last = 0;
@@ -191,7 +191,7 @@ static int take_status(const json_t *in, json_t *out, struct err *err)
 }
 
 static int check(
-	const json_t *in, struct quantile_lists *lists, struct store_run *run, struct err *err)
+	const json_t *in, struct quantile_lists *lists, struct dash_store_run *run, struct err *err)
 {
 	json_t *out = run->json;
 	const char *id = json_get_text(in, "id", "");
@@ -228,9 +228,9 @@ static int check(
 }
 
 int run_json_check(
-	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err)
+	const json_t *in, struct quantile_lists *lists, struct dash_store_run *out, struct err *err)
 {
-	*out = (struct store_run){0};
+	*out = (struct dash_store_run){0};
 	if (!json_is_object(in))
 		return err_set(err, "a run must be an object");
 	out->json = json_object();
@@ -240,10 +240,10 @@ int run_json_check(
 	return -1;
 }
 
-void run_json_clear(struct store_run *run)
+void run_json_clear(struct dash_store_run *run)
 {
 	json_decref(run->json);
 	json_decref(run->log);
 	free(run->quantiles);
-	*run = (struct store_run){0};
+	*run = (struct dash_store_run){0};
 }

@@ -11,8 +11,8 @@
 
 /* Fills out, which run_json_clear() frees, with exactly the fields of the API; -1 with what is wrong (nothing to free
  * then).  lists: what was lifted out of the body. */
-int run_json_check(
-	const json_t *in, struct quantile_lists *lists, struct store_run *out, struct err *err);
-void run_json_clear(struct store_run *run);
+int run_json_check(const json_t *in, struct quantile_lists *lists, struct dash_store_run *out,
+	struct err *err);
+void run_json_clear(struct dash_store_run *run);
 
 #endif

@@ -20,7 +20,7 @@ static bool quantiles_from_json(const json_t *list, double *out)
 	return true;
 }
 
-bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
+bool dash_store_quantiles_read(sqlite3_stmt *st, int column, double *out)
 {
 	const size_t size = QUANTILES * sizeof(*out);
 	_cleanup_json_ json_t *old = NULL;
@@ -35,12 +35,12 @@ bool store_quantiles_read(sqlite3_stmt *st, int column, double *out)
 	return true;
 }
 
-json_t *store_quantiles_column(sqlite3_stmt *st, int column)
+json_t *dash_store_quantiles_column(sqlite3_stmt *st, int column)
 {
 	double values[QUANTILES];
 	json_t *list;
 
-	if (!store_quantiles_read(st, column, values))
+	if (!dash_store_quantiles_read(st, column, values))
 		return json_null();
 	list = json_array();
 	for (int i = 0; i < QUANTILES; i++)
@@ -63,9 +63,9 @@ static double number_column(sqlite3_stmt *st, int column)
 							      : sqlite3_column_double(st, column);
 }
 
-void slice_read_sample(sqlite3_stmt *st, struct store_sample *out)
+void slice_read_sample(sqlite3_stmt *st, struct dash_store_sample *out)
 {
-	*out = (struct store_sample){
+	*out = (struct dash_store_sample){
 		.started_ms = sqlite3_column_int64(st, 0),
 		.target_id = db_column_text(st, 1),
 		.status = db_column_text(st, 2),
@@ -76,10 +76,10 @@ void slice_read_sample(sqlite3_stmt *st, struct store_sample *out)
 		.p95_ms = number_column(st, 7),
 	};
 	out->has_quantiles = sqlite3_column_type(st, 8) != SQLITE_NULL &&
-		store_quantiles_read(st, 8, out->quantiles);
+		dash_store_quantiles_read(st, 8, out->quantiles);
 }
 
-void slice_add(struct slice *sl, const struct store_sample *run)
+void slice_add(struct slice *sl, const struct dash_store_sample *run)
 {
 	struct quantiles q;
 

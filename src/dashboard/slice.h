@@ -34,11 +34,11 @@ struct slice {
 
 /* Empty; memory that a pool has is kept.  The pool is freed by its owner. */
 void slice_init(struct slice *sl);
-void slice_add(struct slice *sl, const struct store_sample *run);
+void slice_add(struct slice *sl, const struct dash_store_sample *run);
 void slice_add_rollup(struct slice *sl, sqlite3_stmt *st);
 /* A point of a series; without runs its numbers are null.  New reference. */
 json_t *slice_to_json(struct slice *sl, int64_t t_ms);
 /* Texts in it are the statement's. */
-void slice_read_sample(sqlite3_stmt *st, struct store_sample *out);
+void slice_read_sample(sqlite3_stmt *st, struct dash_store_sample *out);
 
 #endif

@@ -91,9 +91,9 @@ static bool was_left_open(const char *path)
 }
 
 /* https://www.sqlite.org/pragma.html#pragma_quick_check: pages and rows, not indices against tables. */
-static int check_integrity(struct store *s, struct err *err)
+static int check_integrity(struct dash_store *s, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, "PRAGMA quick_check(1)", err);
+	sqlite3_stmt *st = dash_store_stmt(s, "PRAGMA quick_check(1)", err);
 	int rc;
 
 	if (!st)
@@ -112,9 +112,9 @@ static int check_integrity(struct store *s, struct err *err)
 	return rc == SQLITE_OK ? 0 : -1;
 }
 
-struct store *store_open(const char *path, struct err *err)
+struct dash_store *dash_store_open(const char *path, struct err *err)
 {
-	struct store *s = x_calloc(1, sizeof(*s));
+	struct dash_store *s = x_calloc(1, sizeof(*s));
 	bool left_open = was_left_open(path);
 
 	/* Each batch of runs writes to as many pages of the indices again: so they are put in their places every
@@ -126,23 +126,23 @@ struct store *store_open(const char *path, struct err *err)
 		free(s);
 		return NULL;
 	}
-	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES);
+	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_LOG_PAGES);
 	s->counts = counts_new();
-	if ((left_open && check_integrity(s, err) < 0) || store_count_all(s, err) < 0) {
-		store_close(s);
+	if ((left_open && check_integrity(s, err) < 0) || dash_store_count_all(s, err) < 0) {
+		dash_store_close(s);
 		return NULL;
 	}
 	return s;
 }
 
-void store_close(struct store *s)
+void dash_store_close(struct dash_store *s)
 {
 	sqlite3_stmt *st;
 
 	if (!s)
 		return;
-	store_rollup_free(s);
-	store_forget_names(s);
+	dash_store_rollup_free(s);
+	dash_store_forget_names(s);
 	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
 		sqlite3_finalize(st);
 	sqlite3_close(s->db);
@@ -150,11 +150,11 @@ void store_close(struct store *s)
 	free(s);
 }
 
-sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err)
+sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
 
-	struct stmt_slot *slot = &s->stmts[((uintptr_t)sql >> 3) % STORE_STMTS_KEPT];
+	struct stmt_slot *slot = &s->stmts[((uintptr_t)sql >> 3) % DASH_STORE_STMTS_KEPT];
 
 	/* Most texts are constants: where they stand tells where to look first. */
 	if (slot->sql == sql && !strcmp(sqlite3_sql(slot->st), sql) && !sqlite3_stmt_busy(slot->st))
@@ -169,24 +169,24 @@ sqlite3_stmt *store_stmt(struct store *s, const char *sql, struct err *err)
 	return st;
 }
 
-int store_fail(struct store *s, struct err *err)
+int dash_store_fail(struct dash_store *s, struct err *err)
 {
 	return err_set(err, "%s", sqlite3_errmsg(s->db));
 }
 
-bool store_step_row(struct store *s, sqlite3_stmt *st, struct err *err)
+bool dash_store_step_row(struct dash_store *s, sqlite3_stmt *st, struct err *err)
 {
 	int rc = sqlite3_step(st);
 
 	err->msg[0] = '\0';
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		store_fail(s, err);
+		dash_store_fail(s, err);
 	return rc == SQLITE_ROW;
 }
 
-int store_backup(struct store *s, const char *path, struct err *err)
+int dash_store_backup(struct dash_store *s, const char *path, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, "VACUUM INTO ?1", err);
+	sqlite3_stmt *st = dash_store_stmt(s, "VACUUM INTO ?1", err);
 
 	if (!st)
 		return -1;
@@ -194,41 +194,42 @@ int store_backup(struct store *s, const char *path, struct err *err)
 	return db_run(st, err);
 }
 
-int64_t store_version(struct store *s)
+int64_t dash_store_version(struct dash_store *s)
 {
 	/* Both only grow, and neither by as much as that. */
-	return sqlite3_total_changes64(s->db) + (store_get_int(s, "PRAGMA data_version", 0) << 40);
+	return sqlite3_total_changes64(s->db) +
+		(dash_store_get_int(s, "PRAGMA data_version", 0) << 40);
 }
 
-int store_begin(struct store *s, struct err *err)
+int dash_store_begin(struct dash_store *s, struct err *err)
 {
 	s->mark_count = 0;
 	return db_exec(s->db, "BEGIN IMMEDIATE", err);
 }
 
-int store_commit(struct store *s, struct err *err)
+int dash_store_commit(struct dash_store *s, struct err *err)
 {
 	s->mark_count = 0;
 	if (db_exec(s->db, "COMMIT", err) == 0) {
 		counts_commit(s->counts);
 		return 0;
 	}
-	store_rollback(s);
+	dash_store_rollback(s);
 	return -1;
 }
 
-void store_rollback(struct store *s)
+void dash_store_rollback(struct dash_store *s)
 {
 	s->mark_count = 0;
 	counts_rollback(s->counts);
-	store_forget_names(s);
+	dash_store_forget_names(s);
 	if (!sqlite3_get_autocommit(s->db))
 		db_exec(s->db, "ROLLBACK", NULL);
 }
 
-int64_t store_get_int(struct store *s, const char *sql, int64_t fallback)
+int64_t dash_store_get_int(struct dash_store *s, const char *sql, int64_t fallback)
 {
-	sqlite3_stmt *st = store_stmt(s, sql, NULL);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, NULL);
 	int64_t n = fallback;
 
 	if (st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
@@ -237,9 +238,9 @@ int64_t store_get_int(struct store *s, const char *sql, int64_t fallback)
 	return n;
 }
 
-int store_set_meta(struct store *s, const char *key, int64_t value, struct err *err)
+int dash_store_set_meta(struct dash_store *s, const char *key, int64_t value, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", err);
 
 	if (!st)
@@ -249,21 +250,21 @@ int store_set_meta(struct store *s, const char *key, int64_t value, struct err *
 	return db_run(st, err);
 }
 
-json_t *store_text_column(sqlite3_stmt *st, int column)
+json_t *dash_store_text_column(sqlite3_stmt *st, int column)
 {
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		? json_null()
 		: json_text(db_column_text(st, column));
 }
 
-json_t *store_int_column(sqlite3_stmt *st, int column)
+json_t *dash_store_int_column(sqlite3_stmt *st, int column)
 {
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		? json_null()
 		: json_integer(sqlite3_column_int64(st, column));
 }
 
-json_t *store_json_column(sqlite3_stmt *st, int column)
+json_t *dash_store_json_column(sqlite3_stmt *st, int column)
 {
 	json_t *v = sqlite3_column_type(st, column) == SQLITE_NULL
 		? NULL

@@ -16,10 +16,10 @@ static void bind_known(sqlite3_stmt *st, int index, int64_t value)
 		sqlite3_bind_int64(st, index, value);
 }
 
-int store_register_agent(struct store *s, const char *host, const struct store_agent *a,
-	int64_t now_ms, char *id_out, struct err *err)
+int dash_store_register_agent(struct dash_store *s, const char *host,
+	const struct dash_store_agent *a, int64_t now_ms, char *id_out, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO k6_agents (id, host, name, slot, status, last_seen_at, registered_at, version,"
 		" k6_version) VALUES (?1, ?2, ?3, ?4, 'idle', ?5, ?5, ?6, ?7) ON CONFLICT (host, name) DO UPDATE SET"
 		" slot = ?4, last_seen_at = ?5, version = ?6, k6_version = ?7,"
@@ -44,14 +44,14 @@ int store_register_agent(struct store *s, const char *host, const struct store_a
 	if (rc == SQLITE_ROW)
 		rc = sqlite3_step(st);
 	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+	return rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
 }
 
 /* 1: the agent is known. */
-static int is_news(struct store *s, const char *host, const struct store_agent *a,
+static int is_news(struct dash_store *s, const char *host, const struct dash_store_agent *a,
 	const char *progress, bool *news, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT status = ?3 AND current_run_id IS ?4 AND progress IS ?5 FROM k6_agents WHERE host = ?1 AND name = ?2",
 		err);
 	bool known;
@@ -70,10 +70,10 @@ static int is_news(struct store *s, const char *host, const struct store_agent *
 	return known;
 }
 
-int store_heartbeat(struct store *s, const char *host, const struct store_agent *a, int64_t now_ms,
-	bool *news, struct err *err)
+int dash_store_heartbeat(struct dash_store *s, const char *host, const struct dash_store_agent *a,
+	int64_t now_ms, bool *news, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
 		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
 		err);
@@ -102,18 +102,20 @@ int store_heartbeat(struct store *s, const char *host, const struct store_agent 
 static json_t *agent_row(sqlite3_stmt *st)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-		store_text_column(st, 0), "name", store_text_column(st, 1), "host",
-		store_text_column(st, 2), "slot", store_int_column(st, 3), "status",
-		store_text_column(st, 4), "currentRunId", store_text_column(st, 5), "lastSeenAt",
-		json_time(sqlite3_column_int64(st, 6)), "registeredAt",
-		json_time(sqlite3_column_int64(st, 7)), "version", store_text_column(st, 8),
-		"k6Version", store_text_column(st, 9), "restarts", store_int_column(st, 10),
-		"rssBytes", store_int_column(st, 11), "progress", store_json_column(st, 12));
+		dash_store_text_column(st, 0), "name", dash_store_text_column(st, 1), "host",
+		dash_store_text_column(st, 2), "slot", dash_store_int_column(st, 3), "status",
+		dash_store_text_column(st, 4), "currentRunId", dash_store_text_column(st, 5),
+		"lastSeenAt", json_time(sqlite3_column_int64(st, 6)), "registeredAt",
+		json_time(sqlite3_column_int64(st, 7)), "version", dash_store_text_column(st, 8),
+		"k6Version", dash_store_text_column(st, 9), "restarts",
+		dash_store_int_column(st, 10), "rssBytes", dash_store_int_column(st, 11),
+		"progress", dash_store_json_column(st, 12));
 }
 
-json_t *store_get_agent(struct store *s, const char *host, const char *name, struct err *err)
+json_t *dash_store_get_agent(
+	struct dash_store *s, const char *host, const char *name, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(
+	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT " AGENT_COLUMNS " FROM k6_agents WHERE host = ?1 AND name = ?2", err);
 	json_t *agent = NULL;
 
@@ -127,9 +129,9 @@ json_t *store_get_agent(struct store *s, const char *host, const char *name, str
 	return agent;
 }
 
-json_t *store_list_agents(struct store *s, struct err *err)
+json_t *dash_store_list_agents(struct dash_store *s, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(
+	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT " AGENT_COLUMNS " FROM k6_agents ORDER BY host, slot, name", err);
 	json_t *list = json_array();
 

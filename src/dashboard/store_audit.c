@@ -5,10 +5,10 @@
 #include "common/json.h"
 #include "common/mem.h"
 
-int store_add_audit(
-	struct store *s, const struct store_audit *entry, int64_t now_ms, struct err *err)
+int dash_store_add_audit(
+	struct dash_store *s, const struct dash_store_audit *entry, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO k6_audit (at, who, address, action, object, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 		err);
 	_cleanup_free_ char *detail = entry->detail ? json_compact(entry->detail) : NULL;
@@ -24,9 +24,10 @@ int store_add_audit(
 	return db_run(st, err);
 }
 
-json_t *store_list_audit(struct store *s, int64_t page, int64_t page_size, struct err *err)
+json_t *dash_store_list_audit(
+	struct dash_store *s, int64_t page, int64_t page_size, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT at, who, address, action, object, detail FROM k6_audit ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
 		err);
 	json_t *items = json_array();
@@ -45,17 +46,17 @@ json_t *store_list_audit(struct store *s, int64_t page, int64_t page_size, struc
 				json_text(db_column_text(st, 2)), "action",
 				json_text(db_column_text(st, 3)), "object",
 				json_text(db_column_text(st, 4)), "detail",
-				store_json_column(st, 5)));
+				dash_store_json_column(st, 5)));
 	sqlite3_reset(st);
 	return json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)page,
 		"pageSize", (json_int_t)page_size, "total",
-		(json_int_t)store_get_int(s, "SELECT count(*) FROM k6_audit", 0));
+		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM k6_audit", 0));
 }
 
-json_t *store_counts(struct store *s, struct err *err)
+json_t *dash_store_counts(struct dash_store *s, struct err *err)
 {
 	sqlite3_stmt *st =
-		store_stmt(s, "SELECT status, count(*) FROM k6_agents GROUP BY status", err);
+		dash_store_stmt(s, "SELECT status, count(*) FROM k6_agents GROUP BY status", err);
 	json_t *agents = json_object();
 
 	while (st && sqlite3_step(st) == SQLITE_ROW)
@@ -64,6 +65,6 @@ json_t *store_counts(struct store *s, struct err *err)
 	if (st)
 		sqlite3_reset(st);
 	return json_pack("{s:o, s:I, s:I}", "agents", agents, "hosts",
-		(json_int_t)store_get_int(s, "SELECT count(*) FROM hosts", 0), "targets",
-		(json_int_t)store_get_int(s, "SELECT count(*) FROM k6_targets", 0));
+		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM hosts", 0), "targets",
+		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM k6_targets", 0));
 }

@@ -22,10 +22,10 @@ struct command {
 	bool sync, at_once;
 };
 
-static int insert(
-	struct store *s, const struct command *c, int64_t now_ms, json_t *made, struct err *err)
+static int insert(struct dash_store *s, const struct command *c, int64_t now_ms, json_t *made,
+	struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO k6_commands (id, host, type, target_id, run_id, agents, sync, created_at, at_once,"
 		" pause_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 		err);
@@ -55,9 +55,9 @@ static int insert(
 
 /* Managed hosts that have been heard of lately, with how many of their agents were idle then. */
 static size_t find_candidates(
-	struct store *s, int64_t since_ms, struct candidate *out, struct err *err)
+	struct dash_store *s, int64_t since_ms, struct candidate *out, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT h.host, (SELECT count(*) FROM k6_agents a WHERE a.host = h.host AND a.status = 'idle'),"
 		" h.desired FROM hosts h WHERE h.managed AND h.last_seen_at >= ?1 AND h.desired > 0"
 		" ORDER BY 2 DESC, h.host LIMIT ?2",
@@ -98,7 +98,7 @@ static int64_t share_out(struct candidate *c, size_t n, int64_t count)
 	return count - left;
 }
 
-int store_command_run(struct store *s, const char *target_id, int64_t agents, bool sync,
+int dash_store_command_run(struct dash_store *s, const char *target_id, int64_t agents, bool sync,
 	int64_t now_ms, int64_t online_ms, json_t *made, struct err *err)
 {
 	struct candidate *c = x_calloc(HOSTS_MAX, sizeof(*c));
@@ -123,8 +123,8 @@ int store_command_run(struct store *s, const char *target_id, int64_t agents, bo
 	return rc < 0 || err->msg[0] ? -1 : 0;
 }
 
-int store_command_cancel(struct store *s, const char *run_id, const char *host, int64_t now_ms,
-	json_t *made, struct err *err)
+int dash_store_command_cancel(struct dash_store *s, const char *run_id, const char *host,
+	int64_t now_ms, json_t *made, struct err *err)
 {
 	return insert(s, &(struct command){.host = host, .type = "cancel", .run_id = run_id},
 		now_ms, made, err);
@@ -132,45 +132,45 @@ int store_command_cancel(struct store *s, const char *run_id, const char *host, 
 
 /* --- pause and resume --------------------------------------------------------------- */
 
-static int64_t pause_seq(struct store *s)
+static int64_t pause_seq(struct dash_store *s)
 {
-	return store_get_int(s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0);
+	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0);
 }
 
-bool store_is_paused(struct store *s)
+bool dash_store_is_paused(struct dash_store *s)
 {
-	return store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0) != 0;
+	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0) != 0;
 }
 
 /* The present state as an order. */
 static int insert_pause(
-	struct store *s, const char *host, int64_t now_ms, json_t *made, struct err *err)
+	struct dash_store *s, const char *host, int64_t now_ms, json_t *made, struct err *err)
 {
 	return insert(s,
 		&(struct command){.host = host,
-			.type = store_is_paused(s) ? "pause" : "resume",
+			.type = dash_store_is_paused(s) ? "pause" : "resume",
 			.pause_seq = pause_seq(s),
-			.at_once = store_get_int(s,
+			.at_once = dash_store_get_int(s,
 					   "SELECT value FROM meta WHERE key = 'pause_at_once'",
 					   0) != 0},
 		now_ms, made, err);
 }
 
-int store_command_pause(
-	struct store *s, bool pause, bool at_once, int64_t now_ms, json_t *made, struct err *err)
+int dash_store_command_pause(struct dash_store *s, bool pause, bool at_once, int64_t now_ms,
+	json_t *made, struct err *err)
 {
 	sqlite3_stmt *st;
 	struct candidate *c;
 	size_t n = 0;
 	int rc;
 
-	if (store_set_meta(s, "paused", pause, err) < 0 ||
-		store_set_meta(s, "pause_at_once", at_once, err) < 0 ||
-		store_set_meta(s, "pause_seq", pause_seq(s) + 1, err) < 0)
+	if (dash_store_set_meta(s, "paused", pause, err) < 0 ||
+		dash_store_set_meta(s, "pause_at_once", at_once, err) < 0 ||
+		dash_store_set_meta(s, "pause_seq", pause_seq(s) + 1, err) < 0)
 		return -1;
 	/* The last word holds. */
 	rc = db_exec(s->db, "DELETE FROM k6_commands WHERE type IN ('pause', 'resume')", err);
-	st = store_stmt(s, "SELECT host FROM hosts WHERE managed ORDER BY host LIMIT ?1", err);
+	st = dash_store_stmt(s, "SELECT host FROM hosts WHERE managed ORDER BY host LIMIT ?1", err);
 	if (!st || rc < 0)
 		return -1;
 	c = x_calloc(HOSTS_MAX, sizeof(*c));
@@ -187,9 +187,10 @@ int store_command_pause(
 	return rc;
 }
 
-int store_command_catch_up(struct store *s, const char *host, int64_t now_ms, struct err *err)
+int dash_store_command_catch_up(
+	struct dash_store *s, const char *host, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT 1 FROM hosts h WHERE h.host = ?1 AND h.managed AND h.pause_seq < ?2 AND NOT EXISTS"
 		" (SELECT 1 FROM k6_commands c WHERE c.host = h.host AND c.pause_seq = ?2 AND c.created_at > ?3)",
 		err);
@@ -202,7 +203,7 @@ int store_command_catch_up(struct store *s, const char *host, int64_t now_ms, st
 		return -1;
 	db_bind_text(st, 1, host);
 	sqlite3_bind_int64(st, 2, seq);
-	sqlite3_bind_int64(st, 3, now_ms - STORE_COMMAND_LIFE_MS);
+	sqlite3_bind_int64(st, 3, now_ms - DASH_STORE_COMMAND_LIFE_MS);
 	behind = sqlite3_step(st) == SQLITE_ROW;
 	sqlite3_reset(st);
 	if (!behind)
@@ -213,9 +214,10 @@ int store_command_catch_up(struct store *s, const char *host, int64_t now_ms, st
 	return rc;
 }
 
-json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, struct err *err)
+json_t *dash_store_list_commands(
+	struct dash_store *s, const char *host, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT id, type, target_id, run_id, agents, sync, at_once FROM k6_commands WHERE host = ?1 AND created_at > ?2"
 		" ORDER BY seq LIMIT 1000",
 		err);
@@ -224,7 +226,7 @@ json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, s
 	if (!st)
 		return list;
 	db_bind_text(st, 1, host);
-	sqlite3_bind_int64(st, 2, now_ms - STORE_COMMAND_LIFE_MS);
+	sqlite3_bind_int64(st, 2, now_ms - DASH_STORE_COMMAND_LIFE_MS);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		json_t *o = json_pack(
 			"{s:s, s:s}", "id", db_column_text(st, 0), "type", db_column_text(st, 1));
@@ -245,9 +247,9 @@ json_t *store_list_commands(struct store *s, const char *host, int64_t now_ms, s
 	return list;
 }
 
-int store_command_done(struct store *s, const char *host, const char *id, struct err *err)
+int dash_store_command_done(struct dash_store *s, const char *host, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"UPDATE hosts SET pause_seq = c.pause_seq FROM k6_commands c WHERE hosts.host = ?1 AND c.host = ?1"
 		" AND c.id = ?2 AND c.pause_seq > hosts.pause_seq",
 		err);
@@ -258,7 +260,7 @@ int store_command_done(struct store *s, const char *host, const char *id, struct
 	db_bind_text(st, 2, id);
 	if (db_run(st, err) < 0)
 		return -1;
-	st = store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
+	st = dash_store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
 	if (!st)
 		return -1;
 	db_bind_text(st, 1, host);
@@ -266,12 +268,13 @@ int store_command_done(struct store *s, const char *host, const char *id, struct
 	return db_run(st, err);
 }
 
-int store_expire_commands(struct store *s, int64_t now_ms, struct err *err)
+int dash_store_expire_commands(struct dash_store *s, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, "DELETE FROM k6_commands WHERE created_at <= ?1", err);
+	sqlite3_stmt *st =
+		dash_store_stmt(s, "DELETE FROM k6_commands WHERE created_at <= ?1", err);
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, now_ms - STORE_COMMAND_LIFE_MS);
+	sqlite3_bind_int64(st, 1, now_ms - DASH_STORE_COMMAND_LIFE_MS);
 	return db_run(st, err);
 }

@@ -8,27 +8,27 @@
 #include "common/json.h"
 #include "common/mem.h"
 
-static int64_t revision(struct store *s)
+static int64_t revision(struct dash_store *s)
 {
-	return store_get_int(s, "SELECT value FROM meta WHERE key = 'revision'", 0);
+	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'revision'", 0);
 }
 
 /* -1: nobody has set a total yet. */
-static int64_t total(struct store *s)
+static int64_t total(struct dash_store *s)
 {
-	return store_get_int(s, "SELECT value FROM meta WHERE key = 'total'", -1);
+	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'total'", -1);
 }
 
-static int64_t sum_of_hosts(struct store *s)
+static int64_t sum_of_hosts(struct dash_store *s)
 {
-	return store_get_int(s, "SELECT sum(desired) FROM hosts WHERE managed", 0);
+	return dash_store_get_int(s, "SELECT sum(desired) FROM hosts WHERE managed", 0);
 }
 
 static int set_host_desired(
-	struct store *s, const char *host, int64_t agents, int64_t rev, struct err *err)
+	struct dash_store *s, const char *host, int64_t agents, int64_t rev, struct err *err)
 {
-	sqlite3_stmt *st =
-		store_stmt(s, "UPDATE hosts SET desired = ?2, revision = ?3 WHERE host = ?1", err);
+	sqlite3_stmt *st = dash_store_stmt(
+		s, "UPDATE hosts SET desired = ?2, revision = ?3 WHERE host = ?1", err);
 
 	if (!st)
 		return -1;
@@ -69,9 +69,10 @@ static void divide(struct share *shares, size_t n, int64_t count)
 
 /* Spreads the total over the online managed hosts; only hosts whose share changes get a new
  * revision, so the others need not act. */
-static int spread(struct store *s, int64_t now_ms, int64_t online_ms, int64_t rev, struct err *err)
+static int spread(
+	struct dash_store *s, int64_t now_ms, int64_t online_ms, int64_t rev, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT host, max_agents, desired FROM hosts WHERE managed AND last_seen_at >= ?1 "
 		"ORDER BY host",
 		err);
@@ -99,28 +100,29 @@ static int spread(struct store *s, int64_t now_ms, int64_t online_ms, int64_t re
 }
 
 /* 1: found. */
-static int find_host(struct store *s, const char *host, struct store_desired *out, struct err *err)
+static int find_host(
+	struct dash_store *s, const char *host, struct dash_store_desired *out, struct err *err)
 {
 	sqlite3_stmt *st =
-		store_stmt(s, "SELECT desired, revision FROM hosts WHERE host = ?1", err);
+		dash_store_stmt(s, "SELECT desired, revision FROM hosts WHERE host = ?1", err);
 	int rc;
 
-	*out = (struct store_desired){0, 0};
+	*out = (struct dash_store_desired){0, 0};
 	if (!st)
 		return -1;
 	db_bind_text(st, 1, host);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
-		*out = (struct store_desired){
+		*out = (struct dash_store_desired){
 			sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
 	sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : store_fail(s, err);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
 }
 
-static int put_host(struct store *s, const struct store_host *h, const struct store_desired *d,
-	int64_t now_ms, struct err *err)
+static int put_host(struct dash_store *s, const struct dash_store_host *h,
+	const struct dash_store_desired *d, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO hosts (host, managed, max_agents, desired, revision, version, k6_version, sandbox,"
 		" last_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (host) DO UPDATE SET"
 		" managed = ?2, max_agents = ?3, desired = ?4, revision = ?5, version = ?6, k6_version = ?7,"
@@ -141,10 +143,10 @@ static int put_host(struct store *s, const struct store_host *h, const struct st
 	return db_run(st, err);
 }
 
-int store_register_host(struct store *s, const struct store_host *h, int64_t now_ms,
-	int64_t online_ms, struct store_desired *out, struct err *err)
+int dash_store_register_host(struct dash_store *s, const struct dash_store_host *h, int64_t now_ms,
+	int64_t online_ms, struct dash_store_desired *out, struct err *err)
 {
-	struct store_desired d;
+	struct dash_store_desired d;
 	int64_t rev = revision(s), sum = total(s);
 	int known = find_host(s, h->host, &d, err);
 
@@ -164,18 +166,18 @@ int store_register_host(struct store *s, const struct store_host *h, int64_t now
 		if (known && sum >= 0) {
 			int64_t changed = sum + h->desired.agents - d.agents;
 
-			if (store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+			if (dash_store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
 				return -1;
 		}
 		d = h->desired;
-		if (d.revision > rev && store_set_meta(s, "revision", d.revision, err) < 0)
+		if (d.revision > rev && dash_store_set_meta(s, "revision", d.revision, err) < 0)
 			return -1;
 	} else {
 		/* New here, and there is a total: it gets its share, with a revision it will heed. */
 		d = h->desired;
 		rev = (rev > d.revision ? rev : d.revision) + 1;
 		d.agents = -1; /* differs from any share, so that spread() gives it the revision */
-		if (store_set_meta(s, "revision", rev, err) < 0 ||
+		if (dash_store_set_meta(s, "revision", rev, err) < 0 ||
 			put_host(s, h, &d, now_ms, err) < 0 ||
 			spread(s, now_ms, online_ms, rev, err) < 0 ||
 			find_host(s, h->host, out, err) < 0)
@@ -186,10 +188,11 @@ int store_register_host(struct store *s, const struct store_host *h, int64_t now
 	return put_host(s, h, &d, now_ms, err);
 }
 
-int store_touch_host(struct store *s, const char *host, int64_t now_ms, struct store_desired *out,
-	struct err *err)
+int dash_store_touch_host(struct dash_store *s, const char *host, int64_t now_ms,
+	struct dash_store_desired *out, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, "UPDATE hosts SET last_seen_at = ?2 WHERE host = ?1", err);
+	sqlite3_stmt *st =
+		dash_store_stmt(s, "UPDATE hosts SET last_seen_at = ?2 WHERE host = ?1", err);
 
 	if (!st)
 		return -1;
@@ -200,10 +203,10 @@ int store_touch_host(struct store *s, const char *host, int64_t now_ms, struct s
 	return find_host(s, host, out, err) < 0 ? -1 : 0;
 }
 
-int store_scale_host(struct store *s, const char *host, int64_t agents, struct store_desired *out,
-	struct err *err)
+int dash_store_scale_host(struct dash_store *s, const char *host, int64_t agents,
+	struct dash_store_desired *out, struct err *err)
 {
-	struct store_desired d;
+	struct dash_store_desired d;
 	int64_t sum = total(s), rev = revision(s) + 1;
 	int known = find_host(s, host, &d, err);
 
@@ -212,51 +215,52 @@ int store_scale_host(struct store *s, const char *host, int64_t agents, struct s
 	if (sum >= 0) {
 		int64_t changed = sum + agents - d.agents;
 
-		if (store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
+		if (dash_store_set_meta(s, "total", changed < 0 ? 0 : changed, err) < 0)
 			return -1;
 	}
-	*out = (struct store_desired){agents, rev};
-	if (store_set_meta(s, "revision", rev, err) < 0 ||
+	*out = (struct dash_store_desired){agents, rev};
+	if (dash_store_set_meta(s, "revision", rev, err) < 0 ||
 		set_host_desired(s, host, agents, rev, err) < 0)
 		return -1;
 	return 1;
 }
 
-int store_set_total(
-	struct store *s, int64_t count, int64_t now_ms, int64_t online_ms, struct err *err)
+int dash_store_set_total(
+	struct dash_store *s, int64_t count, int64_t now_ms, int64_t online_ms, struct err *err)
 {
 	int64_t rev = revision(s) + 1;
 
-	if (store_set_meta(s, "total", count, err) < 0 ||
-		store_set_meta(s, "revision", rev, err) < 0)
+	if (dash_store_set_meta(s, "total", count, err) < 0 ||
+		dash_store_set_meta(s, "revision", rev, err) < 0)
 		return -1;
 	return spread(s, now_ms, online_ms, rev, err);
 }
 
-int store_reconcile(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err)
+int dash_store_reconcile(struct dash_store *s, int64_t now_ms, int64_t online_ms, struct err *err)
 {
 	int64_t rev = revision(s) + 1;
 
 	/* Nobody has set a total yet: what the hosts have is right. */
 	if (total(s) < 0)
 		return 0;
-	if (store_set_meta(s, "revision", rev, err) < 0)
+	if (dash_store_set_meta(s, "revision", rev, err) < 0)
 		return -1;
 	return spread(s, now_ms, online_ms, rev, err);
 }
 
-int store_get_total(struct store *s, struct store_desired *out, struct err *err)
+int dash_store_get_total(struct dash_store *s, struct dash_store_desired *out, struct err *err)
 {
 	int64_t sum = total(s);
 
 	(void)err;
-	*out = (struct store_desired){sum >= 0 ? sum : sum_of_hosts(s), revision(s)};
+	*out = (struct dash_store_desired){sum >= 0 ? sum : sum_of_hosts(s), revision(s)};
 	return 0;
 }
 
-json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, struct err *err)
+json_t *dash_store_list_hosts(
+	struct dash_store *s, int64_t now_ms, int64_t online_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT host, managed, max_agents, desired, revision, version, k6_version, sandbox, last_seen_at,"
 		" (SELECT count(*) FROM k6_agents a WHERE a.host = hosts.host AND a.status <> 'offline')"
 		" FROM hosts ORDER BY host",
@@ -266,14 +270,16 @@ json_t *store_list_hosts(struct store *s, int64_t now_ms, int64_t online_ms, str
 	while (st && sqlite3_step(st) == SQLITE_ROW) {
 		json_array_append_new(list,
 			json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
-				store_text_column(st, 0), "managed", sqlite3_column_int(st, 1),
+				dash_store_text_column(st, 0), "managed", sqlite3_column_int(st, 1),
 				"online", sqlite3_column_int64(st, 8) >= now_ms - online_ms,
-				"desired", store_int_column(st, 3), "revision",
-				store_int_column(st, 4), "agents", store_int_column(st, 9),
-				"maxAgents", store_int_column(st, 2), "lastSeenAt",
+				"desired", dash_store_int_column(st, 3), "revision",
+				dash_store_int_column(st, 4), "agents",
+				dash_store_int_column(st, 9), "maxAgents",
+				dash_store_int_column(st, 2), "lastSeenAt",
 				json_time(sqlite3_column_int64(st, 8)), "version",
-				store_text_column(st, 5), "k6Version", store_text_column(st, 6),
-				"sandbox", store_text_column(st, 7)));
+				dash_store_text_column(st, 5), "k6Version",
+				dash_store_text_column(st, 6), "sandbox",
+				dash_store_text_column(st, 7)));
 	}
 	sqlite3_reset(st);
 	return list;

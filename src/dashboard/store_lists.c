@@ -14,7 +14,7 @@
 
 /* A filter in numbers. */
 struct query {
-	const struct store_run_filter *f;
+	const struct dash_store_run_filter *f;
 	struct counts_filter counts;
 	bool *agents;
 	int64_t one_agent; /* the only one, 0: any number of them */
@@ -22,16 +22,17 @@ struct query {
 };
 
 /* Agents of that name, or host, or both. */
-static int find_agents(struct store *s, struct query *q, struct err *err)
+static int find_agents(struct dash_store *s, struct query *q, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT no FROM k6_names WHERE kind = 1 AND (?1 IS NULL OR host = ?1) AND (?2 IS NULL OR name = ?2)",
 		err);
 	size_t found = 0;
 
 	if (!st)
 		return -1;
-	q->counts.agent_count = (size_t)store_get_int(s, "SELECT max(no) FROM k6_names", 0) + 1;
+	q->counts.agent_count =
+		(size_t)dash_store_get_int(s, "SELECT max(no) FROM k6_names", 0) + 1;
 	q->agents = x_calloc(q->counts.agent_count, sizeof(*q->agents));
 	q->counts.agents = q->agents;
 	db_bind_text(st, 1, q->f->host);
@@ -48,13 +49,13 @@ static int find_agents(struct store *s, struct query *q, struct err *err)
 	return 0;
 }
 
-static int read_query(
-	struct store *s, const struct store_run_filter *f, struct query *q, struct err *err)
+static int read_query(struct dash_store *s, const struct dash_store_run_filter *f, struct query *q,
+	struct err *err)
 {
 	*q = (struct query){.f = f, .counts = {.target = -1, .status = -1}};
 	if (f->target_id) {
 		q->counts.target =
-			store_name_no(s, STORE_NAME_TARGET, "", f->target_id, false, err);
+			dash_store_name_no(s, DASH_STORE_NAME_TARGET, "", f->target_id, false, err);
 		if (q->counts.target < 0)
 			return -1;
 		q->nothing = !q->counts.target;
@@ -67,7 +68,7 @@ static int read_query(
 /* What the index is asked for beside the time.  Parameters: 1 target, 2 agent, 3 host, 4 status, 9 the one agent. */
 static void make_where(const struct query *q, char *buf, size_t size)
 {
-	const struct store_run_filter *f = q->f;
+	const struct dash_store_run_filter *f = q->f;
 
 	snprintf(buf, size, "started_at >= ?5 AND started_at < ?6%s%s%s",
 		f->target_id ? " AND target_no = ?1" : "",
@@ -91,7 +92,7 @@ static void bind_query(sqlite3_stmt *st, const struct query *q, int64_t from_ms,
 }
 
 /* The index that has the fewest runs to look at. */
-static const char *choose_index(const struct store *s, const struct query *q)
+static const char *choose_index(const struct dash_store *s, const struct query *q)
 {
 	const struct counts_filter by_target = {.target = q->counts.target, .status = -1};
 	const struct counts_filter by_status = {.target = -1, .status = q->counts.status};
@@ -101,22 +102,22 @@ static const char *choose_index(const struct store *s, const struct query *q)
 
 	if (q->f->target_id) {
 		best = "k6_runs_target";
-		least = counts_total(s->counts, &by_target, 1, STORE_LAST_DAY);
+		least = counts_total(s->counts, &by_target, 1, DASH_STORE_LAST_DAY);
 	}
-	n = q->one_agent ? counts_total(s->counts, &by_agent, 1, STORE_LAST_DAY) : INT64_MAX;
+	n = q->one_agent ? counts_total(s->counts, &by_agent, 1, DASH_STORE_LAST_DAY) : INT64_MAX;
 	if (n < least) {
 		best = "k6_runs_agent";
 		least = n;
 	}
-	n = q->f->status ? counts_total(s->counts, &by_status, 1, STORE_LAST_DAY) : INT64_MAX;
+	n = q->f->status ? counts_total(s->counts, &by_status, 1, DASH_STORE_LAST_DAY) : INT64_MAX;
 	if (n < least)
 		best = "k6_runs_status";
 	return best;
 }
 
 /* Of less than a day. */
-static int64_t count_between(
-	struct store *s, const struct query *q, int64_t from_ms, int64_t to_ms, struct err *err)
+static int64_t count_between(struct dash_store *s, const struct query *q, int64_t from_ms,
+	int64_t to_ms, struct err *err)
 {
 	char where[512], sql[700];
 	sqlite3_stmt *st;
@@ -127,7 +128,7 @@ static int64_t count_between(
 	make_where(q, where, sizeof(where));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM k6_runs INDEXED BY %s WHERE %s",
 		choose_index(s, q), where);
-	st = store_stmt(s, sql, err);
+	st = dash_store_stmt(s, sql, err);
 	if (!st)
 		return -1;
 	bind_query(st, q, from_ms, to_ms);
@@ -145,29 +146,30 @@ struct span {
 	int64_t total;
 };
 
-static int measure_span(struct store *s, const struct query *q, struct span *sp, struct err *err)
+static int measure_span(
+	struct dash_store *s, const struct query *q, struct span *sp, struct err *err)
 {
-	const struct store_run_filter *f = q->f;
+	const struct dash_store_run_filter *f = q->f;
 	int64_t head_end, tail_start;
 
 	*sp = (struct span){.from_ms = f->from_ms ? f->from_ms : INT64_MIN,
 		.to_ms = f->to_ms ? f->to_ms : INT64_MAX,
 		.first_day = 1,
-		.last_day = STORE_LAST_DAY};
+		.last_day = DASH_STORE_LAST_DAY};
 	if (f->from_ms) {
-		sp->first_day = store_day_of(f->from_ms);
-		if (f->from_ms > store_day_start(sp->first_day))
+		sp->first_day = dash_store_day_of(f->from_ms);
+		if (f->from_ms > dash_store_day_start(sp->first_day))
 			sp->first_day = (uint16_t)(sp->first_day + 1);
 	}
 	if (f->to_ms)
-		sp->last_day = (uint16_t)(store_day_of(f->to_ms) - 1);
+		sp->last_day = (uint16_t)(dash_store_day_of(f->to_ms) - 1);
 	if (sp->first_day > sp->last_day) {
 		sp->head = count_between(s, q, sp->from_ms, sp->to_ms, err);
 		sp->total = sp->head;
 		return sp->head < 0 ? -1 : 0;
 	}
-	head_end = f->from_ms ? store_day_start(sp->first_day) : sp->from_ms;
-	tail_start = f->to_ms ? store_day_start((uint16_t)(sp->last_day + 1)) : sp->to_ms;
+	head_end = f->from_ms ? dash_store_day_start(sp->first_day) : sp->from_ms;
+	tail_start = f->to_ms ? dash_store_day_start((uint16_t)(sp->last_day + 1)) : sp->to_ms;
 	sp->head = count_between(s, q, sp->from_ms, head_end, err);
 	sp->tail = count_between(s, q, tail_start, sp->to_ms, err);
 	sp->total = sp->head + sp->tail +
@@ -176,7 +178,7 @@ static int measure_span(struct store *s, const struct query *q, struct span *sp,
 }
 
 /* Narrows the span to where the page begins; what is left of the offset is to be skipped there. */
-static void skip_to_page(const struct store *s, const struct query *q, struct span *sp,
+static void skip_to_page(const struct dash_store *s, const struct query *q, struct span *sp,
 	bool newest_first, int64_t *offset)
 {
 	int64_t near = newest_first ? sp->tail : sp->head;
@@ -189,23 +191,23 @@ static void skip_to_page(const struct store *s, const struct query *q, struct sp
 	if (*offset >= whole) {
 		*offset -= whole;
 		if (newest_first)
-			sp->to_ms = store_day_start(sp->first_day);
+			sp->to_ms = dash_store_day_start(sp->first_day);
 		else
-			sp->from_ms = store_day_start((uint16_t)(sp->last_day + 1));
+			sp->from_ms = dash_store_day_start((uint16_t)(sp->last_day + 1));
 		return;
 	}
 	if (!counts_find_day(
 		    s->counts, &q->counts, sp->first_day, sp->last_day, newest_first, offset, &day))
 		return;
-	if (newest_first && day < STORE_LAST_DAY)
-		sp->to_ms = store_day_start((uint16_t)(day + 1));
+	if (newest_first && day < DASH_STORE_LAST_DAY)
+		sp->to_ms = dash_store_day_start((uint16_t)(day + 1));
 	else if (!newest_first)
-		sp->from_ms = store_day_start(day);
+		sp->from_ms = dash_store_day_start(day);
 }
 
-static json_t *read_row(struct store *s, int64_t seq, struct err *err)
+static json_t *read_row(struct dash_store *s, int64_t seq, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT json, status, reason, error_message, agent FROM k6_runs WHERE seq = ?1",
 		err);
 	json_t *run = NULL;
@@ -214,7 +216,7 @@ static json_t *read_row(struct store *s, int64_t seq, struct err *err)
 		return NULL;
 	sqlite3_bind_int64(st, 1, seq);
 	if (sqlite3_step(st) == SQLITE_ROW)
-		run = store_run_row(st);
+		run = dash_store_run_row(st);
 	sqlite3_reset(st);
 	return run;
 }
@@ -239,7 +241,7 @@ static const struct order *find_order(const char *name)
 }
 
 /* Numbers of the page's rows first, out of the index alone. */
-static int read_page(struct store *s, const struct query *q, const struct span *sp,
+static int read_page(struct dash_store *s, const struct query *q, const struct span *sp,
 	const struct order *order, int64_t offset, json_t *items, struct err *err)
 {
 	char where[512], sql[900];
@@ -252,7 +254,7 @@ static int read_page(struct store *s, const struct query *q, const struct span *
 	snprintf(sql, sizeof(sql),
 		"SELECT seq FROM k6_runs INDEXED BY %s WHERE %s ORDER BY %s LIMIT ?7 OFFSET ?8",
 		order->index ? order->index : choose_index(s, q), where, order->by);
-	st = store_stmt(s, sql, err);
+	st = dash_store_stmt(s, sql, err);
 	if (!st)
 		return -1;
 	bind_query(st, q, sp->from_ms, sp->to_ms);
@@ -262,7 +264,7 @@ static int read_page(struct store *s, const struct query *q, const struct span *
 		seqs[n++] = sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return store_fail(s, err);
+		return dash_store_fail(s, err);
 	for (int64_t i = 0; i < n; i++) {
 		json_t *run = read_row(s, seqs[i], err);
 
@@ -272,14 +274,15 @@ static int read_page(struct store *s, const struct query *q, const struct span *
 	return 0;
 }
 
-json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struct err *err)
+json_t *dash_store_list_runs(
+	struct dash_store *s, const struct dash_store_run_filter *f, struct err *err)
 {
 	const struct order *order = find_order(f->sort);
 	json_t *items = json_array();
 	int64_t offset = (f->page - 1) * f->page_size;
 	struct query q = {0};
 	struct span sp = {0};
-	int rc = store_check_counts(s, err) < 0 || read_query(s, f, &q, err) < 0 ? -1 : 0;
+	int rc = dash_store_check_counts(s, err) < 0 || read_query(s, f, &q, err) < 0 ? -1 : 0;
 
 	if (rc == 0 && !q.nothing)
 		rc = measure_span(s, &q, &sp, err);
@@ -297,7 +300,8 @@ json_t *store_list_runs(struct store *s, const struct store_run_filter *f, struc
 		"pageSize", (json_int_t)f->page_size, "total", (json_int_t)sp.total);
 }
 
-json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, struct err *err)
+json_t *dash_store_next_runs(
+	struct dash_store *s, struct dash_store_run_filter *f, int limit, struct err *err)
 {
 	char where[512], sql[900];
 	json_t *items = json_array();
@@ -312,7 +316,7 @@ json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, 
 			"SELECT json, status, reason, error_message, agent, started_at, seq FROM k6_runs INDEXED BY %s"
 			" WHERE %s AND NOT (started_at = ?6 - 1 AND seq >= ?10) ORDER BY started_at DESC, seq DESC LIMIT ?7",
 			choose_index(s, &q), where);
-		st = store_stmt(s, sql, err);
+		st = dash_store_stmt(s, sql, err);
 	}
 	if (st) {
 		bind_query(st, &q, f->from_ms ? f->from_ms : INT64_MIN,
@@ -321,7 +325,7 @@ json_t *store_next_runs(struct store *s, struct store_run_filter *f, int limit, 
 		sqlite3_bind_int64(st, 10, f->before_seq ? f->before_seq : INT64_MAX);
 	}
 	while (st && sqlite3_step(st) == SQLITE_ROW) {
-		json_array_append_new(items, store_run_row(st));
+		json_array_append_new(items, dash_store_run_row(st));
 		last_ms = sqlite3_column_int64(st, 5);
 		last_seq = sqlite3_column_int64(st, 6);
 		n++;

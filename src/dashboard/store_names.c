@@ -10,7 +10,7 @@
 
 /* FNV-1a. */
 static struct name_slot *find_slot(
-	struct store *s, enum store_name kind, const char *host, const char *name)
+	struct dash_store *s, enum dash_store_name kind, const char *host, const char *name)
 {
 	uint32_t hash = 2166136261U + kind;
 
@@ -19,7 +19,7 @@ static struct name_slot *find_slot(
 	hash = (hash ^ 0xff) * 16777619U;
 	for (const char *p = name; *p; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	return &s->names[hash % STORE_NAMES_KEPT];
+	return &s->names[hash % DASH_STORE_NAMES_KEPT];
 }
 
 static void clear_slot(struct name_slot *slot)
@@ -29,16 +29,16 @@ static void clear_slot(struct name_slot *slot)
 	*slot = (struct name_slot){0};
 }
 
-void store_forget_names(struct store *s)
+void dash_store_forget_names(struct dash_store *s)
 {
-	for (size_t i = 0; i < STORE_NAMES_KEPT; i++)
+	for (size_t i = 0; i < DASH_STORE_NAMES_KEPT; i++)
 		clear_slot(&s->names[i]);
 }
 
-static int64_t ask_name_no(struct store *s, enum store_name kind, const char *host,
+static int64_t ask_name_no(struct dash_store *s, enum dash_store_name kind, const char *host,
 	const char *name, bool add, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(
+	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT no FROM k6_names WHERE kind = ?1 AND host = ?2 AND name = ?3", err);
 	int64_t no = 0;
 
@@ -52,7 +52,7 @@ static int64_t ask_name_no(struct store *s, enum store_name kind, const char *ho
 	sqlite3_reset(st);
 	if (no || !add)
 		return no;
-	st = store_stmt(s, "INSERT INTO k6_names (kind, host, name) VALUES (?1, ?2, ?3)", err);
+	st = dash_store_stmt(s, "INSERT INTO k6_names (kind, host, name) VALUES (?1, ?2, ?3)", err);
 	if (!st)
 		return -1;
 	sqlite3_bind_int(st, 1, (int)kind);
@@ -62,8 +62,8 @@ static int64_t ask_name_no(struct store *s, enum store_name kind, const char *ho
 }
 
 /* The number that stands for it; 0: it has none (add: it gets one); -1: the database. */
-int64_t store_name_no(struct store *s, enum store_name kind, const char *host, const char *name,
-	bool add, struct err *err)
+int64_t dash_store_name_no(struct dash_store *s, enum dash_store_name kind, const char *host,
+	const char *name, bool add, struct err *err)
 {
 	struct name_slot *slot = find_slot(s, kind, host, name);
 	int64_t no;

@@ -11,9 +11,9 @@
 	" WHERE a.status = 'offline' AND a.last_seen_at < ?1)"
 
 static int reap_step(
-	struct store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
+	struct dash_store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, sql, err);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 
 	if (!st)
 		return -1;
@@ -27,10 +27,10 @@ static int reap_step(
 
 /* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list.  Behind
  * those of a run stands what it is counted by. */
-static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *changed,
+static int reap_rows(struct dash_store *s, const char *sql, int64_t limit, int64_t *changed,
 	json_t *list, const char *what, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, sql, err);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 	int rc;
 
 	if (!st)
@@ -41,15 +41,15 @@ static int reap_rows(struct store *s, const char *sql, int64_t limit, int64_t *c
 			json_pack("[s, o, o]", what, json_text(db_column_text(st, 0)),
 				json_text(db_column_text(st, 1))));
 		if (sqlite3_column_count(st) > 2)
-			store_count_reaped(s, st, 2);
+			dash_store_count_reaped(s, st, 2);
 		++*changed;
 	}
 	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+	return rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
 }
 
 /* Runs of agents that are forgotten: they go as well, or stay without their agent. */
-static int let_runs_go(struct store *s, bool keep, int64_t limit, struct err *err)
+static int let_runs_go(struct dash_store *s, bool keep, int64_t limit, struct err *err)
 {
 	static const char orphans[] = "DELETE FROM k6_runs WHERE agent_no IN " GONE_AGENTS
 				      " RETURNING target_no, agent_no, started_at, status";
@@ -64,16 +64,16 @@ static int let_runs_go(struct store *s, bool keep, int64_t limit, struct err *er
 		"SELECT target_no, agent_no, started_at, status FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
 
 	if (!keep)
-		return store_count_rows(s, orphans, limit, -1, NULL, err);
+		return dash_store_count_rows(s, orphans, limit, -1, NULL, err);
 	if (reap_step(s, detached, limit, NULL, err) < 0 ||
-		store_count_rows(s, detached_before, limit, -1, NULL, err) < 0)
+		dash_store_count_rows(s, detached_before, limit, -1, NULL, err) < 0)
 		return -1;
-	return store_count_rows(s, detach, limit, 1, NULL, err);
+	return dash_store_count_rows(s, detach, limit, 1, NULL, err);
 }
 
-int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t offline_ms,
-	int64_t delete_ms, bool keep_runs, struct store_reaped *out, json_t *changed,
-	struct err *err)
+int dash_store_reap(struct dash_store *s, int64_t now_ms, int64_t run_timeout_ms,
+	int64_t offline_ms, int64_t delete_ms, bool keep_runs, struct dash_store_reaped *out,
+	json_t *changed, struct err *err)
 {
 	static const char runs[] =
 		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
@@ -98,8 +98,8 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1 AND NOT EXISTS (SELECT 1 FROM"
 		" k6_rollups f WHERE f.target_id = coalesce(k6_runs.target_id, '') AND f.hour = started_at / 3600000 AND f.frozen)";
 
-	*out = (struct store_reaped){0};
-	if (store_begin(s, err) < 0)
+	*out = (struct dash_store_reaped){0};
+	if (dash_store_begin(s, err) < 0)
 		return -1;
 	if (reap_step(s, frozen, now_ms - run_timeout_ms, NULL, err) < 0 ||
 		reap_step(s, dirty, now_ms - run_timeout_ms, NULL, err) < 0 ||
@@ -108,18 +108,18 @@ int store_reap(struct store *s, int64_t now_ms, int64_t run_timeout_ms, int64_t 
 		reap_step(s, pointers, 1, NULL, err) < 0 ||
 		reap_rows(s, offline, now_ms - offline_ms, &out->agents_offline, changed, "agent",
 			err) < 0 ||
-		(!keep_runs && store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
+		(!keep_runs && dash_store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
 		let_runs_go(s, keep_runs, now_ms - delete_ms, err) < 0 ||
 		reap_rows(s, agents, now_ms - delete_ms, &out->agents_deleted, changed, "agent",
 			err) < 0 ||
-		store_expire_commands(s, now_ms, err) < 0) {
-		store_rollback(s);
+		dash_store_expire_commands(s, now_ms, err) < 0) {
+		dash_store_rollback(s);
 		return -1;
 	}
-	return store_commit(s, err);
+	return dash_store_commit(s, err);
 }
 
-int store_expire(struct store *s, int64_t before_ms, struct err *err)
+int dash_store_expire(struct dash_store *s, int64_t before_ms, struct err *err)
 {
 	static const char hours[] =
 		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM (SELECT target_id, started_at FROM"
@@ -128,16 +128,16 @@ int store_expire(struct store *s, int64_t before_ms, struct err *err)
 	int64_t gone = 0;
 
 	/* In small steps: no request waits for a year of runs to go. */
-	if (store_begin(s, err) < 0)
+	if (dash_store_begin(s, err) < 0)
 		return -1;
-	if (store_rollup_freeze(s, hours, before_ms, err) < 0 ||
-		store_count_rows(s,
+	if (dash_store_rollup_freeze(s, hours, before_ms, err) < 0 ||
+		dash_store_count_rows(s,
 			"DELETE FROM k6_runs WHERE seq IN (SELECT seq FROM k6_runs WHERE started_at < ?1 AND"
 			" status <> 'running' ORDER BY started_at LIMIT 2000)"
 			" RETURNING target_no, agent_no, started_at, status",
 			before_ms, -1, &gone, err) < 0 ||
-		store_commit(s, err) < 0) {
-		store_rollback(s);
+		dash_store_commit(s, err) < 0) {
+		dash_store_rollback(s);
 		return -1;
 	}
 	return gone > 0;

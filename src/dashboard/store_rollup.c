@@ -23,10 +23,10 @@ struct rollup_job {
 	struct slice slice;
 };
 
-static int put_rollup(struct store *s, const char *target_id, int64_t hour, struct slice *sl,
+static int put_rollup(struct dash_store *s, const char *target_id, int64_t hour, struct slice *sl,
 	bool frozen, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT OR REPLACE INTO k6_rollups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 		err);
 	unsigned char digest[QUANTILES_PACKED_MAX];
@@ -58,10 +58,10 @@ static int put_rollup(struct store *s, const char *target_id, int64_t hour, stru
 }
 
 /* 1: there is one, and it is in sl; 0: none. */
-static int get_rollup(struct store *s, const char *target_id, int64_t hour, struct slice *sl,
+static int get_rollup(struct dash_store *s, const char *target_id, int64_t hour, struct slice *sl,
 	bool *frozen, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_ROLLUP_COLUMNS
 		", frozen FROM k6_rollups WHERE target_id = ?1 AND hour = ?2",
 		err);
@@ -84,9 +84,9 @@ static int get_rollup(struct store *s, const char *target_id, int64_t hour, stru
 }
 
 static int set_dirty(
-	struct store *s, const char *sql, const char *target_id, int64_t hour, struct err *err)
+	struct dash_store *s, const char *sql, const char *target_id, int64_t hour, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, sql, err);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 
 	if (!st)
 		return -1;
@@ -105,9 +105,9 @@ static double metric(const json_t *run, const char *name)
 	return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-void store_sample_of(const struct store_run *run, struct store_sample *out)
+void dash_store_sample_of(const struct dash_store_run *run, struct dash_store_sample *out)
 {
-	*out = (struct store_sample){
+	*out = (struct dash_store_sample){
 		.started_ms = run->started_ms,
 		.target_id = json_get_text(run->json, "targetId", ""),
 		.status = json_get_text(run->json, "status", ""),
@@ -122,18 +122,18 @@ void store_sample_of(const struct store_run *run, struct store_sample *out)
 		memcpy(out->quantiles, run->quantiles, sizeof(out->quantiles));
 }
 
-static bool is_marked(const struct store *s, const char *target_id, int64_t hour)
+static bool is_marked(const struct dash_store *s, const char *target_id, int64_t hour)
 {
-	for (size_t i = 0; i < s->mark_count && i < STORE_MARKS_KEPT; i++) {
+	for (size_t i = 0; i < s->mark_count && i < DASH_STORE_MARKS_KEPT; i++) {
 		if (s->marks[i].hour == hour && !strcmp(s->marks[i].target_id, target_id))
 			return true;
 	}
 	return false;
 }
 
-static void remember_mark(struct store *s, const char *target_id, int64_t hour)
+static void remember_mark(struct dash_store *s, const char *target_id, int64_t hour)
 {
-	struct mark *m = &s->marks[s->mark_count % STORE_MARKS_KEPT];
+	struct mark *m = &s->marks[s->mark_count % DASH_STORE_MARKS_KEPT];
 
 	if (strlen(target_id) >= sizeof(m->target_id))
 		return;
@@ -142,16 +142,16 @@ static void remember_mark(struct store *s, const char *target_id, int64_t hour)
 	memcpy(m->target_id, target_id, strlen(target_id) + 1);
 }
 
-int store_rollup_touch(
-	struct store *s, const struct store_run *run, bool corrected, struct err *err)
+int dash_store_rollup_touch(
+	struct dash_store *s, const struct dash_store_run *run, bool corrected, struct err *err)
 {
 	struct slice sl = {0};
-	struct store_sample sample;
+	struct dash_store_sample sample;
 	int64_t hour = slice_hour_of(run->started_ms);
 	bool frozen = false;
 	int known_here, rc;
 
-	store_sample_of(run, &sample);
+	dash_store_sample_of(run, &sample);
 	if (!strcmp(sample.status, "running"))
 		return 0;
 	if (s->job && s->job->hour == hour && !strcmp(s->job->target_id, sample.target_id))
@@ -175,7 +175,7 @@ int store_rollup_touch(
 	return rc;
 }
 
-void store_rollup_free(struct store *s)
+void dash_store_rollup_free(struct dash_store *s)
 {
 	if (!s->job)
 		return;
@@ -185,7 +185,7 @@ void store_rollup_free(struct store *s)
 	s->job = NULL;
 }
 
-static void begin_job(struct store *s, const char *target_id, int64_t hour)
+static void begin_job(struct dash_store *s, const char *target_id, int64_t hour)
 {
 	s->job = x_calloc(1, sizeof(*s->job));
 	s->job->target_id = x_strdup(target_id);
@@ -195,15 +195,15 @@ static void begin_job(struct store *s, const char *target_id, int64_t hour)
 }
 
 /* Takes in up to so many runs.  1: there are more, 0: that was all. */
-static int read_chunk(struct store *s, int limit, struct err *err)
+static int read_chunk(struct dash_store *s, int limit, struct err *err)
 {
 	struct rollup_job *job = s->job;
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " SLICE_TARGET_NO
 		" AND (started_at, seq) > (?2, ?3) AND started_at < ?4 AND status <> 'running'"
 		" ORDER BY started_at, seq LIMIT ?5",
 		err);
-	struct store_sample sample;
+	struct dash_store_sample sample;
 	int n = 0, rc;
 
 	if (!st)
@@ -230,7 +230,7 @@ static int read_chunk(struct store *s, int limit, struct err *err)
 }
 
 /* Within a transaction. */
-static int finish_job(struct store *s, bool frozen, struct err *err)
+static int finish_job(struct dash_store *s, bool frozen, struct err *err)
 {
 	struct rollup_job *job = s->job;
 
@@ -241,9 +241,9 @@ static int finish_job(struct store *s, bool frozen, struct err *err)
 }
 
 /* The oldest hour that is over and dirty; 0: none. */
-static int find_dirty(struct store *s, int64_t now_ms, struct err *err)
+static int find_dirty(struct dash_store *s, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT hour, target_id FROM k6_rollup_dirty WHERE hour < ?1 ORDER BY hour LIMIT 1",
 		err);
 	bool found;
@@ -259,12 +259,12 @@ static int find_dirty(struct store *s, int64_t now_ms, struct err *err)
 }
 
 /* One part of one hour.  1: goes on, 0: nothing to do. */
-static int roll_up(struct store *s, int64_t now_ms, int *budget, struct err *err)
+static int roll_up(struct dash_store *s, int64_t now_ms, int *budget, struct err *err)
 {
 	int more = 1, chunk = *budget < CHUNK_RUNS ? *budget : CHUNK_RUNS;
 
 	if (s->job && s->job->stale)
-		store_rollup_free(s);
+		dash_store_rollup_free(s);
 	if (!s->job)
 		more = find_dirty(s, now_ms, err);
 	if (more <= 0)
@@ -273,40 +273,41 @@ static int roll_up(struct store *s, int64_t now_ms, int *budget, struct err *err
 	*budget -= HOUR_COST + (int)s->job->last_chunk;
 	if (more == 0) {
 		more = finish_job(s, false, err) < 0 ? -1 : 1;
-		store_rollup_free(s);
+		dash_store_rollup_free(s);
 	}
 	if (more < 0)
-		store_rollup_free(s);
+		dash_store_rollup_free(s);
 	return more;
 }
 
-int store_rollup_step(struct store *s, int64_t now_ms, struct err *err)
+int dash_store_rollup_step(struct dash_store *s, int64_t now_ms, struct err *err)
 {
 	int more = 1, budget = CHUNK_RUNS, rc;
 
-	if (store_begin(s, err) < 0)
+	if (dash_store_begin(s, err) < 0)
 		return -1;
 	/* Small hours together, since each commit waits for the disk. */
 	while (more > 0 && budget > 0)
 		more = roll_up(s, now_ms, &budget, err);
-	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES_BACKGROUND);
-	rc = more < 0 ? -1 : store_commit(s, err);
-	sqlite3_wal_autocheckpoint(s->db, STORE_LOG_PAGES);
+	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_LOG_PAGES_BACKGROUND);
+	rc = more < 0 ? -1 : dash_store_commit(s, err);
+	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_LOG_PAGES);
 	if (rc == 0)
 		return more;
-	store_rollback(s);
-	store_rollup_free(s);
+	dash_store_rollback(s);
+	dash_store_rollup_free(s);
 	return -1;
 }
 
 /* --- before runs are deleted ------------------------------------------------------------ */
 
-static int freeze(struct store *s, const char *target_id, int64_t hour, struct err *err)
+static int freeze(struct dash_store *s, const char *target_id, int64_t hour, struct err *err)
 {
 	sqlite3_stmt *st;
 	int more = 1;
 
-	st = store_stmt(s, "SELECT 1 FROM k6_rollup_dirty WHERE hour = ?1 AND target_id = ?2", err);
+	st = dash_store_stmt(
+		s, "SELECT 1 FROM k6_rollup_dirty WHERE hour = ?1 AND target_id = ?2", err);
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, hour);
@@ -314,16 +315,16 @@ static int freeze(struct store *s, const char *target_id, int64_t hour, struct e
 	more = sqlite3_step(st) == SQLITE_ROW;
 	sqlite3_reset(st);
 	if (more) {
-		store_rollup_free(s);
+		dash_store_rollup_free(s);
 		begin_job(s, target_id, hour);
 		while ((more = read_chunk(s, CHUNK_RUNS, err)) > 0)
 			;
 		if (more == 0)
 			more = finish_job(s, true, err);
-		store_rollup_free(s);
+		dash_store_rollup_free(s);
 		return more;
 	}
-	st = store_stmt(
+	st = dash_store_stmt(
 		s, "UPDATE k6_rollups SET frozen = 1 WHERE target_id = ?2 AND hour = ?1", err);
 	if (!st)
 		return -1;
@@ -332,13 +333,14 @@ static int freeze(struct store *s, const char *target_id, int64_t hour, struct e
 	return db_run(st, err);
 }
 
-int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, struct err *err)
+int dash_store_rollup_freeze(
+	struct dash_store *s, const char *sql, int64_t parameter, struct err *err)
 {
 	struct {
 		char *target_id;
 		int64_t hour;
 	} *list = NULL;
-	sqlite3_stmt *st = store_stmt(s, sql, err);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 	size_t n = 0;
 	int rc = 0;
 
@@ -360,9 +362,9 @@ int store_rollup_freeze(struct store *s, const char *sql, int64_t parameter, str
 	return rc;
 }
 
-int store_expire_rollups(struct store *s, int64_t before_ms, struct err *err)
+int dash_store_expire_rollups(struct dash_store *s, int64_t before_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"DELETE FROM k6_rollups WHERE (target_id, hour) IN (SELECT target_id, hour FROM k6_rollups"
 		" WHERE hour < ?1 LIMIT 2000)",
 		err);

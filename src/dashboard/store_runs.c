@@ -11,7 +11,8 @@
 #include "dashboard/counts.h"
 
 /* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
-static void judge_upsert(sqlite3_stmt *st, const struct store_run *run, struct store_upserted *out)
+static void judge_upsert(
+	sqlite3_stmt *st, const struct dash_store_run *run, struct dash_store_upserted *out)
 {
 	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
 	const char *status = json_get_text(run->json, "status", "");
@@ -24,7 +25,7 @@ static void judge_upsert(sqlite3_stmt *st, const struct store_run *run, struct s
 	/* The same record again, after a lost answer: known, nothing to do. */
 	if (!strcmp(old, status) && run->started_ms == sqlite3_column_int64(st, 2))
 		return;
-	out->what = STORE_IGNORED;
+	out->what = DASH_STORE_IGNORED;
 }
 
 static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
@@ -42,19 +43,19 @@ static void bind_number(sqlite3_stmt *st, int index, const json_t *v)
 	" ?18, ?19, ?20)"
 
 /* sql: one that leaves a run of that id alone, or one that takes its place.  1: done, 0: there is one. */
-static int put_run(struct store *s, const char *sql, const struct store_run *r,
-	struct store_upserted *out, struct err *err)
+static int put_run(struct dash_store *s, const char *sql, const struct dash_store_run *r,
+	struct dash_store_upserted *out, struct err *err)
 {
 	const json_t *run = r->json;
-	sqlite3_stmt *st = store_stmt(s, sql, err);
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 	const json_t *metrics = json_object_get(run, "metrics");
 	_cleanup_free_ char *text = NULL;
 	struct counts_key key;
-	int64_t target = store_name_no(
-		s, STORE_NAME_TARGET, "", json_get_text(run, "targetId", ""), true, err);
+	int64_t target = dash_store_name_no(
+		s, DASH_STORE_NAME_TARGET, "", json_get_text(run, "targetId", ""), true, err);
 	int64_t agent = target < 0
 		? -1
-		: store_name_no(s, STORE_NAME_AGENT, json_get_text(run, "host", ""),
+		: dash_store_name_no(s, DASH_STORE_NAME_AGENT, json_get_text(run, "host", ""),
 			  json_get_text(run, "agent", ""), true, err);
 
 	if (!st || agent < 0)
@@ -89,27 +90,27 @@ static int put_run(struct store *s, const char *sql, const struct store_run *r,
 		return 0;
 	key = (struct counts_key){.target = (uint32_t)target,
 		.agent = (uint32_t)agent,
-		.day = store_day_of(r->started_ms),
+		.day = dash_store_day_of(r->started_ms),
 		.status = (uint8_t)result_find(result_status_names, RESULT_STATUS_COUNT,
 			json_get_text(run, "status", ""))};
 	counts_add(s->counts, &key, 1);
 	out->text = steal_ptr(text);
-	return store_rollup_touch(s, r, out->corrected, err) < 0 ? -1 : 1;
+	return dash_store_rollup_touch(s, r, out->corrected, err) < 0 ? -1 : 1;
 }
 
-int store_upsert_run(
-	struct store *s, const struct store_run *run, struct store_upserted *out, struct err *err)
+int dash_store_upsert_run(struct dash_store *s, const struct dash_store_run *run,
+	struct dash_store_upserted *out, struct err *err)
 {
 	struct counts_key old = {0};
 	sqlite3_stmt *st;
 	int rc;
 
-	*out = (struct store_upserted){.what = STORE_ACCEPTED, .changed = true};
+	*out = (struct dash_store_upserted){.what = DASH_STORE_ACCEPTED, .changed = true};
 	/* As a rule it is new: only one that is not costs a second look. */
 	rc = put_run(s, "INSERT OR IGNORE" PUT_RUN, run, out, err);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	st = store_stmt(s,
+	st = dash_store_stmt(s,
 		"SELECT status, reason, started_at, target_no, agent_no, started_at, status FROM k6_runs WHERE id = ?1",
 		err);
 	if (!st)
@@ -118,11 +119,11 @@ int store_upsert_run(
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		judge_upsert(st, run, out);
-		old = store_count_key(st, 3);
+		old = dash_store_count_key(st, 3);
 	}
 	sqlite3_reset(st);
 	if (rc != SQLITE_ROW)
-		return store_fail(s, err);
+		return dash_store_fail(s, err);
 	if (!out->changed)
 		return 0;
 	counts_add(s->counts, &old, -1);
@@ -131,14 +132,14 @@ int store_upsert_run(
 
 /* Columns: json, status, reason, error_message, agent.  The columns are what the reaper may have
  * changed since the object was stored. */
-json_t *store_run_row(sqlite3_stmt *st)
+json_t *dash_store_run_row(sqlite3_stmt *st)
 {
 	json_t *run = json_loads(db_column_text(st, 0), 0, NULL);
 
-	json_object_set_new(run, "status", store_text_column(st, 1));
-	json_object_set_new(run, "reason", store_text_column(st, 2));
-	json_object_set_new(run, "errorMessage", store_text_column(st, 3));
-	json_object_set_new(run, "agent", store_text_column(st, 4));
+	json_object_set_new(run, "status", dash_store_text_column(st, 1));
+	json_object_set_new(run, "reason", dash_store_text_column(st, 2));
+	json_object_set_new(run, "errorMessage", dash_store_text_column(st, 3));
+	json_object_set_new(run, "agent", dash_store_text_column(st, 4));
 	json_object_del(run, "startedAtMs");
 	return run;
 }
@@ -150,10 +151,11 @@ static json_t *real_column(sqlite3_stmt *st, int column)
 		: json_real(sqlite3_column_double(st, column));
 }
 
-json_t *store_recent_runs(struct store *s, const char *target_id, int limit, struct err *err)
+json_t *dash_store_recent_runs(
+	struct dash_store *s, const char *target_id, int limit, struct err *err)
 {
-	int64_t target = store_name_no(s, STORE_NAME_TARGET, "", target_id, false, err);
-	sqlite3_stmt *st = store_stmt(s,
+	int64_t target = dash_store_name_no(s, DASH_STORE_NAME_TARGET, "", target_id, false, err);
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT id, status, started_at, p95_ms, error_rate FROM k6_runs INDEXED BY k6_runs_target"
 		" WHERE target_no = ?1 ORDER BY started_at DESC, seq DESC LIMIT ?2",
 		err);
@@ -165,17 +167,17 @@ json_t *store_recent_runs(struct store *s, const char *target_id, int limit, str
 	sqlite3_bind_int(st, 2, limit);
 	while (sqlite3_step(st) == SQLITE_ROW)
 		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", store_text_column(st, 0),
-				"status", store_text_column(st, 1), "startedAt",
+			json_pack("{s:o, s:o, s:o, s:o, s:o}", "id", dash_store_text_column(st, 0),
+				"status", dash_store_text_column(st, 1), "startedAt",
 				json_time(sqlite3_column_int64(st, 2)), "p95_ms",
 				real_column(st, 3), "error_rate", real_column(st, 4)));
 	sqlite3_reset(st);
 	return list;
 }
 
-json_t *store_get_run_row(struct store *s, const char *id, struct err *err)
+json_t *dash_store_get_run_row(struct dash_store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT json, status, reason, error_message, agent FROM k6_runs WHERE id = ?1",
 		err);
 	json_t *run = NULL;
@@ -184,14 +186,14 @@ json_t *store_get_run_row(struct store *s, const char *id, struct err *err)
 		return NULL;
 	db_bind_text(st, 1, id);
 	if (sqlite3_step(st) == SQLITE_ROW)
-		run = store_run_row(st);
+		run = dash_store_run_row(st);
 	sqlite3_reset(st);
 	return run;
 }
 
-json_t *store_get_run(struct store *s, const char *id, struct err *err)
+json_t *dash_store_get_run(struct dash_store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT json, status, reason, error_message, agent, quantiles, log FROM k6_runs WHERE id = ?1",
 		err);
 	json_t *run = NULL;
@@ -199,10 +201,10 @@ json_t *store_get_run(struct store *s, const char *id, struct err *err)
 	if (!st)
 		return NULL;
 	db_bind_text(st, 1, id);
-	if (store_step_row(s, st, err)) {
-		run = store_run_row(st);
-		json_object_set_new(run, "latencyQuantiles", store_quantiles_column(st, 5));
-		json_object_set_new(run, "log", store_text_column(st, 6));
+	if (dash_store_step_row(s, st, err)) {
+		run = dash_store_run_row(st);
+		json_object_set_new(run, "latencyQuantiles", dash_store_quantiles_column(st, 5));
+		json_object_set_new(run, "log", dash_store_text_column(st, 6));
 	}
 	sqlite3_reset(st);
 	return run;

@@ -15,9 +15,9 @@ struct hours {
 };
 
 static struct hours find_dirty_hours(
-	struct store *s, const char *target_id, int64_t from, int64_t to, struct err *err)
+	struct dash_store *s, const char *target_id, int64_t from, int64_t to, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT hour FROM k6_rollup_dirty WHERE hour >= ?1 AND hour < ?2 AND target_id = ?3 ORDER BY hour",
 		err);
 	struct hours h = {0};
@@ -35,14 +35,14 @@ static struct hours find_dirty_hours(
 	return h;
 }
 
-static int add_runs(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+static int add_runs(struct dash_store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
 	struct slice *sl, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_SAMPLE_COLUMNS " FROM k6_runs WHERE target_no = " SLICE_TARGET_NO
 		" AND started_at >= ?2 AND started_at < ?3 AND status <> 'running'",
 		err);
-	struct store_sample sample;
+	struct dash_store_sample sample;
 
 	if (!st)
 		return -1;
@@ -58,10 +58,10 @@ static int add_runs(struct store *s, const char *target_id, int64_t from_ms, int
 }
 
 /* Steps of whole hours: hours that have not changed from their rollups. */
-static int add_hours(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
+static int add_hours(struct dash_store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
 	struct slice *sl, const struct hours *dirty, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_ROLLUP_COLUMNS
 		" FROM k6_rollups WHERE target_id = ?1 AND hour >= ?2 AND hour < ?3"
 		" AND NOT EXISTS (SELECT 1 FROM k6_rollup_dirty d WHERE d.hour = k6_rollups.hour AND d.target_id = ?1)",
@@ -85,8 +85,8 @@ static int add_hours(struct store *s, const char *target_id, int64_t from_ms, in
 	return rc;
 }
 
-json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, int64_t to_ms,
-	int64_t step_s, struct err *err)
+json_t *dash_store_series(struct dash_store *s, const char *target_id, int64_t from_ms,
+	int64_t to_ms, int64_t step_s, struct err *err)
 {
 	json_t *points = json_array();
 	int64_t step_ms = step_s * 1000;
@@ -117,15 +117,15 @@ json_t *store_series(struct store *s, const char *target_id, int64_t from_ms, in
 	return json_pack("{s:I, s:o}", "step", (json_int_t)step_s, "points", points);
 }
 
-int store_each_sample(
-	struct store *s, int64_t since_ms, store_sample_fn *each, void *arg, struct err *err)
+int dash_store_each_sample(struct dash_store *s, int64_t since_ms, dash_store_sample_fn *each,
+	void *arg, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_SAMPLE_COLUMNS
 		" FROM k6_runs WHERE started_at >= ?1 AND status <> 'running'"
 		" ORDER BY started_at",
 		err);
-	struct store_sample sample;
+	struct dash_store_sample sample;
 
 	if (!st)
 		return -1;
@@ -138,14 +138,14 @@ int store_each_sample(
 	return 0;
 }
 
-int store_each_overdue(struct store *s, int64_t now_ms, int64_t run_timeout_ms,
-	store_sample_fn *each, void *arg, struct err *err)
+int dash_store_each_overdue(struct dash_store *s, int64_t now_ms, int64_t run_timeout_ms,
+	dash_store_sample_fn *each, void *arg, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT " SLICE_SAMPLE_COLUMNS
 		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1",
 		err);
-	struct store_sample sample;
+	struct dash_store_sample sample;
 
 	if (!st)
 		return -1;

@@ -9,9 +9,10 @@
 #include "common/mem.h"
 #include "common/uuid.h"
 
-int store_insert_target(struct store *s, struct target *t, int64_t now_ms, struct err *err)
+int dash_store_insert_target(
+	struct dash_store *s, struct target *t, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO k6_targets (id, enabled, json, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)",
 		err);
 	_cleanup_json_ json_t *json = NULL;
@@ -56,25 +57,26 @@ static json_t *target_row(sqlite3_stmt *st, bool mask, struct target **out)
 	return json;
 }
 
-json_t *store_get_target(
-	struct store *s, const char *id, bool mask, struct target **t, struct err *err)
+json_t *dash_store_get_target(
+	struct dash_store *s, const char *id, bool mask, struct target **t, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(
+	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
 	json_t *json = NULL;
 
 	if (!st)
 		return NULL;
 	db_bind_text(st, 1, id);
-	if (store_step_row(s, st, err))
+	if (dash_store_step_row(s, st, err))
 		json = target_row(st, mask, t);
 	sqlite3_reset(st);
 	return json;
 }
 
-int store_update_target(struct store *s, const struct target *t, int64_t now_ms, struct err *err)
+int dash_store_update_target(
+	struct dash_store *s, const struct target *t, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"UPDATE k6_targets SET json = ?2, enabled = ?3, updated_at = ?4 WHERE id = ?1",
 		err);
 	_cleanup_json_ json_t *json = target_to_json(t, false);
@@ -89,9 +91,9 @@ int store_update_target(struct store *s, const struct target *t, int64_t now_ms,
 	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
 }
 
-int store_find_target(struct store *s, const char *label, char *id, struct err *err)
+int dash_store_find_target(struct dash_store *s, const char *label, char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT id FROM k6_targets WHERE json_extract(json, '$.label') = ?1 LIMIT 2", err);
 	int n = 0;
 
@@ -106,9 +108,9 @@ int store_find_target(struct store *s, const char *label, char *id, struct err *
 	return n;
 }
 
-int store_knows_target(struct store *s, const char *id, struct err *err)
+int dash_store_knows_target(struct dash_store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT EXISTS (SELECT 1 FROM k6_targets WHERE id = ?1) OR EXISTS (SELECT 1 FROM k6_rollups WHERE"
 		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_names WHERE kind = 0 AND name = ?1)",
 		err);
@@ -123,9 +125,9 @@ int store_knows_target(struct store *s, const char *id, struct err *err)
 	return known;
 }
 
-int store_delete_target(struct store *s, const char *id, struct err *err)
+int dash_store_delete_target(struct dash_store *s, const char *id, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
+	sqlite3_stmt *st = dash_store_stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
 
 	if (!st)
 		return -1;
@@ -133,9 +135,10 @@ int store_delete_target(struct store *s, const char *id, struct err *err)
 	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
 }
 
-json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms, struct err *err)
+json_t *dash_store_list_targets_for(
+	struct dash_store *s, const char *host, int64_t now_ms, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(s,
+	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT json, created_at, updated_at FROM k6_targets t WHERE enabled OR EXISTS (SELECT 1 FROM"
 		" k6_commands c WHERE c.host = ?1 AND c.created_at > ?2 AND c.target_id = t.id) ORDER BY seq",
 		err);
@@ -143,7 +146,7 @@ json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms
 
 	if (st) {
 		db_bind_text(st, 1, host);
-		sqlite3_bind_int64(st, 2, now_ms - STORE_COMMAND_LIFE_MS);
+		sqlite3_bind_int64(st, 2, now_ms - DASH_STORE_COMMAND_LIFE_MS);
 	}
 	while (st && sqlite3_step(st) == SQLITE_ROW) {
 		json_t *json = target_row(st, false, NULL);
@@ -155,9 +158,9 @@ json_t *store_list_targets_for(struct store *s, const char *host, int64_t now_ms
 	return list;
 }
 
-json_t *store_list_targets(struct store *s, bool mask, struct err *err)
+json_t *dash_store_list_targets(struct dash_store *s, bool mask, struct err *err)
 {
-	sqlite3_stmt *st = store_stmt(
+	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT json, created_at, updated_at FROM k6_targets ORDER BY seq", err);
 	json_t *list = json_array();
 

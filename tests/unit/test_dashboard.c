@@ -23,36 +23,37 @@
 
 static char path[] = "/tmp/k6fleet-test-dashboard.XXXXXX";
 
-static struct store *open_new(void)
+static struct dash_store *open_new(void)
 {
 	struct err err;
-	struct store *s;
+	struct dash_store *s;
 	char wal[64];
 
 	unlink(path);
 	snprintf(wal, sizeof(wal), "%s-wal", path);
 	unlink(wal);
-	s = store_open(path, &err);
+	s = dash_store_open(path, &err);
 	if (!s)
 		fail_msg("%s", err.msg);
 	return s;
 }
 
-static void put(struct store *s, const char *id, const char *agent, const char *target,
+static void put(struct dash_store *s, const char *id, const char *agent, const char *target,
 	const char *status, int64_t started, int64_t planned)
 {
-	struct store_upserted out;
+	struct dash_store_upserted out;
 	struct err err;
-	struct store_run run = {.json = json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:I, s:n}", "id", id,
-					"agent", agent, "host", "h", "targetId", target, "status",
-					status, "plannedMs", (json_int_t)planned, "metrics"),
+	struct dash_store_run run = {
+		.json = json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:I, s:n}", "id", id, "agent", agent,
+			"host", "h", "targetId", target, "status", status, "plannedMs",
+			(json_int_t)planned, "metrics"),
 		.started_ms = started};
 
 	json_object_set_new(run.json, "startedAt", json_time(started));
-	assert_int_equal(store_begin(s, &err), 0);
-	if (store_upsert_run(s, &run, &out, &err) < 0)
+	assert_int_equal(dash_store_begin(s, &err), 0);
+	if (dash_store_upsert_run(s, &run, &out, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_int_equal(store_commit(s, &err), 0);
+	assert_int_equal(dash_store_commit(s, &err), 0);
 	free(out.text);
 	run_json_clear(&run);
 }
@@ -146,9 +147,9 @@ static void numbers_of_lists_are_those_of_strtod(void **state)
 	}
 }
 
-static void add_agent(struct store *s, const char *name, const char *run_id, int64_t seen)
+static void add_agent(struct dash_store *s, const char *name, const char *run_id, int64_t seen)
 {
-	const struct store_agent a = {.name = name,
+	const struct dash_store_agent a = {.name = name,
 		.status = "running",
 		.current_run_id = run_id,
 		.slot = -1,
@@ -158,30 +159,30 @@ static void add_agent(struct store *s, const char *name, const char *run_id, int
 	char id[64];
 	bool news;
 
-	assert_int_equal(store_begin(s, &err), 0);
-	assert_int_equal(store_register_agent(s, "h", &a, seen, id, &err), 0);
-	assert_int_equal(store_heartbeat(s, "h", &a, seen, &news, &err), 1);
-	assert_int_equal(store_commit(s, &err), 0);
+	assert_int_equal(dash_store_begin(s, &err), 0);
+	assert_int_equal(dash_store_register_agent(s, "h", &a, seen, id, &err), 0);
+	assert_int_equal(dash_store_heartbeat(s, "h", &a, seen, &news, &err), 1);
+	assert_int_equal(dash_store_commit(s, &err), 0);
 }
 
-static struct store_reaped reap(struct store *s, int64_t now, bool keep_runs)
+static struct dash_store_reaped reap(struct dash_store *s, int64_t now, bool keep_runs)
 {
-	struct store_reaped r;
+	struct dash_store_reaped r;
 	json_t *changed = json_array();
 	struct err err;
 
-	if (store_reap(s, now, 5 * MINUTE, 5 * MINUTE, HOUR, keep_runs, &r, changed, &err) < 0)
+	if (dash_store_reap(s, now, 5 * MINUTE, 5 * MINUTE, HOUR, keep_runs, &r, changed, &err) < 0)
 		fail_msg("%s", err.msg);
 	json_decref(changed);
 	return r;
 }
 
-static int64_t count(struct store *s, const char *agent, const char *status)
+static int64_t count(struct dash_store *s, const char *agent, const char *status)
 {
-	const struct store_run_filter f = {
+	const struct dash_store_run_filter f = {
 		.agent = agent, .status = status, .page = 1, .page_size = 500};
 	struct err err;
-	json_t *list = store_list_runs(s, &f, &err);
+	json_t *list = dash_store_list_runs(s, &f, &err);
 	int64_t n = json_get_int(list, "total", -1);
 
 	/* What is counted is what is there. */
@@ -192,8 +193,8 @@ static int64_t count(struct store *s, const char *agent, const char *status)
 
 static void the_reaper_has_four_rules(void **state)
 {
-	struct store *s = open_new();
-	struct store_reaped r;
+	struct dash_store *s = open_new();
+	struct dash_store_reaped r;
 	struct err err;
 	json_t *agent, *run;
 
@@ -210,15 +211,15 @@ static void the_reaper_has_four_rules(void **state)
 	assert_int_equal(r.runs_timed_out, 0);
 	assert_int_equal(count(s, NULL, "running"), 1);
 	/* Two: a pointer to a run that does not run is cleared, one to a run that does is not. */
-	agent = store_get_agent(s, "h", "a", &err);
+	agent = dash_store_get_agent(s, "h", "a", &err);
 	assert_string_equal(json_get_text(agent, "currentRunId", ""), "late");
 	json_decref(agent);
 	r = reap(s, NOW + 15 * MINUTE + 1, false);
 	assert_int_equal(r.runs_timed_out, 1);
-	agent = store_get_agent(s, "h", "a", &err);
+	agent = dash_store_get_agent(s, "h", "a", &err);
 	assert_true(json_is_null(json_object_get(agent, "currentRunId")));
 	json_decref(agent);
-	run = store_get_run(s, "late", &err);
+	run = dash_store_get_run(s, "late", &err);
 	assert_string_equal(json_get_text(run, "reason", ""), "reaped");
 	assert_true(json_get_text(run, "errorMessage", "")[0] != '\0');
 	json_decref(run);
@@ -239,12 +240,12 @@ static void the_reaper_has_four_rules(void **state)
 	r = reap(s, NOW + 75 * MINUTE + 1, false);
 	assert_int_equal(r.agents_deleted, 1);
 	assert_int_equal(count(s, NULL, NULL), 0);
-	store_close(s);
+	dash_store_close(s);
 }
 
 static void kept_runs_lose_their_agent_only(void **state)
 {
-	struct store *s = open_new();
+	struct dash_store *s = open_new();
 
 	(void)state;
 	put(s, "one", "a", "t", "success", NOW, 0);
@@ -256,7 +257,7 @@ static void kept_runs_lose_their_agent_only(void **state)
 	assert_int_equal(count(s, NULL, NULL), 2);
 	assert_int_equal(count(s, "a", NULL), 0);
 	assert_int_equal(count(s, "b", NULL), 1);
-	store_close(s);
+	dash_store_close(s);
 }
 
 /* --- migrations ------------------------------------------------------------------------ */
@@ -324,41 +325,42 @@ static void earlier_schemas_are_taken_over(void **state)
 {
 	(void)state;
 	for (int version = 1; version <= 2; version++) {
-		const struct store_run_filter f = {.target_id = "t", .page = 1, .page_size = 10};
-		struct store *s;
+		const struct dash_store_run_filter f = {
+			.target_id = "t", .page = 1, .page_size = 10};
+		struct dash_store *s;
 		struct err err;
 		json_t *list, *run, *series, *point;
 
 		make_old(version);
-		s = store_open(path, &err);
+		s = dash_store_open(path, &err);
 		if (!s)
 			fail_msg("schema %d: %s", version, err.msg);
 		assert_int_equal(count(s, NULL, NULL), 2);
 		assert_int_equal(count(s, "a", "success"), 1);
-		list = store_list_runs(s, &f, &err);
+		list = dash_store_list_runs(s, &f, &err);
 		assert_int_equal(json_get_int(list, "total", 0), 1);
 		json_decref(list);
-		run = store_get_run(s, "r1", &err);
+		run = dash_store_get_run(s, "r1", &err);
 		assert_string_equal(json_get_text(run, "log", ""), "the log");
 		assert_int_equal(json_array_size(json_object_get(run, "latencyQuantiles")), 101);
 		assert_true(json_number_value(json_array_get(
 				    json_object_get(run, "latencyQuantiles"), 95)) == 95.5);
 		json_decref(run);
 		/* The hour is rolled up from what the old rows have. */
-		for (int i = 0; i < 10 && store_rollup_step(s, NOW + 2 * HOUR, &err) > 0; i++)
+		for (int i = 0; i < 10 && dash_store_rollup_step(s, NOW + 2 * HOUR, &err) > 0; i++)
 			;
-		series =
-			store_series(s, "t", NOW - NOW % HOUR, NOW - NOW % HOUR + HOUR, 3600, &err);
+		series = dash_store_series(
+			s, "t", NOW - NOW % HOUR, NOW - NOW % HOUR + HOUR, 3600, &err);
 		point = json_array_get(json_object_get(series, "points"), 0);
 		assert_int_equal(json_get_int(point, "runs", 0), 1);
 		assert_true(json_number_value(json_object_get(point, "error_rate")) == 0.5);
 		assert_true(json_number_value(json_object_get(point, "rps")) == 20);
 		assert_true(json_number_value(json_object_get(point, "p95_ms")) > 94);
 		json_decref(series);
-		list = store_list_commands(s, "h", NOW + 1, &err);
+		list = dash_store_list_commands(s, "h", NOW + 1, &err);
 		assert_int_equal(json_array_size(list), version - 1);
 		json_decref(list);
-		store_close(s);
+		dash_store_close(s);
 	}
 }
 
