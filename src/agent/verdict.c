@@ -48,7 +48,7 @@ static void read_and_judge(
 		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
 	} else if (fd >= 0 && !*facts->why_not_started) {
 		text = x_calloc((size_t)size + 1, 1);
-		len = fdio_read_all(fd, text, (size_t)size);
+		len = fdio_read_upto(fd, text, (size_t)size);
 		facts->summary = summary_parse(text, len, run_s, r, &why) == 0
 			? OUTCOME_SUMMARY_OK
 			: OUTCOME_SUMMARY_BAD;
@@ -137,7 +137,7 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	if (pid == 0)
 		child(sb, fd, size, pipefd[1], run_s, facts, r);
 	close(pipefd[1]);
-	len = pid > 0 ? fdio_read_all(pipefd[0], buf, MSG_MAX_BYTES) : 0;
+	len = pid > 0 ? fdio_read_upto(pipefd[0], buf, MSG_MAX_BYTES) : 0;
 	close(pipefd[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

@@ -38,7 +38,7 @@ static char *read_script(const char *path)
 		return NULL;
 	}
 	text = x_calloc((size_t)st.st_size + 1, 1);
-	fdio_read_all(fd, text, (size_t)st.st_size);
+	fdio_read_upto(fd, text, (size_t)st.st_size);
 	return text;
 }
 

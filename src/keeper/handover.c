@@ -40,7 +40,7 @@ int handover_keep_file(const char *key, const char *path, struct err *err)
 			KEPT_FILE_MAX >> 20);
 	buf = x_calloc((size_t)st.st_size + 1, 1);
 	errno = 0;
-	len = fdio_read_all(fd, buf, (size_t)st.st_size);
+	len = fdio_read_upto(fd, buf, (size_t)st.st_size);
 	if (len < (size_t)st.st_size)
 		return err_sys(err, errno ? errno : EIO, "dashboard.%s: cannot read %s", key, path);
 	kept = fdio_seal(key, buf, len, err);

@@ -405,7 +405,7 @@ static json_t *read_state(int fd)
 	if (fd < 0 || fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
 	text = x_calloc((size_t)st.st_size + 1, 1);
-	state = json_loadb(text, fdio_read_all(fd, text, (size_t)st.st_size), 0, NULL);
+	state = json_loadb(text, fdio_read_upto(fd, text, (size_t)st.st_size), 0, NULL);
 	if (json_get_int(state, "format", 0) != UPGRADE_FORMAT)
 		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
 	return state;
