@@ -62,6 +62,10 @@ if have mandoc; then
 		status=1
 	fi
 fi
+if have npm; then
+	echo "== pages"
+	make -C "$build" --no-print-directory lint-pages || status=1
+fi
 if have shellcheck; then
 	echo "== shellcheck"
 	shellcheck -x "${scripts[@]}" || status=1

@@ -114,6 +114,19 @@ screenshots: all pages-test/installed
 	bats -f 'every page' $(top_srcdir)/tests/browser/pages.bats
 	@echo "pictures are in $(abs_builddir)/pages-test/shots"
 
+# Layout and mistakes of scripts and style sheets: node and npm.  The tools come with npm, in the versions of the lock file.
+pages_lint_files = tests/pages/package.json tests/pages/package-lock.json tests/pages/prettier.config.mjs \
+	tests/pages/eslint.config.mjs tests/pages/stylelint.config.mjs
+pages-lint/installed: $(pages_lint_files)
+	$(MKDIR_P) pages-lint && for f in $(pages_lint_files); do cp -f $(top_srcdir)/$$f pages-lint || exit; done
+	cd pages-lint && npm ci --ignore-scripts --no-audit --no-fund --silent && echo >installed
+
+lint-pages: pages-lint/installed
+	$(SHELL) $(top_srcdir)/tests/pages/lint.sh $(top_srcdir) $(abs_builddir)/pages-lint
+
+format-pages: pages-lint/installed
+	$(SHELL) $(top_srcdir)/tests/pages/lint.sh --fix $(top_srcdir) $(abs_builddir)/pages-lint
+
 # The longest frame with 1,000 agents and 200 targets.
 bench-pages: all pages-test/installed
 	PAGES=$(abs_builddir)/pages-test LARGE=1 top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --show-output-of-passing-tests $(top_srcdir)/tests/browser/large.bats
@@ -122,8 +135,8 @@ bench-pages: all pages-test/installed
 check-vm: all
 	$(top_srcdir)/tests/vm/check.sh $(abs_top_builddir)
 
-.PHONY: check-pages screenshots bench-pages check-vm
-CLEANFILES += pages-test/installed
+.PHONY: check-pages lint-pages format-pages screenshots bench-pages check-vm
+CLEANFILES += pages-test/installed pages-lint/installed
 
 # make chaos CHAOS='--seconds 600 --seed 7'
 CHAOS = --seconds 120
@@ -133,5 +146,5 @@ chaos: all
 EXTRA_DIST += $(PROGRAM_TESTS) tests/program/helpers.bash tests/program/server.py tests/program/proxy.py tests/program/validate.py tests/program/schema.py tests/program/clock.c tests/program/in_userns.py tests/run-bats.sh \
 	tests/chaos/chaos.py tests/bench/fleet.py tests/bench/dashboard.py \
 	$(browser_files) tests/browser/pages.bats tests/browser/large.bats tests/contract/contract.sh tests/contract/schemathesis.toml \
-	tests/vm tests/retry.bash \
+	tests/vm tests/retry.bash $(pages_lint_files) tests/pages/lint.sh \
 	tests/lint.sh tests/install.sh tests/cppcheck.h tests/fixtures

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// large.mjs: 1,000 agents that beat and 200 targets with runs that come in, looked at for some seconds a page: the longest
-// frame.  By hand (`make bench-pages`): machines that are shared make it vary.
+// large.mjs: measures the longest frame of each page while 1,000 agents send heartbeats and runs of 200 targets arrive.
+// It is run by hand (`make bench-pages`), because the figures vary on a shared machine.
 import { base, launch, openPage } from "./browser.mjs";
 
 const [user, password] = process.env.ADMIN_BASIC_AUTH.split(":");
@@ -55,10 +55,10 @@ for (const path of ["/agents/k6", "/agents/k6/sites", "/agents/k6/runs"]) {
   const frames = await page.evaluate(
     () =>
       new Promise(resolve => {
-        let last = performance.now(),
-          longest = 0,
-          over = 0,
-          end = last + 10000;
+        let last = performance.now();
+        const end = last + 10000;
+        let longest = 0;
+        let over = 0;
         const f = now => {
           const d = now - last;
           longest = Math.max(longest, d);
@@ -71,7 +71,8 @@ for (const path of ["/agents/k6", "/agents/k6/sites", "/agents/k6/runs"]) {
       }),
   );
   console.log(
-    `${path.padEnd(18)} first paint ${paint?.toFixed(0)} ms, filled after ${ready} ms, longest frame ${frames.longest.toFixed(0)} ms, ${frames.over} over 100 ms in 10 s`,
+    `${path.padEnd(18)} first paint ${paint?.toFixed(0)} ms, filled after ${ready} ms, ` +
+      `longest frame ${frames.longest.toFixed(0)} ms, ${frames.over} over 100 ms in 10 s`,
   );
   await done();
 }

@@ -238,7 +238,7 @@ export default {
   "site.script": "k6 script",
   "sites.none": "No targets yet",
   "sites.none.text":
-    "A target is a URL, or a k6 script, that the agents test again and again. Add the first one: its URL is all that is needed.",
+    "A target is a URL or a k6 script that the agents test repeatedly. To add the first one, its URL is enough.",
   "sites.total": "{shown} of {n} targets",
   "skip": "Skip to content",
   "sort.-error_rate": "Highest error rate",

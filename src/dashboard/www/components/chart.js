@@ -21,7 +21,8 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /**
  * A chart in `place`.  series: [{ label, color (a token), points: true for dots alone, format }].
- * floor: the vertical axis reaches to there at least.  set(data, { lines: [{ value, label }] }): data as uPlot takes it, times in seconds.  onPick(seriesIndex, dataIndex).
+ * floor: the smallest value that the top of the vertical axis may have.  A click calls onPick(seriesIndex, dataIndex).
+ * The chart's set(data, { lines: [{ value, label }] }) takes data in uPlot's form, with times in seconds.
  */
 export async function chart(place, { title, series, height = 240, low, onPick, bars, floor = 1e-9 }) {
   place.classList.add("chart");

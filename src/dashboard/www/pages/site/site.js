@@ -187,10 +187,10 @@ export default function site(place, { parameter, title, go }) {
   function pick(i) {
     const p = points[i];
     if (p?.run) go("/agents/k6/runs/" + id(p.run.id));
-    else if (p)
-      go(
-        `/agents/k6/runs?targetId=${id(parameter)}&from=${p.t}&to=${new Date(Date.parse(p.t) + p.step * 1000).toISOString()}`,
-      );
+    else if (p) {
+      const to = new Date(Date.parse(p.t) + p.step * 1000).toISOString();
+      go(`/agents/k6/runs?targetId=${id(parameter)}&from=${p.t}&to=${to}`);
+    }
   }
   async function load() {
     spans.forEach(b => b.setAttribute("aria-pressed", b.dataset.span === span));

@@ -129,7 +129,7 @@ export function editTarget(old) {
     script: () => c.script.value || null,
   };
   const initial = Object.fromEntries(Object.entries(read).map(([k, f]) => [k, f()]));
-  return open(old ? t("site.edit", { name: nameOf(o) }) : t("site.add"), (close, box) => {
+  return open(old ? t("site.edit", { name: nameOf(o) }) : t("site.add"), close => {
     const general = h("p", { class: "bad", role: "alert" }),
       save = h("button", { class: "primary" }, t("save"));
     const folded = h(
