@@ -2,7 +2,7 @@
 /*
  * What k6 writes while it runs: progress and plan out of its standard output, the end of both streams
  * for the record.  Does no I/O; the bytes are hostile and nothing of them is believed beyond what is
- * shown to the operator, except the plan, which bounds the run (see run.c).
+ * shown to the operator, except the plan, which bounds the run (see k6run.c).
  */
 #ifndef K6FLEET_K6OUT_H
 #define K6FLEET_K6OUT_H

@@ -41,7 +41,7 @@ struct strings {
 };
 
 struct launch {
-	const struct run_env *env;
+	const struct k6run_env *env;
 	const char *id, *summary_path;
 	int64_t start_wall_ms;
 	int fail;
@@ -58,7 +58,7 @@ struct launch {
 __attribute__((noreturn, format(printf, 2, 3))) static void give_up(
 	const struct launch *l, const char *fmt, ...)
 {
-	char text[RUN_WHY_MAX];
+	char text[K6RUN_WHY_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -357,7 +357,7 @@ static struct strings make_env(const struct launch *l)
 
 /* --- exec ----------------------------------------------------------------------------- */
 
-_Noreturn void launch_k6(const struct run_env *env, const char *id, const char *summary_path,
+_Noreturn void launch_k6(const struct k6run_env *env, const char *id, const char *summary_path,
 	int64_t start_wall_ms, int job_fd, int out, int err, int fail)
 {
 	enum { K6_FD = 3, FAIL_FD = 4 };

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/run.h"
+#include "agent/k6run.h"
 #include "common/chan.h"
 #include "common/hb.h"
 #include "common/log.h"
@@ -31,11 +31,11 @@
 
 struct worker {
 	struct worker_args args;
-	struct run_env env;
+	struct k6run_env env;
 	char name[80];
 	int signal_fd;
 	struct hb_page *hb;
-	struct run *run;
+	struct k6run *run;
 	struct chan_queue out;
 	bool result_waits; /* in out: the run id in hand is still ours */
 	char run_id[UUID_MAX];
@@ -164,7 +164,7 @@ static void note(struct worker *w, const char *what)
 
 static void send_log(struct worker *w, enum msg_log what)
 {
-	_cleanup_free_ char *log = w->run ? run_log(w->run) : NULL;
+	_cleanup_free_ char *log = w->run ? k6run_log(w->run) : NULL;
 	const char *text = log ? log : w->last_log ? w->last_log : "";
 
 	w->followed = what == MSG_LOG_FOLLOW;
@@ -175,7 +175,7 @@ static void send_log(struct worker *w, enum msg_log what)
 
 static void keep_log(struct worker *w)
 {
-	_cleanup_free_ char *log = run_log(w->run);
+	_cleanup_free_ char *log = k6run_log(w->run);
 	size_t len = strlen(log);
 
 	if (len)
@@ -185,7 +185,7 @@ static void keep_log(struct worker *w)
 static void start_run(struct worker *w, struct msg_reader *in, int fd)
 {
 	_cleanup_free_ char *id = msg_get_str(in), *label = NULL;
-	struct run_plan plan = {.is_quiet = w->is_quiet};
+	struct k6run_plan plan = {.is_quiet = w->is_quiet};
 
 	/* One after the other: the order of an initialiser's calls is not defined. */
 	plan.planned_ms = (int64_t)msg_get_u64(in);
@@ -206,7 +206,7 @@ static void start_run(struct worker *w, struct msg_reader *in, int fd)
 	free(w->last_log);
 	w->last_log = NULL;
 	w->told_started = w->told_planned = false;
-	w->run = run_start(&w->env, fd, id, &plan);
+	w->run = k6run_start(&w->env, fd, id, &plan);
 	w->hb->run_start_mono_ms = (uint64_t)w->run->start_mono_ms;
 	memcpy(w->hb->run_id, w->run_id, sizeof(w->hb->run_id));
 	beat(w);
@@ -216,12 +216,12 @@ static void start_run(struct worker *w, struct msg_reader *in, int fd)
 static void tell_progress(struct worker *w)
 {
 	struct msg_writer m = {0};
-	struct run *run = w->run;
+	struct k6run *run = w->run;
 
 	if (run->started && !w->told_started) {
 		w->told_started = true;
 		/* Where all wait for a common start, its progress begins there. */
-		w->hb->run_start_mono_ms = (uint64_t)(run->start_mono_ms + run_wait_ms(run));
+		w->hb->run_start_mono_ms = (uint64_t)(run->start_mono_ms + k6run_wait_ms(run));
 		msg_start(&m, MSG_AGENT_STARTED);
 		msg_put_str(&m, w->run_id);
 		msg_put_u64(&m, (uint64_t)run->start_wall_ms);
@@ -245,9 +245,9 @@ static void finish_run(struct worker *w)
 	struct msg_writer m = {0};
 
 	keep_log(w);
-	run_finish(w->run, &m);
+	k6run_finish(w->run, &m);
 	note(w, "ended");
-	run_free(w->run);
+	k6run_free(w->run);
 	w->run = NULL;
 	memset(w->hb->run_id, 0, sizeof(w->hb->run_id));
 	w->hb->k6_rss_bytes = 0;
@@ -271,7 +271,7 @@ static void handle_message(struct worker *w, size_t len, int fd)
 		id = msg_get_str(&in);
 		/* One for a run that has just ended is late, not wrong. */
 		if (w->run && !strcmp(id, w->run_id))
-			run_cancel(w->run, units_now_mono_ms());
+			k6run_cancel(w->run, units_now_mono_ms());
 		break;
 	case MSG_WORK_STATE_REQ: send_state(w); break;
 	case MSG_WORK_LOG: send_log(w, (enum msg_log)msg_get_u8(&in)); break;
@@ -310,7 +310,7 @@ static void reap(struct worker *w)
 	/* As pid 1 we inherit every orphan of k6's; all are reaped, one is ours. */
 	while ((pid = wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0) {
 		if (w->run && pid == w->run->pid)
-			run_reaped(w->run, status, &usage);
+			k6run_reaped(w->run, status, &usage);
 	}
 }
 
@@ -329,7 +329,7 @@ static void loop_once(struct worker *w)
 	struct err err;
 
 	if (w->run)
-		run_ms = run_tick(w->run, units_now_mono_ms());
+		run_ms = k6run_tick(w->run, units_now_mono_ms());
 	if (run_ms >= 0 && run_ms < wait_ms)
 		wait_ms = run_ms;
 	timeout = (struct timespec){wait_ms / 1000, (wait_ms % 1000) * 1000000};
@@ -345,15 +345,15 @@ static void loop_once(struct worker *w)
 	if (fds[2].revents)
 		reap(w);
 	if (w->run && (fds[3].revents || fds[4].revents || fds[5].revents))
-		run_drain(w->run, w->hb, follow, w);
+		k6run_drain(w->run, w->hb, follow, w);
 	if (w->run)
 		tell_progress(w);
-	if (w->run && run_is_over(w->run))
+	if (w->run && k6run_is_over(w->run))
 		finish_run(w);
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		read_messages(w);
 	/* A RUN whose k6 could not even be started is over at once. */
-	if (w->run && run_is_over(w->run))
+	if (w->run && k6run_is_over(w->run))
 		finish_run(w);
 	beat(w);
 	if (w->leaving && !w->run && !w->out.head)
@@ -431,7 +431,7 @@ _Noreturn void worker_main(const struct worker_args *args)
 		die(&w, "%s", err.msg);
 	close(args->hb_fd);
 	memset(w.hb, 0, sizeof(*w.hb));
-	w.env = (struct run_env){args->conf, args->sandbox, work_dir, args->k6,
+	w.env = (struct k6run_env){args->conf, args->sandbox, work_dir, args->k6,
 		args->sandbox->level != SANDBOX_OFF, args->cgroup_fd, args->cgroup_procs_fd};
 	w.is_quiet = is_quiet(args->conf);
 	w.buf = mem_unshared(MSG_MAX_BYTES);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of one k6 process, from the worker's side.  What its child does up to the exec is in
  * launch.c. */
-#include "agent/run.h"
+#include "agent/k6run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include "common/units.h"
 
 /* Each run finds both of its file systems as the first one did. */
-static void empty_all(const struct run_env *env)
+static void empty_all(const struct k6run_env *env)
 {
 	sandbox_empty_dir(env->work_dir, NULL);
 	if (env->sandbox->level != SANDBOX_OFF)
@@ -29,7 +29,7 @@ static void empty_all(const struct run_env *env)
 }
 
 /* A number behind a word in a file of k6's cgroup, 0 where there is none: cgroups(7). */
-static uint64_t read_cgroup(const struct run_env *env, const char *file, const char *word)
+static uint64_t read_cgroup(const struct k6run_env *env, const char *file, const char *word)
 {
 	char text[2048];
 	const char *p;
@@ -49,22 +49,22 @@ static uint64_t read_cgroup(const struct run_env *env, const char *file, const c
 
 /* How often the kernel has killed there for want of memory, and the CPU that all processes of all
  * runs have used. */
-static uint64_t count_oom_kills(const struct run_env *env)
+static uint64_t count_oom_kills(const struct k6run_env *env)
 {
 	return read_cgroup(env, "memory.events", "oom_kill ");
 }
 
-static uint64_t read_cgroup_cpu_us(const struct run_env *env)
+static uint64_t read_cgroup_cpu_us(const struct k6run_env *env)
 {
 	return read_cgroup(env, "cpu.stat", "usage_usec ");
 }
 
-static void fail_to_start(struct run *run, const char *what)
+static void fail_to_start(struct k6run *run, const char *what)
 {
 	snprintf(run->why, sizeof(run->why), "%s: %s", what, strerror(errno));
 }
 
-static void spawn(struct run *run, int job_fd)
+static void spawn(struct k6run *run, int job_fd)
 {
 	int out[2] = {-1, -1}, err[2] = {-1, -1}, fail[2] = {-1, -1};
 
@@ -98,7 +98,7 @@ out:
 
 /* Between fork and exec the child looks up names where allowed_hosts has some; so it is not waited
  * for, but watched like k6 itself. */
-static void watch_exec(struct run *run)
+static void watch_exec(struct k6run *run)
 {
 	ssize_t n;
 
@@ -116,10 +116,10 @@ static void watch_exec(struct run *run)
 	run->start_wall_ms = units_now_wall_ms();
 }
 
-struct run *run_start(
-	const struct run_env *env, int job_fd, const char *id, const struct run_plan *plan)
+struct k6run *k6run_start(
+	const struct k6run_env *env, int job_fd, const char *id, const struct k6run_plan *plan)
 {
-	struct run *run = x_calloc(1, sizeof(*run));
+	struct k6run *run = x_calloc(1, sizeof(*run));
 	struct err err;
 
 	run->env = env;
@@ -155,7 +155,7 @@ static uint64_t read_rss(pid_t pid)
 /* A script that prints without end must not keep the worker from its other duties. */
 #define DRAIN_READS_MAX 64
 
-static void drain(struct run *run, int *fd, k6out_emit *emit, void *arg)
+static void drain(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
 {
 	char buf[8192];
 
@@ -176,7 +176,7 @@ static void drain(struct run *run, int *fd, k6out_emit *emit, void *arg)
 }
 
 /* What the scenarios take, set-up and tear-down at their own default limits on top of it. */
-static void take_plan(struct run *run)
+static void take_plan(struct k6run *run)
 {
 	if (run->planned || !run->output.has_plan)
 		return;
@@ -185,7 +185,7 @@ static void take_plan(struct run *run)
 		run->plan.planned_ms = k6out_planned_ms(&run->output);
 }
 
-void run_drain(struct run *run, struct hb_page *hb, k6out_emit *emit, void *arg)
+void k6run_drain(struct k6run *run, struct hb_page *hb, k6out_emit *emit, void *arg)
 {
 	watch_exec(run);
 	drain(run, &run->out_fd, emit, arg);
@@ -199,7 +199,7 @@ void run_drain(struct run *run, struct hb_page *hb, k6out_emit *emit, void *arg)
 	hb->k6_rss_bytes = read_rss(run->pid);
 }
 
-int64_t run_wait_ms(const struct run *run)
+int64_t k6run_wait_ms(const struct k6run *run)
 {
 	int64_t wait = run->plan.start_wall_ms ? run->plan.start_wall_ms - run->start_wall_ms : 0;
 
@@ -207,40 +207,40 @@ int64_t run_wait_ms(const struct run *run)
 }
 
 /* How long k6 may take from its start. */
-static int64_t time_limit_ms(const struct run *run)
+static int64_t time_limit_ms(const struct k6run *run)
 {
-	const struct run_plan *plan = &run->plan;
+	const struct k6run_plan *plan = &run->plan;
 	int64_t limit = plan->timeout_ms;
 
 	if (!limit && plan->is_quiet)
-		limit = RUN_UNKNOWN_MS;
+		limit = K6RUN_UNKNOWN_MS;
 	else if (!limit && run->planned)
-		limit = run->output.longest_ms + RUN_SETUP_MS + RUN_TEARDOWN_MS;
+		limit = run->output.longest_ms + K6RUN_SETUP_MS + K6RUN_TEARDOWN_MS;
 	else if (!limit)
-		limit = RUN_INIT_MS;
-	return limit + plan->grace_ms + run_wait_ms(run);
+		limit = K6RUN_INIT_MS;
+	return limit + plan->grace_ms + k6run_wait_ms(run);
 }
 
-static void signal_k6(struct run *run, int sig)
+static void signal_k6(struct k6run *run, int sig)
 {
 	if (run->pid > 0 && !run->exited)
 		kill(run->pid, sig);
 }
 
-static void stop(struct run *run, int64_t now)
+static void stop(struct k6run *run, int64_t now)
 {
 	/* Exactly one TERM: a second one would make k6 drop its summary. */
 	if (run->term_sent)
 		return;
 	run->term_sent = true;
-	run->kill_at_mono_ms = now + RUN_KILL_AFTER_MS;
+	run->kill_at_mono_ms = now + K6RUN_KILL_AFTER_MS;
 	signal_k6(run, SIGTERM);
 }
 
-int64_t run_tick(struct run *run, int64_t now)
+int64_t k6run_tick(struct k6run *run, int64_t now)
 {
 	int64_t deadline = run->started ? run->start_mono_ms + time_limit_ms(run)
-					: run->fork_mono_ms + RUN_LAUNCH_MS;
+					: run->fork_mono_ms + K6RUN_LAUNCH_MS;
 
 	if (run->exited || run->pid <= 0)
 		return -1;
@@ -259,13 +259,13 @@ int64_t run_tick(struct run *run, int64_t now)
 	return -1;
 }
 
-void run_cancel(struct run *run, int64_t now)
+void k6run_cancel(struct k6run *run, int64_t now)
 {
 	run->cancelled = true;
 	stop(run, now);
 }
 
-void run_reaped(struct run *run, int wait_status, const struct rusage *usage)
+void k6run_reaped(struct k6run *run, int wait_status, const struct rusage *usage)
 {
 	watch_exec(run);
 	close_fd(&run->fail_fd);
@@ -275,13 +275,13 @@ void run_reaped(struct run *run, int wait_status, const struct rusage *usage)
 	run->usage = *usage;
 }
 
-bool run_is_over(const struct run *run)
+bool k6run_is_over(const struct k6run *run)
 {
 	return run->exited || run->pid <= 0;
 }
 
 /* Whatever k6 has started ends with its run. */
-static void end_descendants(const struct run *run)
+static void end_descendants(const struct k6run *run)
 {
 	if (run->env->is_init) {
 		/* Safe: as pid 1 of a pid namespace of our own, -1 reaches k6's descendants and nobody
@@ -302,7 +302,7 @@ static void ignore_output(void *arg, const char *data, size_t len)
 	(void)len;
 }
 
-static void measure(const struct run *run, struct run_result *r, bool *tmp_full)
+static void measure(const struct k6run *run, struct run_result *r, bool *tmp_full)
 {
 	struct statvfs fs;
 	int64_t cgroup_ms;
@@ -326,12 +326,12 @@ static void measure(const struct run *run, struct run_result *r, bool *tmp_full)
 
 /* rps is over the time that virtual users really ran: as k6 says it, else by the clock; no longer than
  * planned, since a generated script begins nothing after that. */
-static double seconds_run(const struct run *run)
+static double seconds_run(const struct k6run *run)
 {
 	int64_t ms = run->output.has_progress && run->output.elapsed_ms > 0
 		? run->output.elapsed_ms
 		: run->end_mono_ms - run->start_mono_ms;
-	int64_t waited = run_wait_ms(run);
+	int64_t waited = k6run_wait_ms(run);
 
 	ms -= waited < ms ? waited : ms;
 	if (run->plan.planned_ms && ms > run->plan.planned_ms)
@@ -339,7 +339,7 @@ static double seconds_run(const struct run *run)
 	return (double)ms / 1000;
 }
 
-void run_finish(struct run *run, struct msg_writer *out)
+void k6run_finish(struct k6run *run, struct msg_writer *out)
 {
 	const struct conf *conf = run->env->conf;
 	struct run_result r;
@@ -349,7 +349,7 @@ void run_finish(struct run *run, struct msg_writer *out)
 		.deadline_passed = run->deadline_passed,
 		.cancelled = run->cancelled,
 		.checks_count = run->plan.checks_count,
-		.deadline_ms = run->started ? time_limit_ms(run) : RUN_LAUNCH_MS,
+		.deadline_ms = run->started ? time_limit_ms(run) : K6RUN_LAUNCH_MS,
 		.memory_bytes = conf->limits.memory_bytes,
 		.cpu_time_ms = conf->limits.cpu_time_ms,
 		.processes = conf->limits.processes,
@@ -384,14 +384,14 @@ void run_finish(struct run *run, struct msg_writer *out)
 	empty_all(run->env);
 }
 
-char *run_log(const struct run *run)
+char *k6run_log(const struct k6run *run)
 {
 	size_t err_from;
 
 	return k6out_log(&run->output, &err_from);
 }
 
-void run_free(struct run *run)
+void k6run_free(struct k6run *run)
 {
 	if (!run)
 		return;
