@@ -7,11 +7,27 @@
 
 #include "common/mem.h"
 
+/* The wire form of each type of field: bytes of an integer, or 's' for a counted string. */
+#define WIRE_flag "1"
+#define WIRE_u8 "1"
+#define WIRE_u32 "4"
+#define WIRE_i32 "4"
+#define WIRE_u64 "8"
+#define WIRE_i64 "8"
+#define WIRE_text "s"
+#define WIRE_bytes "s"
+
+/* clang-format off */
 static const struct msg_info table[MSG_TYPES] = {
-#define X(name, dir, fields, max, fd) [MSG_##name] = {#name, dir, fields, max, fd},
-	MSG_TABLE(X)
-#undef X
+#define MESSAGE(NAME, name, dir, max, fd) [MSG_##NAME] = {#NAME, dir, max, fd, ""
+#define FIELD(type, name) WIRE_##type
+#define END(name) },
+	MSG_TABLE(MESSAGE, FIELD, END)
+#undef MESSAGE
+#undef FIELD
+#undef END
 };
+/* clang-format on */
 
 const struct msg_info *msg_info(uint32_t type)
 {
@@ -150,7 +166,7 @@ int msg_open(struct msg_reader *r, const void *data, size_t len, enum msg_direct
 	size_t n;
 
 	*r = (struct msg_reader){.p = data, .end = (const uint8_t *)data + len};
-	type = msg_get_u32(r);
+	type = r->type = msg_get_u32(r);
 	info = msg_info(type);
 	if (r->failed || !info)
 		return err_set(err, "unknown message %u of %zu bytes", type, len);
@@ -170,4 +186,141 @@ int msg_open(struct msg_reader *r, const void *data, size_t len, enum msg_direct
 		return err_set(err, "message %s of %zu bytes does not have the fields \"%s\"",
 			info->name, len, info->fields);
 	return (int)type;
+}
+
+/* --- messages as structs ---------------------------------------------------------- */
+
+static void put_flag(struct msg_writer *w, bool v)
+{
+	msg_put_u8(w, v);
+}
+
+static void put_u8(struct msg_writer *w, uint8_t v)
+{
+	msg_put_u8(w, v);
+}
+
+static void put_u32(struct msg_writer *w, uint32_t v)
+{
+	msg_put_u32(w, v);
+}
+
+static void put_i32(struct msg_writer *w, int32_t v)
+{
+	msg_put_u32(w, (uint32_t)v);
+}
+
+static void put_u64(struct msg_writer *w, uint64_t v)
+{
+	msg_put_u64(w, v);
+}
+
+static void put_i64(struct msg_writer *w, int64_t v)
+{
+	msg_put_u64(w, (uint64_t)v);
+}
+
+static void put_bytes(struct msg_writer *w, struct msg_bytes v)
+{
+	msg_put_bytes(w, v.p, v.len);
+}
+
+static void put_text(struct msg_writer *w, struct msg_bytes v)
+{
+	msg_put_bytes(w, v.p, v.len);
+}
+
+static bool get_flag(struct msg_reader *r)
+{
+	return msg_get_u8(r) != 0;
+}
+
+static uint8_t get_u8(struct msg_reader *r)
+{
+	return msg_get_u8(r);
+}
+
+static uint32_t get_u32(struct msg_reader *r)
+{
+	return msg_get_u32(r);
+}
+
+static int32_t get_i32(struct msg_reader *r)
+{
+	return (int32_t)msg_get_u32(r);
+}
+
+static uint64_t get_u64(struct msg_reader *r)
+{
+	return msg_get_u64(r);
+}
+
+static int64_t get_i64(struct msg_reader *r)
+{
+	return (int64_t)msg_get_u64(r);
+}
+
+static struct msg_bytes get_bytes(struct msg_reader *r)
+{
+	struct msg_bytes v;
+
+	v.p = (const char *)msg_get_bytes(r, &v.len);
+	if (!v.p)
+		v.p = "";
+	return v;
+}
+
+static struct msg_bytes get_text(struct msg_reader *r)
+{
+	struct msg_bytes v = get_bytes(r);
+
+	v.len = strnlen(v.p, v.len);
+	return v;
+}
+
+/* clang-format off */
+#define MESSAGE(NAME, name, dir, max, fd)                                                          \
+	void msg_put_##name(struct msg_writer *w, const struct msg_##name *m)                      \
+	{                                                                                          \
+		(void)m;                                                                           \
+		msg_start(w, MSG_##NAME);
+#define FIELD(type, name) put_##type(w, m->name);
+#define END(name) }
+MSG_TABLE(MESSAGE, FIELD, END)
+#undef MESSAGE
+#undef FIELD
+
+#define MESSAGE(NAME, name, dir, max, fd)                                                          \
+	void msg_get_##name(struct msg_reader *r, struct msg_##name *m)                            \
+	{                                                                                          \
+		(void)m;                                                                           \
+		r->failed |= r->type != MSG_##NAME;
+#define FIELD(type, name) m->name = get_##type(r);
+MSG_TABLE(MESSAGE, FIELD, END)
+#undef MESSAGE
+#undef FIELD
+#undef END
+/* clang-format on */
+
+struct msg_bytes msg_text(const char *s)
+{
+	return (struct msg_bytes){s, strlen(s)};
+}
+
+bool msg_text_is(struct msg_bytes text, const char *s)
+{
+	return text.len == strlen(s) && !memcmp(text.p, s, text.len);
+}
+
+char *msg_text_dup(struct msg_bytes text)
+{
+	return x_strndup(text.p, text.len);
+}
+
+void msg_text_copy(char *buf, size_t size, struct msg_bytes text)
+{
+	size_t len = text.len < size ? text.len : size - 1;
+
+	memcpy(buf, text.p, len);
+	buf[len] = '\0';
 }

@@ -10,74 +10,314 @@
 #include "common/msg.h"
 #include "common/result.h"
 
-/* A valid message of the type, with strings of different lengths. */
+/* What the fields of a struct are filled with. */
+enum pattern { ZERO, MIXED, LARGEST, SMALLEST, PATTERNS };
+
+/* Each field's n is its place in the message.  The first string of a message gets `room` bytes more. */
+static uint64_t number(enum pattern p, unsigned int n)
+{
+	return p == ZERO ? 0 : p == MIXED ? n * UINT64_C(0x0123456789abcdef) + n : UINT64_MAX;
+}
+
+static void fill_flag(bool *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = p == MIXED ? n % 2 : p != ZERO;
+}
+
+static void fill_u8(uint8_t *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = (uint8_t)number(p, n);
+}
+
+static void fill_u32(uint32_t *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = (uint32_t)number(p, n);
+}
+
+static void fill_u64(uint64_t *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = number(p, n);
+}
+
+static void fill_i32(int32_t *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = p == LARGEST ? INT32_MAX : p == SMALLEST ? INT32_MIN : (int32_t)number(p, n);
+}
+
+static void fill_i64(int64_t *v, enum pattern p, unsigned int n, size_t *room)
+{
+	(void)room;
+	*v = p == LARGEST ? INT64_MAX : p == SMALLEST ? INT64_MIN : (int64_t)number(p, n);
+}
+
+static const char letters[MSG_MAX_BYTES + 2] = {[0 ... MSG_MAX_BYTES] = 'x'};
+
+static void fill_text(struct msg_bytes *v, enum pattern p, unsigned int n, size_t *room)
+{
+	*v = (struct msg_bytes){letters, (p == MIXED ? n % 4 : 0) + *room};
+	*room = 0;
+}
+
+static void fill_bytes(struct msg_bytes *v, enum pattern p, unsigned int n, size_t *room)
+{
+	fill_text(v, p, n, room);
+	if (p == MIXED)
+		*v = (struct msg_bytes){"a\0b", 3};
+}
+
+static void same_flag(bool a, bool b)
+{
+	assert_int_equal(a, b);
+}
+
+static void same_u8(uint8_t a, uint8_t b)
+{
+	assert_int_equal(a, b);
+}
+
+static void same_u32(uint32_t a, uint32_t b)
+{
+	assert_int_equal(a, b);
+}
+
+static void same_i32(int32_t a, int32_t b)
+{
+	assert_int_equal(a, b);
+}
+
+static void same_u64(uint64_t a, uint64_t b)
+{
+	assert_true(a == b);
+}
+
+static void same_i64(int64_t a, int64_t b)
+{
+	assert_true(a == b);
+}
+
+static void same_bytes(struct msg_bytes a, struct msg_bytes b)
+{
+	assert_int_equal(a.len, b.len);
+	assert_memory_equal(a.p, b.p, a.len);
+}
+
+static void same_text(struct msg_bytes a, struct msg_bytes b)
+{
+	same_bytes(a, b);
+}
+
+/* clang-format off */
+union any {
+#define MESSAGE(NAME, name, dir, max, fd) struct msg_##name name;
+	MSG_TABLE(MESSAGE, MSG_NO_FIELD, MSG_NO_END)
+#undef MESSAGE
+};
+
+#define MESSAGE(NAME, name, dir, max, fd) \
+	static void fill_##name(union any *u, enum pattern p, size_t room) \
+	{ \
+		struct msg_##name *m = &u->name; \
+		unsigned int n = 0; \
+		(void)m; (void)p; (void)n; (void)room;
+#define FIELD(type, name) fill_##type(&m->name, p, n++, &room);
+#define END(name) }
+MSG_TABLE(MESSAGE, FIELD, END)
+#undef MESSAGE
+#undef FIELD
+#define MESSAGE(NAME, name, dir, max, fd) \
+	static void same_##name(const union any *ua, const union any *ub) \
+	{ \
+		const struct msg_##name *a = &ua->name, *b = &ub->name; \
+		(void)a; (void)b;
+#define FIELD(type, name) same_##type(a->name, b->name);
+MSG_TABLE(MESSAGE, FIELD, END)
+#undef MESSAGE
+#define MESSAGE(NAME, name, dir, max, fd) \
+	static void put_##name(struct msg_writer *w, const union any *u) { msg_put_##name(w, &u->name); } \
+	static void get_##name(struct msg_reader *r, union any *u) { msg_get_##name(r, &u->name); }
+MSG_TABLE(MESSAGE, MSG_NO_FIELD, MSG_NO_END)
+#undef MESSAGE
+
+static const struct row {
+	void (*fill)(union any *, enum pattern, size_t room);
+	void (*same)(const union any *, const union any *);
+	void (*put)(struct msg_writer *, const union any *);
+	void (*get)(struct msg_reader *, union any *);
+} rows[MSG_TYPES] = {
+#define MESSAGE(NAME, name, dir, max, fd) [MSG_##NAME] = {fill_##name, same_##name, put_##name, get_##name},
+	MSG_TABLE(MESSAGE, MSG_NO_FIELD, MSG_NO_END)
+#undef MESSAGE
+};
+/* clang-format on */
+
+/* A valid message of the type; what is in it goes to *u. */
+static void make_sized(
+	struct msg_writer *w, enum msg_type type, enum pattern p, size_t room, union any *u)
+{
+	memset(u, 0, sizeof(*u));
+	rows[type].fill(u, p, room);
+	rows[type].put(w, u);
+}
+
 static void make(struct msg_writer *w, enum msg_type type)
 {
-	unsigned int n = 0;
+	union any u;
 
-	msg_start(w, type);
-	for (const char *f = msg_info(type)->fields; *f; f++, n++) {
-		if (*f == '1')
-			msg_put_u8(w, (uint8_t)n);
-		else if (*f == '4')
-			msg_put_u32(w, n);
-		else if (*f == '8')
-			msg_put_u64(w, n);
-		else
-			msg_put_bytes(w, "abcdefgh", n % 4);
-	}
+	make_sized(w, type, MIXED, 0, &u);
+}
+
+static bool has_string(uint32_t type)
+{
+	return strchr(msg_info(type)->fields, 's') != NULL;
+}
+
+/* How much longer the first string of a message can be: 0 where it has none. */
+static size_t room_in(uint32_t type, enum pattern p)
+{
+	struct msg_writer w = {0};
+	union any u;
+	size_t room = 0;
+
+	make_sized(&w, type, p, 0, &u);
+	if (has_string(type))
+		room = msg_info(type)->max_bytes - w.len;
+	msg_free(&w);
+	return room;
 }
 
 static void every_message_round_trips(void **state)
 {
 	(void)state;
 	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPES; t++) {
+		for (enum pattern p = 0; p < PATTERNS; p++) {
+			size_t room = p == LARGEST ? room_in(t, p) : 0;
+			struct msg_writer w = {0};
+			struct msg_reader r;
+			union any a, b;
+			struct err err;
+
+			make_sized(&w, t, p, room, &a);
+			assert_int_equal(
+				msg_open(&r, w.data, w.len, msg_info(t)->direction, &err), t);
+			memset(&b, 0xa5, sizeof(b));
+			rows[t].get(&r, &b);
+			assert_false(r.failed);
+			assert_ptr_equal(r.p, r.end);
+			rows[t].same(&a, &b);
+			if (p == LARGEST && has_string(t)) {
+				assert_int_equal(w.len, msg_info(t)->max_bytes);
+				make_sized(&w, t, p, room + 1, &a);
+				assert_int_equal(
+					msg_open(&r, w.data, w.len, msg_info(t)->direction, &err),
+					-1);
+			}
+			msg_free(&w);
+		}
+	}
+}
+
+/* A message is read by the getter of its row; every other one fails and gives nothing. */
+static void no_getter_reads_another_message(void **state)
+{
+	(void)state;
+	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPES; t++) {
 		struct msg_writer w = {0};
-		struct msg_reader r;
 		struct err err;
-		unsigned int n = 0;
 
 		make(&w, t);
-		assert_int_equal(msg_open(&r, w.data, w.len, msg_info(t)->direction, &err), t);
-		for (const char *f = msg_info(t)->fields; *f; f++, n++) {
-			size_t len;
+		for (uint32_t other = MSG_NONE + 1; other < MSG_TYPES; other++) {
+			struct msg_reader r;
+			union any got, zero;
 
-			if (*f == '1')
-				assert_int_equal(msg_get_u8(&r), n);
-			else if (*f == '4')
-				assert_int_equal(msg_get_u32(&r), n);
-			else if (*f == '8')
-				assert_int_equal(msg_get_u64(&r), n);
-			else {
-				assert_non_null(msg_get_bytes(&r, &len));
-				assert_int_equal(len, n % 4);
-			}
+			assert_int_equal(
+				msg_open(&r, w.data, w.len, msg_info(t)->direction, &err), t);
+			if (other == t)
+				continue;
+			rows[other].get(&r, &got);
+			assert_true(r.failed);
+			memset(&zero, 0, sizeof(zero));
+			rows[other].fill(&zero, ZERO, 0);
+			rows[other].same(&got, &zero);
 		}
-		assert_false(r.failed);
 		msg_free(&w);
 	}
+}
+
+/* A text ends for its reader at the first NUL, also where its sender has put one inside. */
+static void texts_end_at_a_nul(void **state)
+{
+	struct msg_writer w = {0};
+	struct msg_agent_state m = {.run_id = {"ab\0cd", 5}};
+	_cleanup_free_ char *copy = NULL;
+	struct msg_reader r;
+	struct err err;
+	char small[2];
+
+	(void)state;
+	msg_put_agent_state(&w, &m);
+	assert_int_equal(msg_open(&r, w.data, w.len, MSG_TO_SUPERVISOR_W, &err), MSG_AGENT_STATE);
+	msg_get_agent_state(&r, &m);
+	assert_ptr_equal(r.p, r.end);
+	assert_true(msg_text_is(m.run_id, "ab"));
+	assert_false(msg_text_is(m.run_id, "abc"));
+	assert_false(msg_text_is(m.run_id, "a"));
+	copy = msg_text_dup(m.run_id);
+	assert_string_equal(copy, "ab");
+	msg_text_copy(small, sizeof(small), m.run_id);
+	assert_string_equal(small, "a");
+	msg_free(&w);
+}
+
+/* Whoever changes a row changes what an older or newer image sees on the wire: raise MSG_PROTOCOL, and
+ * this number with it. */
+static void the_wire_has_a_number(void **state)
+{
+	uint32_t hash = 2166136261;
+
+	(void)state;
+	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPES; t++) {
+		const struct msg_info *info = msg_info(t);
+		_cleanup_free_ char *text = x_asprintf("%s %d %s %u %d;", info->name,
+			info->direction, info->fields, info->max_bytes, info->carries_fd);
+
+		for (const char *p = text; *p; p++)
+			hash = (hash ^ (uint8_t)*p) * 16777619;
+	}
+	assert_int_equal(MSG_PROTOCOL, 4);
+	assert_int_equal(hash, 0x49135685);
 }
 
 static void every_cut_is_refused(void **state)
 {
 	(void)state;
 	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPES; t++) {
-		struct msg_writer w = {0};
-		struct msg_reader r;
-		struct err err;
+		for (enum pattern p = 0; p < PATTERNS; p++) {
+			struct msg_writer w = {0};
+			struct msg_reader r;
+			struct err err;
+			union any u;
 
-		make(&w, t);
-		for (size_t len = 0; len < w.len; len++) {
-			/* A copy of exactly that size, so that a sanitizer sees a read beyond it. */
-			uint8_t *cut = x_calloc(1, len + 1);
+			make_sized(&w, t, p, 0, &u);
+			for (size_t len = 0; len < w.len; len++) {
+				/* A copy of exactly that size, so that a sanitizer sees a read
+				 * beyond it. */
+				uint8_t *cut = x_calloc(1, len ? len : 1);
 
-			memcpy(cut, w.data, len);
-			assert_int_equal(msg_open(&r, cut, len, msg_info(t)->direction, &err), -1);
-			free(cut);
+				memcpy(cut, w.data, len);
+				assert_int_equal(
+					msg_open(&r, cut, len, msg_info(t)->direction, &err), -1);
+				free(cut);
+			}
+			msg_put_u8(&w, 0);
+			assert_int_equal(
+				msg_open(&r, w.data, w.len, msg_info(t)->direction, &err), -1);
+			msg_free(&w);
 		}
-		msg_put_u8(&w, 0);
-		assert_int_equal(msg_open(&r, w.data, w.len, msg_info(t)->direction, &err), -1);
-		msg_free(&w);
 	}
 }
 
@@ -226,8 +466,7 @@ static void channel_carries_descriptors(void **state)
 	(void)state;
 	assert_int_equal(chan_pair(pair, &err), 0);
 	chan_queue_init(&q);
-	msg_start(&w, MSG_KEEPER_SIGNAL);
-	msg_put_u32(&w, 1);
+	msg_put_keeper_signal(&w, &(struct msg_keeper_signal){.what = 1});
 	assert_int_equal(chan_recv(pair[1], buf, &len, &fd, false, &err), CHAN_AGAIN);
 	assert_int_equal(chan_send(pair[0], &w, 0, &err), CHAN_OK);
 	/* A peek leaves it there. */
@@ -239,12 +478,12 @@ static void channel_carries_descriptors(void **state)
 	close(fd);
 	/* More than the socket takes waits in the queue and arrives in order. */
 	for (; sent < 2000; sent++) {
-		msg_start(&w, MSG_KEEPER_SIGNAL);
-		msg_put_u32(&w, (uint32_t)sent);
+		msg_put_keeper_signal(&w, &(struct msg_keeper_signal){.what = (uint32_t)sent});
 		assert_int_not_equal(chan_queue_send(&q, pair[0], &w, -1, &err), CHAN_ERROR);
 	}
 	assert_true(q.count > 0);
 	while (got < sent) {
+		struct msg_keeper_signal m;
 		struct msg_reader r;
 
 		if (chan_recv(pair[1], buf, &len, &fd, false, &err) == CHAN_AGAIN) {
@@ -253,7 +492,8 @@ static void channel_carries_descriptors(void **state)
 		}
 		assert_int_equal(
 			msg_open(&r, buf, len, MSG_TO_SUPERVISOR_K, &err), MSG_KEEPER_SIGNAL);
-		assert_int_equal(msg_get_u32(&r), got++);
+		msg_get_keeper_signal(&r, &m);
+		assert_int_equal(m.what, got++);
 	}
 	assert_int_equal(q.count, 0);
 	close(pair[0]);
@@ -267,6 +507,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_message_round_trips),
+		cmocka_unit_test(no_getter_reads_another_message),
+		cmocka_unit_test(texts_end_at_a_nul),
+		cmocka_unit_test(the_wire_has_a_number),
 		cmocka_unit_test(every_cut_is_refused),
 		cmocka_unit_test(wrong_side_type_and_size),
 		cmocka_unit_test(results_round_trip),
