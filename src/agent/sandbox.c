@@ -31,16 +31,6 @@ enum { REHEARSAL_FINE = 0, REHEARSAL_FAILED = 1, REHEARSAL_NO_USER_NAMESPACES = 
  * empty files cost. */
 #define TMP_INODES 16384
 
-const char *sandbox_level_name(enum sandbox_level level)
-{
-	switch (level) {
-	case SANDBOX_NAMESPACES: return "namespaces";
-	case SANDBOX_USER_NAMESPACE: return "user-namespace";
-	case SANDBOX_OFF: break;
-	}
-	return "off";
-}
-
 static int write_file(const char *path, const char *text)
 {
 	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);

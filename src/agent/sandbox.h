@@ -14,16 +14,7 @@
 #include "common/creds.h"
 #include "common/err.h"
 #include "common/filter.h"
-
-enum sandbox_level { SANDBOX_OFF, SANDBOX_NAMESPACES, SANDBOX_USER_NAMESPACE };
-
-/* Bits of the layers word that messages carry. */
-enum sandbox_layer {
-	SANDBOX_LAYER_NAMESPACES = 1,
-	SANDBOX_LAYER_SECCOMP = 2,
-	SANDBOX_LAYER_LANDLOCK = 4,
-	SANDBOX_LAYER_CGROUP = 8,
-};
+#include "common/sandbox_layers.h"
 
 struct sandbox {
 	enum sandbox_level level;
@@ -54,7 +45,5 @@ int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char 
 	unsigned int slot, const char **work_dir, struct err *err);
 /* Removes everything below dir, but not dir.  Follows no link, needs no memory for depth. */
 int sandbox_empty_dir(const char *dir, struct err *err);
-/* "namespaces", "user-namespace", "off" for status. */
-const char *sandbox_level_name(enum sandbox_level level);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/hb.h"
+#include "common/sandbox_layers.h"
 #include "common/units.h"
 
 /* Progress of a running agent from its page; false when it has none. */
@@ -25,7 +26,7 @@ static const char *state_name(const struct agents *a, unsigned int slot)
 static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t *usual)
 {
 	return ag->layers == a->sup->sandbox_layers ? json_incref(usual)
-						    : supervisor_sandbox_layers(ag->layers);
+						    : sandbox_layers_json(ag->layers);
 }
 
 /* What a page says of a run. */
@@ -68,7 +69,7 @@ json_t *agents_progress(const struct agents *a, const json_t *ids)
 
 json_t *agents_status(const struct agents *a)
 {
-	_cleanup_json_ json_t *usual = supervisor_sandbox_layers(a->sup->sandbox_layers);
+	_cleanup_json_ json_t *usual = sandbox_layers_json(a->sup->sandbox_layers);
 	unsigned int extent = fleet_extent(a->sup->fleet);
 	int64_t now = units_now_mono_ms();
 	json_t *list = json_array();
@@ -98,7 +99,7 @@ json_t *agents_status(const struct agents *a)
 						 : json_null());
 		json_object_set_new(o, "drained", json_boolean(fleet_slot(a->sup->fleet, i)->held));
 		json_object_set_new(o, "sandbox",
-			json_string(supervisor_sandbox_name(ag->layers, a->sup->sandbox_level)));
+			json_string(sandbox_layers_level(ag->layers, a->sup->sandbox_level)));
 		json_object_set_new(o, "sandboxLayers", layers_of(a, ag, usual));
 		json_object_set_new(o, "lastResult",
 			ag->last_result[0] ? json_string(ag->last_result) : json_null());

@@ -128,7 +128,7 @@ static void on_hello(struct msg_reader *in)
 	app.sup.memory_bytes = (int64_t)msg_get_u64(in);
 	supervisor_configure_schedule(&app.sup);
 	app.sup.supervisor_restarts = msg_get_u32(in);
-	app.sup.sandbox_level = msg_get_u32(in);
+	app.sup.sandbox_level = (enum sandbox_level)msg_get_u32(in);
 	app.sup.sandbox_layers = msg_get_u32(in);
 	app.sup.started_mono_ms = (int64_t)msg_get_u64(in);
 	targets_set_clock(app.sup.targets, (int64_t)msg_get_u64(in));

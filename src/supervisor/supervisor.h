@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/k6version.h"
 #include "common/msg.h"
+#include "common/sandbox_layers.h"
 #include "supervisor/fleet.h"
 #include "supervisor/schedule.h"
 #include "supervisor/store.h"
@@ -53,7 +54,8 @@ struct supervisor {
 	int64_t started_mono_ms;
 	int keeper_pid;
 	int64_t memory_bytes; /* that there is, as the keeper found it */
-	uint32_t sandbox_level, sandbox_layers, supervisor_restarts;
+	enum sandbox_level sandbox_level;
+	uint32_t sandbox_layers, supervisor_restarts;
 	char k6_version[K6VERSION_MAX]; /* "": there is no k6 */
 	/* The desired count and the revision it belongs to; the higher one wins everywhere. */
 	unsigned int desired;
@@ -91,9 +93,5 @@ void supervisor_stop(struct supervisor *sup, bool now);
 /* Counts of agents for status: desired, up, with a k6. */
 unsigned int supervisor_running(const struct supervisor *sup);
 unsigned int supervisor_busy(const struct supervisor *sup);
-/* What status calls the sandbox of a process with these layers, which the keeper's level names. */
-const char *supervisor_sandbox_name(uint32_t layers, uint32_t level);
-/* {"namespaces":true,...}; the caller owns it. */
-json_t *supervisor_sandbox_layers(uint32_t layers);
 
 #endif

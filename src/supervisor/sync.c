@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sandbox_layers.h"
 #include "common/units.h"
 #include "supervisor/agents.h"
 #include "supervisor/commands.h"
@@ -190,10 +191,8 @@ static json_t *registration(const struct sync *s)
 	return json_pack("{s:s, s:b, s:I, s:s, s:s, s:s, s:o, s:o}", "host", sup->conf->host_name,
 		"managed", 1, "maxAgents", (json_int_t)sup->conf->max_workers, "version",
 		PACKAGE_VERSION, "k6Version", sup->k6_version, "sandbox",
-		sup->sandbox_level == 1           ? "namespaces"
-			: sup->sandbox_level == 2 ? "user-namespace"
-						  : "off",
-		"desired", desired_object(s), "agents", agents_registrations(sup->agents));
+		sandbox_level_name(sup->sandbox_level), "desired", desired_object(s), "agents",
+		agents_registrations(sup->agents));
 }
 
 /* --- scale ------------------------------------------------------------------------- */

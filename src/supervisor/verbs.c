@@ -7,10 +7,10 @@
 
 #include "config.h"
 
-#include "agent/sandbox.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sandbox_layers.h"
 #include "common/units.h"
 #include "common/uuid.h"
 #include "supervisor/agents.h"
@@ -44,22 +44,6 @@ static json_t *dashboard_status(const struct supervisor *sup)
 		(json_int_t)sup->conf->dashboard.heartbeat_ms);
 }
 
-const char *supervisor_sandbox_name(uint32_t layers, uint32_t level)
-{
-	if (!(layers & SANDBOX_LAYER_NAMESPACES))
-		return "off";
-	return level == SANDBOX_USER_NAMESPACE ? "user-namespace" : "namespaces";
-}
-
-json_t *supervisor_sandbox_layers(uint32_t layers)
-{
-	return json_pack("{s:b, s:b, s:b, s:b}", "namespaces",
-		(layers & SANDBOX_LAYER_NAMESPACES) != 0, "seccomp",
-		(layers & SANDBOX_LAYER_SECCOMP) != 0, "landlock",
-		(layers & SANDBOX_LAYER_LANDLOCK) != 0, "cgroup",
-		(layers & SANDBOX_LAYER_CGROUP) != 0);
-}
-
 static json_t *k6_status(const struct supervisor *sup)
 {
 	_cleanup_free_ char *why = supervisor_no_k6(sup);
@@ -79,9 +63,9 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
 			(json_int_t)sup->desired, "running", (json_int_t)supervisor_running(sup),
 			"busy", (json_int_t)supervisor_busy(sup), "paused", sup->paused, "sandbox",
-			supervisor_sandbox_name(sup->sandbox_layers, sup->sandbox_level),
-			"dashboard", dashboard_status(sup), "sandboxLayers",
-			supervisor_sandbox_layers(sup->sandbox_layers), "supervisorRestarts",
+			sandbox_layers_level(sup->sandbox_layers, sup->sandbox_level), "dashboard",
+			dashboard_status(sup), "sandboxLayers",
+			sandbox_layers_json(sup->sandbox_layers), "supervisorRestarts",
 			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version, "k6",
 			k6_status(sup), "storage",
 			json_pack("{s:s, s:o}", "state", store_state_name(store_state(sup->store)),
