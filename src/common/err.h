@@ -27,6 +27,7 @@
 	X(MALFORMED, "the input has the wrong type or form") \
 	X(OUT_OF_RANGE, "the input is well-formed and its value is not allowed") \
 	X(UNKNOWN_FIELD, "the input has a field that does not exist") \
+	X(UNSUPPORTED, "the kernel or a library lacks the feature") \
 	X(FORBIDDEN, "the configuration forbids it, as allowed_hosts does")
 
 enum err_code {

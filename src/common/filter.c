@@ -325,8 +325,11 @@ int filter_confine_self(enum filter_kind kind, struct err *err)
 	struct filter filter;
 	int rc;
 
-	if (filter_build(kind, &filter, err) < 0)
+	if (filter_build(kind, &filter, err) < 0) {
+		if (err)
+			err->code = ERR_UNSUPPORTED;
 		return -1;
+	}
 	rc = filter_load(&filter);
 	if (rc < 0)
 		err_sys(err, errno, "cannot load the system call filter");

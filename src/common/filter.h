@@ -37,7 +37,9 @@ void filter_free(struct filter *f);
  * Async-signal-safe; 0, or -1 with errno. */
 int filter_load(const struct filter *f);
 
-/* Builds and loads one at once: 0, or -1 and err, also where the kernel knows no filters. */
+/* Builds a filter and loads it for the calling thread and all threads that it starts later.  Returns 0, or
+ * -1 and err: ERR_UNSUPPORTED if the kernel or libseccomp cannot make filters, so that nothing was
+ * loaded and the caller may choose to go on without one. */
 int filter_confine_self(enum filter_kind kind, struct err *err);
 
 #endif

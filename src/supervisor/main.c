@@ -379,19 +379,15 @@ static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* --- start -------------------------------------------------------------------------------- */
 
-/* From here on no exec, no child process, no system call that is not on the list, for this thread
- * and those it will start; so it comes before the first of them.  Without seccomp in the kernel
- * the keeper has said so already, or refused to start. */
-static void give_up_powers(void)
+/* Safe: the filter only takes system calls away: from here on no exec and no child process, for this
+ * thread and all threads that it starts later, so it is loaded before the first of them.  Without seccomp in the kernel
+ * the keeper has logged a warning or refused to start. */
+static void confine_self(void)
 {
-	struct filter filter;
 	struct err err;
 
-	if (filter_build(FILTER_SUPERVISOR, &filter, &err) < 0)
-		return;
-	if (filter_load(&filter) < 0)
-		fatal(1, "cannot load the system call filter: %s", strerror(errno));
-	filter_free(&filter);
+	if (filter_confine_self(FILTER_SUPERVISOR, &err) < 0 && err.code != ERR_UNSUPPORTED)
+		fatal(1, "%s", err.msg);
 }
 
 static void open_store(struct supervisor *sup)
@@ -521,7 +517,7 @@ int main(int argc, char **argv)
 	sup->conf = reload_read_config(&err);
 	if (!sup->conf)
 		fatal(reload_has_file(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);
-	give_up_powers();
+	confine_self();
 	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
 		sup->conf->log_format == 1);
 	title_set("k6fleet-superv", "k6fleetd: supervisor");
