@@ -22,6 +22,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "supervisor/follow.h"
+#include "supervisor/keeper_link.h"
 #include "supervisor/logs.h"
 #include "supervisor/metrics.h"
 #include "supervisor/runs.h"
@@ -91,7 +92,7 @@ static void order_keeper(
 		msg_put_u32(&m, (uint32_t)sig);
 	else if (type == MSG_KEEP_SPAWN)
 		msg_put_u32(&m, fleet_slot(a->sup->fleet, slot)->restarts);
-	supervisor_tell_keeper(a->sup, &m);
+	keeper_link_send(a->sup->keeper, &m);
 }
 
 void agent_kill_worker(struct agent *ag, const char *why)

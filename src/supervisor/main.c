@@ -10,7 +10,6 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/chan.h"
 #include "common/filter.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -31,6 +29,7 @@
 #include "supervisor/commands.h"
 #include "supervisor/control.h"
 #include "supervisor/follow.h"
+#include "supervisor/keeper_link.h"
 #include "supervisor/logs.h"
 #include "supervisor/metrics_http.h"
 #include "supervisor/reload.h"
@@ -45,11 +44,8 @@
 
 struct app {
 	struct supervisor sup;
-	ev_io keeper_io;
 	ev_timer wake, tick, prune;
 	ev_prepare prepare;
-	struct chan_queue keeper_out;
-	uint8_t *buf;
 	bool ready_sent, handing_over;
 	int64_t farewell_by_ms;
 	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
@@ -58,50 +54,6 @@ struct app {
 };
 
 static struct app app;
-
-static void watch_keeper(void)
-{
-	struct ev_loop *loop = app.sup.loop;
-
-	ev_io_stop(loop, &app.keeper_io);
-	ev_io_set(
-		&app.keeper_io, HANDOVER_FD_KEEPER, EV_READ | (app.keeper_out.head ? EV_WRITE : 0));
-	ev_io_start(loop, &app.keeper_io);
-}
-
-void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m)
-{
-	struct err err;
-
-	(void)sup;
-	switch (chan_queue_send(&app.keeper_out, HANDOVER_FD_KEEPER, m, -1, &err)) {
-	case CHAN_OK: break;
-	case CHAN_AGAIN: watch_keeper(); break;
-	case CHAN_EOF: exit(0); /* no keeper, no workers: nothing is left to supervise */
-	case CHAN_ERROR: fatal(1, "cannot talk to the keeper: %s", err.msg);
-	}
-	msg_free(m);
-}
-
-/* At the end, when no loop runs any more: what waits for the keeper must still reach it, or it would
- * take this process for one that died. */
-static void flush_keeper(void)
-{
-	struct pollfd pfd = {.fd = HANDOVER_FD_KEEPER, .events = POLLOUT};
-	enum chan_result res = CHAN_AGAIN;
-	struct err err;
-
-	while (app.keeper_out.head && res == CHAN_AGAIN && poll(&pfd, 1, FAREWELL_MS) > 0)
-		res = chan_queue_flush(&app.keeper_out, HANDOVER_FD_KEEPER, &err);
-}
-
-static void tell_keeper_simple(enum msg_type type)
-{
-	struct msg_writer m = {0};
-
-	msg_start(&m, type);
-	supervisor_tell_keeper(&app.sup, &m);
-}
 
 unsigned int supervisor_running(const struct supervisor *sup)
 {
@@ -180,16 +132,16 @@ static void hand_over(struct supervisor *sup)
 	ev_break(sup->loop, EVBREAK_ALL);
 }
 
-static void on_keeper_message(size_t len, int fd)
+static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 {
 	_cleanup_free_ char *why = NULL;
-	struct supervisor *sup = &app.sup;
+	struct supervisor *sup = arg;
 	struct msg_reader in;
 	struct err err;
 	uint32_t slot, what;
 	uint64_t generation;
 
-	switch (msg_open(&in, app.buf, len, MSG_TO_SUPERVISOR_K, &err)) {
+	switch (msg_open(&in, data, len, MSG_TO_SUPERVISOR_K, &err)) {
 	case MSG_KEEPER_HELLO: on_hello(&in); break;
 	case MSG_KEEPER_WORKER: on_worker(&in, fd); return;
 	case MSG_KEEPER_HANDED_OVER:
@@ -229,27 +181,13 @@ static void on_keeper_message(size_t len, int fd)
 		close(fd);
 }
 
-static void on_keeper(struct ev_loop *loop, ev_io *io, int revents)
+/* Without the keeper there are no workers, and nothing is left to supervise. */
+static void on_keeper_lost(void *arg, const struct err *err)
 {
-	struct err err;
-	size_t len;
-	int fd;
-
-	(void)loop;
-	(void)io;
-	if (revents & EV_WRITE) {
-		if (chan_queue_flush(&app.keeper_out, HANDOVER_FD_KEEPER, &err) == CHAN_ERROR)
-			fatal(1, "cannot talk to the keeper: %s", err.msg);
-		watch_keeper();
-	}
-	while (revents & EV_READ) {
-		switch (chan_recv(HANDOVER_FD_KEEPER, app.buf, &len, &fd, false, &err)) {
-		case CHAN_OK: on_keeper_message(len, fd); break;
-		case CHAN_AGAIN: return;
-		case CHAN_EOF: exit(0);
-		case CHAN_ERROR: fatal(1, "from the keeper: %s", err.msg);
-		}
-	}
+	(void)arg;
+	if (err)
+		fatal(1, "cannot talk to the keeper: %s", err->msg);
+	exit(0);
 }
 
 /* --- the end -------------------------------------------------------------------------- */
@@ -288,7 +226,7 @@ static void report_changes(void)
 	app.last_extent = extent;
 	if (!app.ready_sent && sup->handed_over && fleet_is_reached(sup->fleet)) {
 		app.ready_sent = true;
-		tell_keeper_simple(MSG_KEEP_READY);
+		keeper_link_send_simple(app.sup.keeper, MSG_KEEP_READY);
 	}
 	if (running == app.last_running && busy == app.last_busy &&
 		sup->desired == app.last_desired && dashboard == app.last_dashboard &&
@@ -305,7 +243,7 @@ static void report_changes(void)
 	msg_put_u32(&m, busy);
 	msg_put_u32(&m, dashboard > 2 ? 2 : dashboard);
 	msg_put_u32(&m, obstacle);
-	supervisor_tell_keeper(sup, &m);
+	keeper_link_send(sup->keeper, &m);
 }
 
 /* Without a place for their records no runs are started: what comes due counts as missed. */
@@ -360,7 +298,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)w;
 	(void)revents;
-	tell_keeper_simple(MSG_KEEP_PING);
+	keeper_link_send_simple(app.sup.keeper, MSG_KEEP_PING);
 	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
 	follow_tick(app.sup.follow);
 	logs_tick(app.sup.logs);
@@ -451,8 +389,6 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 
 static void start_watchers(struct supervisor *sup)
 {
-	ev_init(&app.keeper_io, on_keeper);
-	watch_keeper();
 	ev_prepare_init(&app.prepare, on_prepare);
 	ev_prepare_start(sup->loop, &app.prepare);
 	ev_init(&app.wake, on_wake);
@@ -527,8 +463,8 @@ int main(int argc, char **argv)
 	sup->loop = ev_default_loop(EVFLAG_NOSIGMASK);
 	if (!sup->loop)
 		fatal(1, "cannot make an event loop");
-	app.buf = x_calloc(1, MSG_MAX_BYTES);
-	chan_queue_init(&app.keeper_out);
+	sup->keeper = keeper_link_new(sup->loop, HANDOVER_FD_KEEPER,
+		&(struct keeper_link_events){sup, on_keeper_message, on_keeper_lost});
 	make_parts(sup, workers_option, again, secret);
 	start_watchers(sup);
 	ev_run(sup->loop, 0);
@@ -540,8 +476,9 @@ int main(int argc, char **argv)
 	targets_free(sup->targets);
 	store_close(sup->store);
 	if (!app.handing_over)
-		tell_keeper_simple(MSG_KEEP_QUIT);
-	flush_keeper();
+		keeper_link_send_simple(app.sup.keeper, MSG_KEEP_QUIT);
+	keeper_link_flush(sup->keeper, FAREWELL_MS);
+	keeper_link_free(sup->keeper);
 	schedule_free(sup->schedule);
 	fleet_free(sup->fleet);
 	conf_free(sup->conf);

@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "keeper/handover.h"
 #include "supervisor/agents.h"
+#include "supervisor/keeper_link.h"
 #include "supervisor/sync.h"
 
 #define WAITING_MAX 64
@@ -96,7 +97,7 @@ void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binar
 	msg_start(&m, MSG_KEEP_RELOAD);
 	msg_put_u64(&m, ticket.client);
 	msg_put_u8(&m, binary);
-	supervisor_tell_keeper(sup, &m);
+	keeper_link_send(sup->keeper, &m);
 }
 
 void reload_take_file(struct msg_reader *in, int fd)

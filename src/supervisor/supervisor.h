@@ -16,6 +16,7 @@
 #include "supervisor/targets.h"
 
 struct ev_loop;
+struct keeper_link;
 struct agents;
 struct sync;
 struct control;
@@ -39,6 +40,7 @@ struct metrics {
 struct supervisor {
 	struct conf *conf;
 	struct ev_loop *loop;
+	struct keeper_link *keeper;
 	struct fleet *fleet;
 	struct schedule *schedule;
 	struct store *store;
@@ -65,8 +67,6 @@ struct supervisor {
 	json_t *held;             /* slots drained before, until they are handed over */
 };
 
-/* Sends to the keeper; the message is freed. */
-void supervisor_tell_keeper(struct supervisor *sup, struct msg_writer *m);
 /* A new desired count, kept across restarts. */
 void supervisor_set_desired(
 	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who);
