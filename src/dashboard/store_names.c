@@ -6,20 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/mem.h"
 
-/* FNV-1a. */
 static struct name_slot *find_slot(
 	struct dash_store *s, enum dash_store_name kind, const char *host, const char *name)
 {
-	uint32_t hash = 2166136261U + kind;
+	/* The NUL of the host keeps ("a", "bc") and ("ab", "c") apart. */
+	uint64_t hash = hash_bytes(HASH_START + kind, host, strlen(host) + 1);
 
-	for (const char *p = host; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	hash = (hash ^ 0xff) * 16777619U;
-	for (const char *p = name; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	return &s->names[hash % DASH_STORE_NAMES_KEPT];
+	return &s->names[hash_mixed(hash_text(hash, name)) % DASH_STORE_NAMES_KEPT];
 }
 
 static void clear_slot(struct name_slot *slot)

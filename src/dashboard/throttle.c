@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/mem.h"
 
 #define SLOTS 4096
@@ -38,11 +39,7 @@ void throttle_free(struct throttle *t)
 
 static size_t slot_of(const char *address)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *address; address++)
-		h = (h ^ (unsigned char)*address) * UINT64_C(1099511628211);
-	return (size_t)(h ^ h >> 32) % SLOTS;
+	return (size_t)hash_mixed(hash_text(HASH_START, address)) % SLOTS;
 }
 
 void throttle_failed(struct throttle *t, const char *address, int64_t now_ms)

@@ -8,9 +8,11 @@
  */
 #include "supervisor/schedule.h"
 
+#include <endian.h>
 #include <limits.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/mem.h"
 
 /* How long after its origin a fresh target's first instants may still be taken up: the time
@@ -84,16 +86,13 @@ struct schedule {
 	uint64_t stamp;
 };
 
-/* FNV-1a: stable over restarts and versions, which is all that is asked of it. */
-static uint64_t hash(const char *id, unsigned int n)
+/* The same over restarts, versions and machines, so that a pair keeps its place in the interval. */
+static uint64_t hash_pair(const char *id, unsigned int n)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	const uint32_t little_endian = htole32(n);
 
-	for (; *id; id++)
-		h = (h ^ (unsigned char)*id) * UINT64_C(1099511628211);
-	for (int i = 0; i < 4; i++)
-		h = (h ^ ((n >> (8 * i)) & 0xff)) * UINT64_C(1099511628211);
-	return h ^ (h >> 32);
+	return hash_mixed(
+		hash_bytes(hash_text(HASH_START, id), &little_endian, sizeof(little_endian)));
 }
 
 /* v(rank) x interval: the bits of rank mirrored at the binary point. */
@@ -116,7 +115,7 @@ int64_t schedule_instant(enum schedule_phase phase, const char *id, unsigned int
 	if (phase == SCHEDULE_SPREAD)
 		first += van_der_corput(rank, interval);
 	else if (phase == SCHEDULE_RANDOM)
-		first += (int64_t)(hash(id, rank) % (uint64_t)interval);
+		first += (int64_t)(hash_pair(id, rank) % (uint64_t)interval);
 	if (first >= now)
 		return first;
 	n = (now - first + interval - 1) / interval;
@@ -471,7 +470,7 @@ static int64_t rank_of(const struct schedule *s, const struct starget *t, unsign
 		return -1;
 	if (!t->max_agents || t->max_agents >= s->agents)
 		return slot;
-	rank = (unsigned int)((slot + s->agents - hash(t->id, 0) % s->agents) % s->agents);
+	rank = (unsigned int)((slot + s->agents - hash_pair(t->id, 0) % s->agents) % s->agents);
 	return rank < t->max_agents ? (int64_t)rank : -1;
 }
 
