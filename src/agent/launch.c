@@ -82,16 +82,11 @@ static void add(struct strings *s, char *item)
 static void read_job(struct launch *l, int fd)
 {
 	struct target_error terr;
-	struct stat st;
-	char *text;
+	struct err err;
+	char *text = fdio_read_all(fd, "the job", JOB_MAX_BYTES, NULL, &err);
 
-	if (fstat(fd, &st) < 0)
-		give_up(l, "the job cannot be read: %s", strerror(errno));
-	if (st.st_size <= 0 || st.st_size > JOB_MAX_BYTES)
-		give_up(l, "the job is larger than a job can be");
-	text = x_calloc((size_t)st.st_size + 1, 1);
-	if (pread(fd, text, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
-		give_up(l, "the job cannot be read");
+	if (!text)
+		give_up(l, "%s", err.msg);
 	l->job = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	l->target = target_new();

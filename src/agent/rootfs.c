@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/fdio.h"
 #include "common/hostfs.h"
 #include "common/mem.h"
 
@@ -100,25 +101,16 @@ static int set_attrs(const char *path, uint64_t attrs, bool recursive)
 		sizeof(attr));
 }
 
-/* mkdir -p below the current directory; path is absolute as the inside will see it. */
-static int make_parents(const char *path, bool whole)
+/* Makes the parents of a path, and the path itself if `whole`, below the current directory; the path is
+ * absolute as the inside will see it. */
+static int make_parents(const char *path, bool whole, struct err *err)
 {
 	_cleanup_free_ char *copy = x_strdup(path + 1);
+	char *last = strrchr(copy, '/');
 
-	for (char *p = copy;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		if (!c && !whole)
-			return 0;
-		*p = '\0';
-		if (*copy && mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -1;
-		*p = c;
-		if (!c)
-			return 0;
-	}
+	if (!whole)
+		*(last ? last : copy) = '\0';
+	return fdio_mkdir_parents(copy, 0755, (uid_t)-1, (gid_t)-1, err);
 }
 
 /* Binds what fd stands for (O_PATH) at `path` inside the new root, which is the current
@@ -129,8 +121,10 @@ static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 	struct stat st;
 	int file;
 
-	if (fstat(fd, &st) < 0 || make_parents(path, S_ISDIR(st.st_mode)) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_sys(err, errno, "cannot make room for %s in the agents' root", path);
+	if (make_parents(path, S_ISDIR(st.st_mode), err) < 0)
+		return err_prefix(err, "cannot make room for %s in the agents' root", path);
 	if (!S_ISDIR(st.st_mode)) {
 		file = open(path + 1, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0755);
 		if (file < 0)
@@ -240,11 +234,11 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 	if (cover(conf->dashboard.secret_file, err) < 0 ||
 		cover(conf->dashboard.client_key, err) < 0)
 		return -1;
-	if (make_parents(conf->limits.tmp_dir, true) < 0)
-		return err_sys(err, errno, "limits.tmp_dir: cannot make %s in the agents' root",
+	if (make_parents(conf->limits.tmp_dir, true, err) < 0)
+		return err_prefix(err, "limits.tmp_dir: cannot make %s in the agents' root",
 			conf->limits.tmp_dir);
-	if (make_parents(ROOTFS_HOME, true) < 0)
-		return err_sys(err, errno, "cannot make %s in the agents' root", ROOTFS_HOME);
+	if (make_parents(ROOTFS_HOME, true, err) < 0)
+		return err_prefix(err, "cannot make %s in the agents' root", ROOTFS_HOME);
 	return 0;
 }
 

@@ -19,12 +19,15 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/fdio.h"
 #include "common/mem.h"
+
+/* A program of BPF has at most 4096 instructions of 8 bytes (BPF_MAXINSNS). */
+#define FILTER_MAX_BYTES 32768
 
 /* 0x80 is CLONE_NEWTIME for unshare(2), but a signal number's bit for clone(2). */
 #define NAMESPACE_FLAGS \
@@ -280,7 +283,7 @@ int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
 {
 	_cleanup_fd_ int fd = memfd_create("k6fleet-filter", MFD_CLOEXEC);
 	int status = 0;
-	struct stat st;
+	size_t size = 0;
 	pid_t pid;
 
 	*out = (struct filter){0};
@@ -292,18 +295,15 @@ int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
 		_exit(-build(kind, fd) & 0xff);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (pid < 0 || fstat(fd, &st) < 0)
+	if (pid < 0)
 		return err_sys(err, errno, "cannot make a system call filter");
 	if (status != 0)
 		return err_sys(err, WIFEXITED(status) ? WEXITSTATUS(status) : EFAULT,
 			"libseccomp cannot make a filter");
-	out->len = (size_t)st.st_size / sizeof(*out->code);
-	out->code = x_calloc(out->len, sizeof(*out->code));
-	if (pread(fd, out->code, (size_t)st.st_size, 0) != (ssize_t)st.st_size) {
-		filter_free(out);
-		return err_set(err, "cannot read the system call filter back");
-	}
-	return 0;
+	out->code = (struct sock_filter *)fdio_read_all(
+		fd, "the system call filter", FILTER_MAX_BYTES, &size, err);
+	out->len = size / sizeof(*out->code);
+	return out->code ? 0 : -1;
 }
 
 void filter_free(struct filter *f)

@@ -21,11 +21,12 @@
 
 /* --- run ------------------------------------------------------------------------ */
 
-/* Its text; says what is wrong and answers NULL.  The caller frees it. */
+/* Returns the text of the script, which the caller frees; NULL after a message. */
 static char *read_script(const char *path)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
+	struct err err;
 	char *text;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -37,8 +38,9 @@ static char *read_script(const char *path)
 			path);
 		return NULL;
 	}
-	text = x_calloc((size_t)st.st_size + 1, 1);
-	fdio_read_upto(fd, text, (size_t)st.st_size);
+	text = fdio_read_all(fd, path, SCRIPT_MAX_BYTES, NULL, &err);
+	if (!text)
+		fprintf(stderr, "k6fleetctl run: %s\n", err.msg);
 	return text;
 }
 

@@ -247,26 +247,12 @@ static char *open_database_dir(const struct settings *c, const struct creds *own
 {
 	_cleanup_free_ char *dir_copy = x_strdup(c->database), *base_copy = x_strdup(c->database);
 	const char *dir = dirname(dir_copy), *base = basename(base_copy);
+	struct err err;
 	int fd;
 
-	for (char *p = dir_copy + 1;; p++) {
-		char ch = *p;
-
-		if (ch && ch != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(dir_copy, ch ? 0755 : 0750) == 0) {
-			if (!ch && owner && chown(dir_copy, owner->uid, owner->gid) < 0)
-				fatal(EXIT_START, "cannot give %s to its user: %s", dir_copy,
-					strerror(errno));
-		} else if (errno != EEXIST) {
-			fatal(EXIT_START, "cannot make the directory %s: %s", dir_copy,
-				strerror(errno));
-		}
-		*p = ch;
-		if (!ch)
-			break;
-	}
+	if (fdio_mkdir_parents(dir, 0750, owner ? owner->uid : (uid_t)-1,
+		    owner ? owner->gid : (gid_t)-1, &err) < 0)
+		fatal(EXIT_START, "%s", err.msg);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		fatal(EXIT_START, "cannot open the database's directory %s: %s", dir,

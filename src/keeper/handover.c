@@ -38,11 +38,9 @@ int handover_keep_file(const char *key, const char *path, struct err *err)
 	if (!S_ISREG(st.st_mode) || st.st_size > KEPT_FILE_MAX)
 		return err_set(err, "dashboard.%s: %s is not a file of up to %d MiB", key, path,
 			KEPT_FILE_MAX >> 20);
-	buf = x_calloc((size_t)st.st_size + 1, 1);
-	errno = 0;
-	len = fdio_read_upto(fd, buf, (size_t)st.st_size);
-	if (len < (size_t)st.st_size)
-		return err_sys(err, errno ? errno : EIO, "dashboard.%s: cannot read %s", key, path);
+	buf = fdio_read_all(fd, path, KEPT_FILE_MAX, &len, err);
+	if (!buf)
+		return err_prefix(err, "dashboard.%s", key);
 	kept = fdio_seal(key, buf, len, err);
 	mem_wipe(buf, len);
 	return kept;

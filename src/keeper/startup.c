@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fdio.h"
 #include "common/hb.h"
 #include "common/hostfs.h"
 #include "common/journal.h"
@@ -110,37 +111,16 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 	return o;
 }
 
-/* mkdir -p; what is made belongs to `owner` where we are root. */
-static int make_dirs(const char *path, mode_t mode, const struct creds *owner, struct err *err)
-{
-	_cleanup_free_ char *copy = x_strdup(path);
-
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, c ? 0755 : mode) == 0) {
-			if (!c && owner && chown(copy, owner->uid, owner->gid) < 0)
-				return err_sys(err, errno, "cannot give %s to its user", copy);
-		} else if (errno != EEXIST) {
-			return err_sys(err, errno, "cannot make the directory %s", copy);
-		}
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 static void open_state_dir(struct keeper *k)
 {
 	const char *dir = k->conf->state_dir;
+	const struct creds *owner = k->handover.as_root ? &k->handover.user : NULL;
 	bool locked = false;
 	struct err err;
 	int probe;
 
-	if (make_dirs(dir, 0750, k->handover.as_root ? &k->handover.user : NULL, &err) < 0)
+	if (fdio_mkdir_parents(dir, 0750, owner ? owner->uid : (uid_t)-1,
+		    owner ? owner->gid : (gid_t)-1, &err) < 0)
 		fatal(EXIT_START, "state_dir: %s", err.msg);
 	k->handover.state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->handover.state_fd < 0)
@@ -188,7 +168,7 @@ static void open_control_socket(struct keeper *k)
 	if (!k->conf->control_group[0] && k->handover.as_root)
 		k->handover.control_gid = k->handover.user.gid;
 	dirname(copy);
-	if (make_dirs(copy, 0755, NULL, &err) < 0)
+	if (fdio_mkdir_parents(copy, 0755, (uid_t)-1, (gid_t)-1, &err) < 0)
 		fatal(EXIT_START, "control_socket: %s (choose another with -s or K6FLEET_SOCKET)",
 			err.msg);
 	k->handover.listen_fd =

@@ -32,6 +32,8 @@
 #define CHECK_TIMEOUT_MS 5000
 /* The old supervisor has this long to commit what it has. */
 #define GOODBYE_MS 5000
+/* Some 100 bytes a worker, thousands of workers. */
+#define STATE_MAX_BYTES (64 * 1024 * 1024)
 
 extern char **environ;
 
@@ -398,14 +400,9 @@ static char *get_copy(const json_t *object, const char *key)
 
 static json_t *read_state(int fd)
 {
-	struct stat st;
-	_cleanup_free_ char *text = NULL;
-	json_t *state;
+	_cleanup_free_ char *text = fdio_read_all(fd, "the state", STATE_MAX_BYTES, NULL, NULL);
+	json_t *state = text ? json_loads(text, 0, NULL) : NULL;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
-	text = x_calloc((size_t)st.st_size + 1, 1);
-	state = json_loadb(text, fdio_read_upto(fd, text, (size_t)st.st_size), 0, NULL);
 	if (json_get_int(state, "format", 0) != UPGRADE_FORMAT)
 		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
 	return state;
