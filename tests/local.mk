@@ -1,6 +1,6 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
-UNIT_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
+CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard
 # The long ones first: two run at a time.
@@ -8,9 +8,15 @@ PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/s
 	tests/program/storage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
 	tests/program/api.bats tests/program/scripts.bats tests/program/dashboard.bats tests/program/cli.bats tests/program/access.bats
 
+# tests/layers is a test of the sources: it needs no cmocka.
+UNIT_TESTS = tests/layers \
+	$(CMOCKA_TESTS)
+EXTRA_DIST += tests/layers tests/without-cmocka
 if HAVE_CMOCKA
-check_PROGRAMS += $(UNIT_TESTS)
+check_PROGRAMS += $(CMOCKA_TESTS)
 TESTS += $(UNIT_TESTS)
+else
+TESTS += tests/layers tests/without-cmocka
 endif
 TESTS += $(PROGRAM_TESTS)
 TEST_EXTENSIONS = .bats
@@ -19,7 +25,7 @@ LOG_DRIVER = env CMOCKA_MESSAGE_OUTPUT=TAP $(TAP_DRIVER)
 BATS_LOG_DRIVER = $(TAP_DRIVER)
 BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/run-bats.sh
 AM_TESTS_ENVIRONMENT = top_builddir='$(abs_top_builddir)'; export top_builddir; \
-	top_srcdir='$(abs_top_srcdir)'; export top_srcdir;
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; CC='$(CC)'; export CC; NM='$(NM)'; export NM;
 
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures/k6"'
 UNIT_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
