@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/msg.h"
 #include "keeper/probe.h"
+#include "keeper/supervisor_link.h"
 
 int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *err)
 {
@@ -64,5 +65,5 @@ void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)
 	k->children.epoch++;
 	msg_start(&m, MSG_KEEPER_K6);
 	msg_put_str(&m, version);
-	keeper_tell(k, &m, -1);
+	supervisor_link_tell(k, &m, -1);
 }

@@ -67,12 +67,6 @@ struct keeper {
 /* Options, configuration, descriptors, sandbox, privileges: everything up to the first fork of a
  * supervisor.  Ends the process with one line where something is wrong.  Afterwards the host's
  * files are out of reach and five capabilities are left. */
-void startup(struct keeper *k, int argc, char **argv);
-/* Remembers which binaries run, to tell when others lie there. */
-void keeper_note_binaries(struct keeper *k);
-/* Queues a message to the supervisor, if there is one; the message is freed, fd stays the caller's. */
-void keeper_tell(struct keeper *k, struct msg_writer *m, int fd);
-/* As a first TERM. */
-void keeper_stop(struct keeper *k);
+void keeper_startup(struct keeper *k, int argc, char **argv);
 
 #endif

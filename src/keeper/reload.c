@@ -15,6 +15,7 @@
 #include "keeper/k6.h"
 #include "keeper/notify.h"
 #include "keeper/privs.h"
+#include "keeper/supervisor_link.h"
 
 struct fresh {
 	struct conf *conf;
@@ -90,7 +91,7 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	msg_put_u8(&m, fd >= 0);
 	/* This kind of message carries a descriptor, always; without a file it is one that the
 	 * supervisor has anyway. */
-	keeper_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
+	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }
 
 static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
@@ -101,15 +102,15 @@ static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
 	msg_put_u64(&m, asker);
 	msg_put_u8(&m, ok);
 	msg_put_str(&m, text);
-	keeper_tell(k, &m, -1);
+	supervisor_link_tell(k, &m, -1);
 }
 
-void reload_refuse(struct keeper *k, uint64_t asker, const char *why)
+void keeper_reload_refuse(struct keeper *k, uint64_t asker, const char *why)
 {
 	answer(k, asker, false, why);
 }
 
-int reload_config(struct keeper *k, uint64_t asker)
+int keeper_reload(struct keeper *k, uint64_t asker)
 {
 	struct timespec now;
 	struct fresh f;

@@ -8,8 +8,8 @@
 #include "keeper/keeper.h"
 
 /* asker: the supervisor's name for who waits for the answer, 0: a signal.  -1: refused and said. */
-int reload_config(struct keeper *k, uint64_t asker);
+int keeper_reload(struct keeper *k, uint64_t asker);
 /* Answers somebody who waits that it will not be. */
-void reload_refuse(struct keeper *k, uint64_t asker, const char *why);
+void keeper_reload_refuse(struct keeper *k, uint64_t asker, const char *why);
 
 #endif

@@ -208,17 +208,6 @@ static char *own_path(void)
 	return x_strdup(path);
 }
 
-void keeper_note_binaries(struct keeper *k)
-{
-	_cleanup_fd_ int exe = hostfs_open(k->exe_path, O_PATH);
-	_cleanup_fd_ int sup = hostfs_open(k->sup_path, O_PATH);
-
-	if (exe >= 0)
-		fstat(exe, &k->exe_stat);
-	if (sup >= 0)
-		fstat(sup, &k->sup_stat);
-}
-
 /* A port that is taken costs the metrics, not the fleet. */
 static int open_metrics(const struct conf *conf, struct err *why)
 {
@@ -245,7 +234,7 @@ static void go_on_without_k6(struct keeper *k, struct k6bin *k6, const struct er
 	*k6 = (struct k6bin){.fd = -1};
 }
 
-void startup(struct keeper *k, int argc, char **argv)
+void keeper_startup(struct keeper *k, int argc, char **argv)
 {
 	const int no_lifeline[2] = {-1, -1};
 	struct cgroup cgroup;
@@ -283,7 +272,7 @@ void startup(struct keeper *k, int argc, char **argv)
 	if (k6_find(k->conf, false, &k6, &err) < 0)
 		go_on_without_k6(k, &k6, &err);
 	k->handover.exe_fd = open_supervisor(k);
-	keeper_note_binaries(k);
+	upgrade_note_binaries(k);
 	k->handover.metrics_fd = open_metrics(k->conf, &k->no_metrics);
 	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
 	json_object_seed(0);

@@ -28,6 +28,7 @@
 #include "keeper/notify.h"
 #include "keeper/privs.h"
 #include "keeper/reload.h"
+#include "keeper/supervisor_link.h"
 
 #define CHECK_TIMEOUT_MS 5000
 /* The old supervisor has this long to commit what it has. */
@@ -47,6 +48,17 @@ int upgrade_check(const char *format)
 	fprintf(stderr, "k6fleetd %s takes over from format %s, not \"%s\"\n", PACKAGE_VERSION, own,
 		format);
 	return -1;
+}
+
+void upgrade_note_binaries(struct keeper *k)
+{
+	_cleanup_fd_ int exe = hostfs_open(k->exe_path, O_PATH);
+	_cleanup_fd_ int sup = hostfs_open(k->sup_path, O_PATH);
+
+	if (exe >= 0)
+		fstat(exe, &k->exe_stat);
+	if (sup >= 0)
+		fstat(sup, &k->sup_stat);
 }
 
 static bool same_file(int fd, const struct stat *known)
@@ -141,9 +153,9 @@ static void fall_back(struct keeper *k, const char *why)
 			"started anew by its service manager",
 			why);
 		log_error("upgrade", "%s", text);
-		reload_refuse(k, asker, text);
+		keeper_reload_refuse(k, asker, text);
 		k->exit_status = EXIT_RESTART;
-		keeper_stop(k);
+		supervisor_link_stop(k);
 		return;
 	}
 	snprintf(text, sizeof(text),
@@ -151,7 +163,7 @@ static void fall_back(struct keeper *k, const char *why)
 		"and try again, or drain and restart k6fleetd (k6fleetctl stop, then start it)",
 		why, PACKAGE_VERSION);
 	log_error("upgrade", "%s", text);
-	reload_refuse(k, asker, text);
+	keeper_reload_refuse(k, asker, text);
 	notify_send("READY=1");
 }
 
@@ -161,7 +173,7 @@ void upgrade_begin(struct keeper *k, uint64_t asker)
 	struct err err;
 
 	if (u->under_way || k->stop_signals) {
-		reload_refuse(k, asker,
+		keeper_reload_refuse(k, asker,
 			k->stop_signals ? "k6fleetd is stopping" : "a hand-over is under way");
 		return;
 	}
@@ -193,7 +205,7 @@ static void say_goodbye(struct keeper *k)
 	}
 	msg_start(&m, MSG_KEEPER_SIGNAL);
 	msg_put_u32(&m, MSG_SIGNAL_HAND_OVER);
-	keeper_tell(k, &m, -1);
+	supervisor_link_tell(k, &m, -1);
 }
 
 bool upgrade_reaped(struct keeper *k, pid_t pid, int status)
@@ -559,7 +571,7 @@ void upgrade_resume(struct keeper *k, int fd)
 	k->clock_offset_ms = json_get_int(own, "clockOffsetMs", 0);
 	k->memory_bytes = json_get_int(own, "memoryBytes", 0);
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s", json_get_text(own, "k6Version", ""));
-	keeper_note_binaries(k);
+	upgrade_note_binaries(k);
 	k->handover.exe_fd = hostfs_open(k->sup_path, O_PATH);
 	if (k->handover.exe_fd < 0)
 		fatal(EXIT_START, "cannot find %s: %s", k->sup_path, strerror(errno));

@@ -17,6 +17,8 @@
 
 /* For --check-handover: 0 when this image can take over from one of that format. */
 int upgrade_check(const char *format);
+/* Remembers which binaries of k6fleetd and of the supervisor run, for upgrade_is_due(). */
+void upgrade_note_binaries(struct keeper *k);
 /* Whether a binary on disk is another than the one that runs. */
 bool upgrade_is_due(const struct keeper *k);
 /* Starts it; how it goes on is in reap() and check_deadlines(). */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* What the supervisor asks for.  Each order is checked anew; whoever asks for nonsense is replaced. */
+#include "config.h"
+
+#include "keeper/keeper_orders.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "keeper/notify.h"
+#include "keeper/reload.h"
+#include "keeper/supervisor_link.h"
+#include "keeper/upgrade.h"
+
+/* Nonsense is never obeyed: the supervisor is replaced. */
+static void order_spawn(struct keeper *k, struct msg_reader *in)
+{
+	uint32_t slot = msg_get_u32(in);
+	uint64_t generation = msg_get_u64(in);
+	uint32_t restarts = msg_get_u32(in);
+	struct err err;
+
+	if (slot >= k->children.count || k->children.slots[slot].used || generation == 0) {
+		supervisor_link_kill(
+			k, "asked for a worker in a slot that does not exist or is taken");
+		return;
+	}
+	if (children_spawn(&k->children, slot, generation, restarts, &err) == 0) {
+		supervisor_link_tell_worker(k, slot, true);
+	} else {
+		struct msg_writer m = {0};
+
+		msg_start(&m, MSG_KEEPER_SPAWN_FAILED);
+		msg_put_u32(&m, slot);
+		msg_put_u64(&m, generation);
+		msg_put_str(&m, err.msg);
+		supervisor_link_tell(k, &m, -1);
+	}
+}
+
+static void order_kill(struct keeper *k, struct msg_reader *in)
+{
+	uint32_t slot = msg_get_u32(in);
+	uint64_t generation = msg_get_u64(in);
+	uint32_t sig = msg_get_u32(in);
+	struct child *c;
+
+	if (slot >= k->children.count || (sig != SIGTERM && sig != SIGKILL)) {
+		supervisor_link_kill(k, "asked for a kill that makes no sense");
+		return;
+	}
+	/* One that has just ended, or been replaced, is not an error: the order crossed its exit. */
+	c = children_find(&k->children, slot, generation);
+	/* Safe: the pid is the keeper's own record of a child that it has not reaped, so it can be
+	 * nobody else's; the supervisor names slots, never pids. */
+	if (c && c->alive)
+		kill(c->pid, (int)sig);
+}
+
+static void order_forget(struct keeper *k, struct msg_reader *in)
+{
+	uint32_t slot = msg_get_u32(in);
+	uint64_t generation = msg_get_u64(in);
+	struct child *c = children_find(&k->children, slot, generation);
+
+	if (!c || c->alive) {
+		supervisor_link_kill(k, "asked to forget a worker that lives or never was");
+		return;
+	}
+	children_forget(&k->children, c);
+}
+
+static void tell_systemd(struct msg_reader *in)
+{
+	static const char *const dashboard[] = {
+		"no dashboard", "dashboard ok", "dashboard unreachable"};
+	static const char *const obstacles[] = {[MSG_OBSTACLE_NONE] = "",
+		[MSG_OBSTACLE_PAUSED] = ", paused",
+		[MSG_OBSTACLE_STORAGE] = ", no place for results: no runs",
+		[MSG_OBSTACLE_K6] = ", k6 is missing: no runs"};
+	uint32_t desired = msg_get_u32(in), running = msg_get_u32(in), busy = msg_get_u32(in);
+	uint32_t state = msg_get_u32(in), obstacle = msg_get_u32(in);
+
+	notify_send("STATUS=%u/%u agents, %u running, %s%s", running, desired, busy,
+		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0],
+		obstacles[obstacle < ARRAY_SIZE(obstacles) ? obstacle : 0]);
+}
+
+/* Once, when everything has come up. */
+static void announce(const struct keeper *k)
+{
+	const struct sandbox *sb = &k->sandbox;
+	char landlock[16] = "no";
+
+	log_info("k6fleetd", "started version=%s pid=%d socket=%s sandbox=%s k6=\"%s\"",
+		PACKAGE_VERSION, (int)getpid(), k->conf->control_socket,
+		sandbox_level_name(sb->level), k->k6_version[0] ? k->k6_version : "missing");
+	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
+		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
+	log_info("sandbox", "level=%s seccomp=%s landlock=%s cgroup=%s%s%s%s",
+		sandbox_level_name(sb->level), sb->layers & SANDBOX_LAYER_SECCOMP ? "yes" : "no",
+		landlock, sb->layers & SANDBOX_LAYER_CGROUP ? "yes" : "no",
+		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
+	if (k->no_k6.msg[0])
+		log_error("k6", "%s; no runs are started until then", k->no_k6.msg);
+	if (k->no_metrics.msg[0])
+		log_warn("metrics", "metrics_listen: %s; going on without the endpoint",
+			k->no_metrics.msg);
+}
+
+static void order_reload(struct keeper *k, struct msg_reader *in)
+{
+	uint64_t asker = msg_get_u64(in);
+
+	if (msg_get_u8(in))
+		upgrade_begin(k, asker);
+	else
+		keeper_reload(k, asker);
+}
+
+static void handle_order(struct keeper *k, size_t len)
+{
+	struct msg_reader in;
+	struct err err;
+
+	k->sup_heard_ms = units_now_mono_ms();
+	switch (msg_open(&in, k->buf, len, MSG_TO_KEEPER, &err)) {
+	case MSG_KEEP_SPAWN: order_spawn(k, &in); break;
+	case MSG_KEEP_KILL: order_kill(k, &in); break;
+	case MSG_KEEP_FORGET: order_forget(k, &in); break;
+	case MSG_KEEP_READY: notify_send("READY=1"); break;
+	case MSG_KEEP_PING:
+		if (!k->ever_seen)
+			announce(k);
+		k->ever_seen = k->handover.again = true;
+		notify_send("WATCHDOG=1");
+		break;
+	case MSG_KEEP_STATUS: tell_systemd(&in); break;
+	case MSG_KEEP_RELOAD: order_reload(k, &in); break;
+	case MSG_KEEP_QUIT: k->quit = true; break;
+	default: supervisor_link_kill(k, err.msg); break;
+	}
+}
+
+void keeper_orders_read(struct keeper *k)
+{
+	struct err err;
+	size_t len;
+	int fd;
+
+	while (k->sup_chan >= 0 && !k->quit) {
+		enum chan_result res = chan_recv(k->sup_chan, k->buf, &len, &fd, false, &err);
+
+		if (res == CHAN_AGAIN)
+			return;
+		if (res == CHAN_EOF) {
+			supervisor_link_drop(k);
+			return;
+		}
+		if (fd >= 0)
+			close(fd);
+		if (res == CHAN_ERROR) {
+			supervisor_link_kill(k, err.msg);
+			return;
+		}
+		handle_order(k, len);
+	}
+}

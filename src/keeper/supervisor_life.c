@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting the supervisor, handing it the workers, and starting another one when it has died. */
+#include "keeper/supervisor_life.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "keeper/keeper_orders.h"
+#include "keeper/supervisor_link.h"
+#include "keeper/upgrade.h"
+
+#define SUPERVISOR_STABLE_MS 10000
+/* KILL comes from outside, from the OOM killer or an operator: no crash of its own, unless it comes
+ * again before the next one has done anything. */
+#define SUPERVISOR_KILLED_MS 200
+#define SUPERVISOR_DELAY_MAX_MS 10000
+
+/* Everything that a supervisor needs to go on where the last one stopped. */
+static void hand_over(struct keeper *k)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_KEEPER_HELLO);
+	msg_put_u32(&m, MSG_PROTOCOL);
+	msg_put_u64(&m, (uint64_t)k->memory_bytes);
+	msg_put_u32(&m, k->sup_restarts);
+	msg_put_u32(&m, k->sandbox.level);
+	msg_put_u32(&m, k->sandbox.layers);
+	msg_put_u64(&m, (uint64_t)k->started_ms);
+	msg_put_u64(&m, (uint64_t)k->clock_offset_ms);
+	msg_put_str(&m, k->k6_version);
+	msg_put_u32(&m, k->handover.control_gid);
+	msg_put_u32(&m, k->handover.read_gid);
+	supervisor_link_tell(k, &m, -1);
+	/* Before the workers: it must not fill slots that are to be emptied. */
+	if (k->stop_signals)
+		supervisor_link_tell_signal(
+			k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
+	for (unsigned int i = 0; i < k->children.high; i++) {
+		if (k->children.slots[i].used)
+			supervisor_link_tell_worker(k, i, false);
+	}
+	msg_start(&m, MSG_KEEPER_HANDED_OVER);
+	supervisor_link_tell(k, &m, -1);
+}
+
+void supervisor_life_start(struct keeper *k)
+{
+	struct err err;
+	int pair[2];
+
+	k->sup_restart_at_ms = 0;
+	k->sup_started_ms = k->sup_heard_ms = units_now_mono_ms();
+	if (chan_pair(pair, &err) < 0)
+		goto failed;
+	k->sup_pid = handover_start(&k->handover, pair[1], &err);
+	close(pair[1]);
+	if (k->sup_pid < 0) {
+		close(pair[0]);
+		goto failed;
+	}
+	k->sup_chan = pair[0];
+	hand_over(k);
+	return;
+failed:
+	if (!k->ever_seen)
+		fatal(EXIT_START, "%s", err.msg);
+	log_error("supervisor", "cannot be started, trying again in 1 s: %s", err.msg);
+	k->sup_restart_at_ms = units_now_mono_ms() + 1000;
+}
+
+static void describe_status(int status, char *buf, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(
+			buf, size, "signal=%d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(buf, size, "exit=%d", WEXITSTATUS(status));
+}
+
+void supervisor_life_ended(struct keeper *k, int status)
+{
+	int64_t now = units_now_mono_ms(), lived = now - k->sup_started_ms;
+	char how[64];
+
+	/* Its last words, QUIT among them, may lie unread although it was reaped already. */
+	keeper_orders_read(k);
+	supervisor_link_drop(k);
+	k->sup_pid = -1;
+	if (k->quit)
+		return;
+	if (k->upgrade.goodbye) {
+		upgrade_supervisor_gone(k);
+		/* Still here: this image goes on. */
+		k->sup_restart_at_ms = now;
+		return;
+	}
+	describe_status(status, how, sizeof(how));
+	/* Its own message has been printed: a daemon that cannot start must say so by its exit. */
+	if (!k->ever_seen && WIFEXITED(status))
+		exit(EXIT_START);
+	if (lived >= SUPERVISOR_STABLE_MS ||
+		(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+			lived >= SUPERVISOR_KILLED_MS))
+		k->sup_delay_ms = 0;
+	k->sup_restarts++;
+	k->sup_restart_at_ms = now + k->sup_delay_ms;
+	log_warn("supervisor", "died %s after_ms=%lld workers=%u kept; next start in %lld ms", how,
+		(long long)lived, k->children.alive, (long long)k->sup_delay_ms);
+	k->sup_delay_ms = k->sup_delay_ms ? k->sup_delay_ms * 2 : 100;
+	if (k->sup_delay_ms > SUPERVISOR_DELAY_MAX_MS)
+		k->sup_delay_ms = SUPERVISOR_DELAY_MAX_MS;
+}

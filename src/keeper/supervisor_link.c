@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending to the supervisor.  Nothing here starts it or obeys it. */
+#include "keeper/supervisor_link.h"
+
+#include <signal.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/units.h"
+#include "keeper/notify.h"
+
+/* After the second TERM the supervisor has this long to end everything in order. */
+#define STOP_NOW_MS 8000
+
+void supervisor_link_drop(struct keeper *k)
+{
+	close_fd(&k->sup_chan);
+	chan_queue_clear(&k->sup_out);
+}
+
+void supervisor_link_kill(struct keeper *k, const char *why)
+{
+	log_warn("supervisor", "killed pid=%d: %s", (int)k->sup_pid, why);
+	if (k->sup_pid > 0)
+		kill(k->sup_pid, SIGKILL);
+	/* Deaf to it from now on; the rest happens when it is reaped. */
+	supervisor_link_drop(k);
+}
+
+void supervisor_link_tell(struct keeper *k, struct msg_writer *m, int fd)
+{
+	struct err err;
+
+	if (k->sup_chan >= 0) {
+		switch (chan_queue_send(&k->sup_out, k->sup_chan, m, fd, &err)) {
+		case CHAN_OK:
+		case CHAN_AGAIN: break;
+		case CHAN_EOF: break; /* its death is reaped in a moment */
+		case CHAN_ERROR: supervisor_link_kill(k, err.msg); break;
+		}
+	}
+	msg_free(m);
+}
+
+void supervisor_link_tell_worker(struct keeper *k, unsigned int slot, bool fresh)
+{
+	const struct child *c = &k->children.slots[slot];
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_KEEPER_WORKER);
+	msg_put_u32(&m, slot);
+	msg_put_u64(&m, c->generation);
+	msg_put_u32(&m, (uint32_t)c->pid);
+	msg_put_u64(&m, (uint64_t)c->started_mono_ms);
+	msg_put_u8(&m, c->alive);
+	msg_put_u32(&m, (uint32_t)c->wait_status);
+	msg_put_u8(&m, fresh);
+	msg_put_u32(&m, c->restarts);
+	msg_put_u8(&m, c->epoch != k->children.epoch);
+	supervisor_link_tell(k, &m, c->chan);
+}
+
+void supervisor_link_tell_signal(struct keeper *k, enum msg_signal what)
+{
+	struct msg_writer m = {0};
+
+	msg_start(&m, MSG_KEEPER_SIGNAL);
+	msg_put_u32(&m, what);
+	supervisor_link_tell(k, &m, -1);
+}
+
+void supervisor_link_stop(struct keeper *k)
+{
+	k->stop_signals++;
+	notify_send("STOPPING=1");
+	if (k->stop_signals == 1) {
+		log_info("k6fleetd", "stopping: draining workers=%u, a second signal stops at once",
+			k->children.alive);
+		supervisor_link_tell_signal(k, MSG_SIGNAL_DRAIN);
+	} else {
+		log_info("k6fleetd", "stopping at once workers=%u", k->children.alive);
+		k->stop_by_ms = units_now_mono_ms() + STOP_NOW_MS;
+		supervisor_link_tell_signal(k, MSG_SIGNAL_NOW);
+	}
+}
