@@ -97,19 +97,19 @@ static void send_hello(struct worker *w)
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_AGENT_HELLO);
-	msg_put_u32(&m, w->args.slot);
-	msg_put_u64(&m, w->args.generation);
-	msg_put_u32(&m, w->args.sandbox->layers);
+	msg_put_agent_hello(&m,
+		&(struct msg_agent_hello){.slot = w->args.slot,
+			.generation = w->args.generation,
+			.sandbox_layers = w->args.sandbox->layers});
 	send_or_die(w, &m);
 }
 
 static void send_state(struct worker *w)
 {
+	const char *in_hand = w->run || w->result_waits ? w->run_id : "";
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_AGENT_STATE);
-	msg_put_str(&m, w->run || w->result_waits ? w->run_id : "");
+	msg_put_agent_state(&m, &(struct msg_agent_state){.run_id = msg_text(in_hand)});
 	send_or_die(w, &m);
 }
 
@@ -124,10 +124,10 @@ static void send_log_chunk(struct worker *w, bool first, const char *text, size_
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_AGENT_LOG);
-	msg_put_str(&m, w->run_id);
-	msg_put_u8(&m, first);
-	msg_put_bytes(&m, text, len > LOG_CHUNK_MAX ? LOG_CHUNK_MAX : len);
+	msg_put_agent_log(&m,
+		&(struct msg_agent_log){.run_id = msg_text(w->run_id),
+			.first = first,
+			.output = {text, len > LOG_CHUNK_MAX ? LOG_CHUNK_MAX : len}});
 	send_or_die(w, &m);
 }
 
@@ -184,16 +184,20 @@ static void keep_log(struct worker *w)
 
 static void start_run(struct worker *w, struct msg_reader *in, int fd)
 {
-	_cleanup_free_ char *id = msg_get_str(in), *label = NULL;
-	struct k6run_plan plan = {.is_quiet = w->is_quiet};
+	_cleanup_free_ char *id = NULL;
+	struct msg_work_run order;
+	struct k6run_plan plan;
 
-	/* One after the other: the order of an initialiser's calls is not defined. */
-	plan.planned_ms = (int64_t)msg_get_u64(in);
-	plan.timeout_ms = (int64_t)msg_get_u64(in);
-	plan.grace_ms = (int64_t)msg_get_u64(in);
-	plan.start_wall_ms = (int64_t)msg_get_u64(in);
-	label = msg_get_str(in);
-	plan.checks_count = msg_get_u8(in) != 0;
+	msg_get_work_run(in, &order);
+	id = msg_text_dup(order.run_id);
+	plan = (struct k6run_plan){
+		.planned_ms = order.planned_ms,
+		.timeout_ms = order.timeout_ms,
+		.grace_ms = order.grace_ms,
+		.start_wall_ms = order.start_wall_ms,
+		.checks_count = order.checks_count,
+		.is_quiet = w->is_quiet,
+	};
 	if (w->run || w->result_waits || !uuid_is_valid(id) || plan.planned_ms < 0 ||
 		plan.timeout_ms < 0 || plan.grace_ms < 0 || plan.start_wall_ms < 0 || fd < 0)
 		die(w, "a RUN that makes no sense (run %s)", id);
@@ -202,7 +206,8 @@ static void start_run(struct worker *w, struct msg_reader *in, int fd)
 	w->hb->iterations = 0;
 	w->hb->k6_rss_bytes = 0;
 	w->hb->run_duration_ms = (uint64_t)plan.planned_ms;
-	title_set("k6fleet-agent", "k6fleetd: %s running %s", w->name, label);
+	title_set("k6fleet-agent", "k6fleetd: %s running %.*s", w->name, (int)order.label.len,
+		order.label.p);
 	free(w->last_log);
 	w->last_log = NULL;
 	w->told_started = w->told_planned = false;
@@ -222,9 +227,9 @@ static void tell_progress(struct worker *w)
 		w->told_started = true;
 		/* Where all wait for a common start, its progress begins there. */
 		w->hb->run_start_mono_ms = (uint64_t)(run->start_mono_ms + k6run_wait_ms(run));
-		msg_start(&m, MSG_AGENT_STARTED);
-		msg_put_str(&m, w->run_id);
-		msg_put_u64(&m, (uint64_t)run->start_wall_ms);
+		msg_put_agent_started(&m,
+			&(struct msg_agent_started){.run_id = msg_text(w->run_id),
+				.started_wall_ms = run->start_wall_ms});
 		send_or_die(w, &m);
 		note(w, "started");
 	}
@@ -233,9 +238,9 @@ static void tell_progress(struct worker *w)
 		if (w->hb->run_duration_ms == (uint64_t)run->plan.planned_ms)
 			return;
 		w->hb->run_duration_ms = (uint64_t)run->plan.planned_ms;
-		msg_start(&m, MSG_AGENT_PLANNED);
-		msg_put_str(&m, w->run_id);
-		msg_put_u64(&m, (uint64_t)run->plan.planned_ms);
+		msg_put_agent_planned(&m,
+			&(struct msg_agent_planned){
+				.run_id = msg_text(w->run_id), .planned_ms = run->plan.planned_ms});
 		send_or_die(w, &m);
 	}
 }
@@ -261,20 +266,24 @@ static void finish_run(struct worker *w)
 
 static void handle_message(struct worker *w, size_t len, int fd)
 {
-	_cleanup_free_ char *id = NULL;
+	struct msg_work_cancel cancel;
+	struct msg_work_log log;
 	struct msg_reader in;
 	struct err err;
 
 	switch (msg_open(&in, w->buf, len, MSG_TO_WORKER, &err)) {
 	case MSG_WORK_RUN: start_run(w, &in, fd); break;
 	case MSG_WORK_CANCEL:
-		id = msg_get_str(&in);
+		msg_get_work_cancel(&in, &cancel);
 		/* One for a run that has just ended is late, not wrong. */
-		if (w->run && !strcmp(id, w->run_id))
+		if (w->run && msg_text_is(cancel.run_id, w->run_id))
 			k6run_cancel(w->run, units_now_mono_ms());
 		break;
 	case MSG_WORK_STATE_REQ: send_state(w); break;
-	case MSG_WORK_LOG: send_log(w, (enum msg_log)msg_get_u8(&in)); break;
+	case MSG_WORK_LOG:
+		msg_get_work_log(&in, &log);
+		send_log(w, (enum msg_log)log.what);
+		break;
 	case MSG_WORK_EXIT: w->leaving = true; break;
 	default: die(w, "from the supervisor: %s", err.msg);
 	}

@@ -63,7 +63,6 @@ void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)
 	children_use_k6(&k->children, k6);
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s", version);
 	k->children.epoch++;
-	msg_start(&m, MSG_KEEPER_K6);
-	msg_put_str(&m, version);
+	msg_put_keeper_k6(&m, &(struct msg_keeper_k6){.version = msg_text(version)});
 	supervisor_link_tell(k, &m, -1);
 }

@@ -19,54 +19,56 @@
 /* Nonsense is never obeyed: the supervisor is replaced. */
 static void order_spawn(struct keeper *k, struct msg_reader *in)
 {
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	uint32_t restarts = msg_get_u32(in);
+	struct msg_keep_spawn order;
 	struct err err;
 
-	if (slot >= k->children.count || k->children.slots[slot].used || generation == 0) {
+	msg_get_keep_spawn(in, &order);
+	if (order.slot >= k->children.count || k->children.slots[order.slot].used ||
+		order.generation == 0) {
 		supervisor_link_kill(
 			k, "asked for a worker in a slot that does not exist or is taken");
 		return;
 	}
-	if (children_spawn(&k->children, slot, generation, restarts, &err) == 0) {
-		supervisor_link_tell_worker(k, slot, true);
+	if (children_spawn(&k->children, order.slot, order.generation, order.restarts, &err) == 0) {
+		supervisor_link_tell_worker(k, order.slot, true);
 	} else {
+		const struct msg_keeper_spawn_failed failed = {
+			.slot = order.slot,
+			.generation = order.generation,
+			.why = msg_text(err.msg),
+		};
 		struct msg_writer m = {0};
 
-		msg_start(&m, MSG_KEEPER_SPAWN_FAILED);
-		msg_put_u32(&m, slot);
-		msg_put_u64(&m, generation);
-		msg_put_str(&m, err.msg);
+		msg_put_keeper_spawn_failed(&m, &failed);
 		supervisor_link_tell(k, &m, -1);
 	}
 }
 
 static void order_kill(struct keeper *k, struct msg_reader *in)
 {
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	uint32_t sig = msg_get_u32(in);
+	struct msg_keep_kill order;
 	struct child *c;
 
-	if (slot >= k->children.count || (sig != SIGTERM && sig != SIGKILL)) {
+	msg_get_keep_kill(in, &order);
+	if (order.slot >= k->children.count || (order.sig != SIGTERM && order.sig != SIGKILL)) {
 		supervisor_link_kill(k, "asked for a kill that makes no sense");
 		return;
 	}
 	/* One that has just ended, or been replaced, is not an error: the order crossed its exit. */
-	c = children_find(&k->children, slot, generation);
+	c = children_find(&k->children, order.slot, order.generation);
 	/* Safe: the pid is the keeper's own record of a child that it has not reaped, so it can be
 	 * nobody else's; the supervisor names slots, never pids. */
 	if (c && c->alive)
-		kill(c->pid, (int)sig);
+		kill(c->pid, (int)order.sig);
 }
 
 static void order_forget(struct keeper *k, struct msg_reader *in)
 {
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	struct child *c = children_find(&k->children, slot, generation);
+	struct msg_keep_forget order;
+	struct child *c;
 
+	msg_get_keep_forget(in, &order);
+	c = children_find(&k->children, order.slot, order.generation);
 	if (!c || c->alive) {
 		supervisor_link_kill(k, "asked to forget a worker that lives or never was");
 		return;
@@ -76,18 +78,19 @@ static void order_forget(struct keeper *k, struct msg_reader *in)
 
 static void tell_systemd(struct msg_reader *in)
 {
-	static const char *const dashboard[] = {
-		"no dashboard", "dashboard ok", "dashboard unreachable"};
+	static const char *const dashboards[] = {[MSG_DASHBOARD_NONE] = "no dashboard",
+		[MSG_DASHBOARD_OK] = "dashboard ok",
+		[MSG_DASHBOARD_UNREACHABLE] = "dashboard unreachable"};
 	static const char *const obstacles[] = {[MSG_OBSTACLE_NONE] = "",
 		[MSG_OBSTACLE_PAUSED] = ", paused",
 		[MSG_OBSTACLE_STORAGE] = ", no place for results: no runs",
 		[MSG_OBSTACLE_K6] = ", k6 is missing: no runs"};
-	uint32_t desired = msg_get_u32(in), running = msg_get_u32(in), busy = msg_get_u32(in);
-	uint32_t state = msg_get_u32(in), obstacle = msg_get_u32(in);
+	struct msg_keep_status s;
 
-	notify_send("STATUS=%u/%u agents, %u running, %s%s", running, desired, busy,
-		dashboard[state < ARRAY_SIZE(dashboard) ? state : 0],
-		obstacles[obstacle < ARRAY_SIZE(obstacles) ? obstacle : 0]);
+	msg_get_keep_status(in, &s);
+	notify_send("STATUS=%u/%u agents, %u running, %s%s", s.running, s.desired, s.busy,
+		dashboards[s.dashboard < ARRAY_SIZE(dashboards) ? s.dashboard : MSG_DASHBOARD_NONE],
+		obstacles[s.obstacle < ARRAY_SIZE(obstacles) ? s.obstacle : MSG_OBSTACLE_NONE]);
 }
 
 /* Once, when everything has come up. */
@@ -114,12 +117,13 @@ static void announce(const struct keeper *k)
 
 static void order_reload(struct keeper *k, struct msg_reader *in)
 {
-	uint64_t asker = msg_get_u64(in);
+	struct msg_keep_reload order;
 
-	if (msg_get_u8(in))
-		upgrade_begin(k, asker);
+	msg_get_keep_reload(in, &order);
+	if (order.binary)
+		upgrade_begin(k, order.asker);
 	else
-		keeper_reload(k, asker);
+		keeper_reload(k, order.asker);
 }
 
 static void handle_order(struct keeper *k, size_t len)

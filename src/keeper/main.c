@@ -66,12 +66,14 @@ static void reap(struct keeper *k)
 			continue;
 		slot = children_reaped(&k->children, pid, status);
 		if (slot >= 0) {
+			const struct msg_keeper_exited exited = {
+				.slot = (uint32_t)slot,
+				.generation = k->children.slots[slot].generation,
+				.wait_status = status,
+			};
 			struct msg_writer m = {0};
 
-			msg_start(&m, MSG_KEEPER_EXITED);
-			msg_put_u32(&m, (uint32_t)slot);
-			msg_put_u64(&m, k->children.slots[slot].generation);
-			msg_put_u32(&m, (uint32_t)status);
+			msg_put_keeper_exited(&m, &exited);
 			supervisor_link_tell(k, &m, -1);
 		}
 	}

@@ -86,9 +86,7 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_KEEPER_FILE);
-	msg_put_u32(&m, which);
-	msg_put_u8(&m, fd >= 0);
+	msg_put_keeper_file(&m, &(struct msg_keeper_file){.which = which, .exists = fd >= 0});
 	/* This kind of message carries a descriptor, always; without a file it is one that the
 	 * supervisor has anyway. */
 	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
@@ -98,10 +96,8 @@ static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_KEEPER_RELOADED);
-	msg_put_u64(&m, asker);
-	msg_put_u8(&m, ok);
-	msg_put_str(&m, text);
+	msg_put_keeper_reloaded(&m,
+		&(struct msg_keeper_reloaded){.asker = asker, .done = ok, .text = msg_text(text)});
 	supervisor_link_tell(k, &m, -1);
 }
 

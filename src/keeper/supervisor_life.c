@@ -25,19 +25,21 @@
 /* Everything that a supervisor needs to go on where the last one stopped. */
 static void hand_over(struct keeper *k)
 {
+	const struct msg_keeper_hello hello = {
+		.protocol = MSG_PROTOCOL,
+		.memory_bytes = k->memory_bytes,
+		.supervisor_restarts = k->sup_restarts,
+		.sandbox_level = k->sandbox.level,
+		.sandbox_layers = k->sandbox.layers,
+		.started_mono_ms = k->started_ms,
+		.clock_offset_ms = k->clock_offset_ms,
+		.k6_version = msg_text(k->k6_version),
+		.control_gid = k->handover.control_gid,
+		.read_gid = k->handover.read_gid,
+	};
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_KEEPER_HELLO);
-	msg_put_u32(&m, MSG_PROTOCOL);
-	msg_put_u64(&m, (uint64_t)k->memory_bytes);
-	msg_put_u32(&m, k->sup_restarts);
-	msg_put_u32(&m, k->sandbox.level);
-	msg_put_u32(&m, k->sandbox.layers);
-	msg_put_u64(&m, (uint64_t)k->started_ms);
-	msg_put_u64(&m, (uint64_t)k->clock_offset_ms);
-	msg_put_str(&m, k->k6_version);
-	msg_put_u32(&m, k->handover.control_gid);
-	msg_put_u32(&m, k->handover.read_gid);
+	msg_put_keeper_hello(&m, &hello);
 	supervisor_link_tell(k, &m, -1);
 	/* Before the workers: it must not fill slots that are to be emptied. */
 	if (k->stop_signals)
@@ -47,7 +49,7 @@ static void hand_over(struct keeper *k)
 		if (k->children.slots[i].used)
 			supervisor_link_tell_worker(k, i, false);
 	}
-	msg_start(&m, MSG_KEEPER_HANDED_OVER);
+	msg_put_keeper_handed_over(&m, NULL);
 	supervisor_link_tell(k, &m, -1);
 }
 

@@ -45,18 +45,20 @@ void supervisor_link_tell(struct keeper *k, struct msg_writer *m, int fd)
 void supervisor_link_tell_worker(struct keeper *k, unsigned int slot, bool fresh)
 {
 	const struct child *c = &k->children.slots[slot];
+	const struct msg_keeper_worker worker = {
+		.slot = slot,
+		.generation = c->generation,
+		.pid = (uint32_t)c->pid,
+		.started_mono_ms = c->started_mono_ms,
+		.alive = c->alive,
+		.wait_status = c->wait_status,
+		.fresh = fresh,
+		.restarts = c->restarts,
+		.stale = c->epoch != k->children.epoch,
+	};
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_KEEPER_WORKER);
-	msg_put_u32(&m, slot);
-	msg_put_u64(&m, c->generation);
-	msg_put_u32(&m, (uint32_t)c->pid);
-	msg_put_u64(&m, (uint64_t)c->started_mono_ms);
-	msg_put_u8(&m, c->alive);
-	msg_put_u32(&m, (uint32_t)c->wait_status);
-	msg_put_u8(&m, fresh);
-	msg_put_u32(&m, c->restarts);
-	msg_put_u8(&m, c->epoch != k->children.epoch);
+	msg_put_keeper_worker(&m, &worker);
 	supervisor_link_tell(k, &m, c->chan);
 }
 
@@ -64,8 +66,7 @@ void supervisor_link_tell_signal(struct keeper *k, enum msg_signal what)
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_KEEPER_SIGNAL);
-	msg_put_u32(&m, what);
+	msg_put_keeper_signal(&m, &(struct msg_keeper_signal){.what = what});
 	supervisor_link_tell(k, &m, -1);
 }
 

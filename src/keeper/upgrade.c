@@ -195,17 +195,13 @@ void upgrade_begin(struct keeper *k, uint64_t asker)
 
 static void say_goodbye(struct keeper *k)
 {
-	struct msg_writer m = {0};
-
 	k->upgrade.goodbye = true;
 	k->upgrade.deadline_ms = units_now_mono_ms() + GOODBYE_MS;
 	if (k->sup_pid <= 0) {
 		upgrade_supervisor_gone(k);
 		return;
 	}
-	msg_start(&m, MSG_KEEPER_SIGNAL);
-	msg_put_u32(&m, MSG_SIGNAL_HAND_OVER);
-	supervisor_link_tell(k, &m, -1);
+	supervisor_link_tell_signal(k, MSG_SIGNAL_HAND_OVER);
 }
 
 bool upgrade_reaped(struct keeper *k, pid_t pid, int status)
