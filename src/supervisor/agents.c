@@ -80,27 +80,17 @@ void agent_tell_fleet(struct agent *ag, enum fleet_event event)
 	agent_tell_schedule(ag);
 }
 
-static void order_keeper(
-	struct agents *a, enum msg_type type, unsigned int slot, uint64_t generation, int sig)
+void agent_kill_worker(struct agent *ag, const char *why)
 {
 	struct msg_writer m = {0};
 
-	msg_start(&m, type);
-	msg_put_u32(&m, slot);
-	msg_put_u64(&m, generation);
-	if (type == MSG_KEEP_KILL)
-		msg_put_u32(&m, (uint32_t)sig);
-	else if (type == MSG_KEEP_SPAWN)
-		msg_put_u32(&m, fleet_slot(a->sup->fleet, slot)->restarts);
-	keeper_link_send(a->sup->keeper, &m);
-}
-
-void agent_kill_worker(struct agent *ag, const char *why)
-{
 	if (log_limit_allows(&ag->all->limit, 20))
 		log_agent_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
 	ag->killed = true;
-	order_keeper(ag->all, MSG_KEEP_KILL, ag->slot, ag->generation, SIGKILL);
+	msg_put_keep_kill(&m,
+		&(struct msg_keep_kill){
+			.slot = ag->slot, .generation = ag->generation, .sig = SIGKILL});
+	keeper_link_send(ag->all->sup->keeper, &m);
 }
 
 void agent_watch(struct agent *ag)
@@ -125,13 +115,19 @@ void agent_send(struct agent *ag, struct msg_writer *m, int fd)
 	agent_watch(ag);
 }
 
-void agent_send_simple(struct agent *ag, enum msg_type type, const char *text)
+void agent_send_simple(struct agent *ag, enum msg_type type)
 {
 	struct msg_writer m = {0};
 
 	msg_start(&m, type);
-	if (text)
-		msg_put_str(&m, text);
+	agent_send(ag, &m, -1);
+}
+
+void agent_send_cancel(struct agent *ag)
+{
+	struct msg_writer m = {0};
+
+	msg_put_work_cancel(&m, &(struct msg_work_cancel){.run_id = msg_text(agent_run_id(ag))});
 	agent_send(ag, &m, -1);
 }
 
@@ -210,13 +206,22 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
 }
 
-static void describe_exit(uint32_t status, char *buf, size_t size)
+static void describe_exit(int status, char *buf, size_t size)
 {
-	if (WIFSIGNALED((int)status))
-		snprintf(buf, size, "signal %d (%s)", WTERMSIG((int)status),
-			strsignal(WTERMSIG((int)status)));
+	if (WIFSIGNALED(status))
+		snprintf(
+			buf, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		snprintf(buf, size, "exit status %d", WEXITSTATUS((int)status));
+		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
+}
+
+static void forget_worker(const struct agent *ag)
+{
+	struct msg_writer m = {0};
+
+	msg_put_keep_forget(
+		&m, &(struct msg_keep_forget){.slot = ag->slot, .generation = ag->generation});
+	keeper_link_send(ag->all->sup->keeper, &m);
 }
 
 static void clear_worker(struct agent *ag)
@@ -254,13 +259,13 @@ void agent_bury(struct agent *ag)
 	meant = fs->state == FLEET_STOPPING && !fs->wanted;
 	renewed = fs->renewing && fs->wanted;
 	meant = meant || (fs->asked && !fs->renewing && !ag->killed);
-	why = renewed                               ? AGENTS_RESTART_REQUESTED
-		: ag->killed                        ? AGENTS_RESTART_KILLED
-		: WIFSIGNALED((int)ag->wait_status) ? AGENTS_RESTART_SIGNAL
-						    : AGENTS_RESTART_EXIT;
+	why = renewed                          ? AGENTS_RESTART_REQUESTED
+		: ag->killed                   ? AGENTS_RESTART_KILLED
+		: WIFSIGNALED(ag->wait_status) ? AGENTS_RESTART_SIGNAL
+					       : AGENTS_RESTART_EXIT;
 	if (fs->wanted && !meant)
 		ag->all->restarts[why]++;
-	order_keeper(ag->all, MSG_KEEP_FORGET, ag->slot, ag->generation, 0);
+	forget_worker(ag);
 	clear_worker(ag);
 	agent_tell_fleet(ag, FLEET_EV_EXIT);
 	if (renewed && log_limit_allows(&ag->all->limit, 50))
@@ -305,7 +310,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 
 /* --- from the keeper --------------------------------------------------------- */
 
-void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
+void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int fd)
 {
 	struct agent *ag;
 
@@ -334,11 +339,11 @@ void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd)
 	ag->io.data = ag;
 	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
 	if (w->fresh && fleet_slot(a->sup->fleet, w->slot)->state == FLEET_STOPPING)
-		agent_send_simple(ag, MSG_WORK_EXIT, NULL);
+		agent_send_simple(ag, MSG_WORK_EXIT);
 	if (!w->fresh) {
 		fleet_adopt(
 			a->sup->fleet, w->slot, w->generation, w->restarts, units_now_mono_ms());
-		agent_send_simple(ag, MSG_WORK_STATE_REQ, NULL);
+		agent_send_simple(ag, MSG_WORK_STATE_REQ);
 	}
 	agent_watch(ag);
 }
@@ -351,14 +356,14 @@ void agents_renew(struct agents *a, bool only_stale)
 	}
 }
 
-void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status)
+void agents_on_exited(struct agents *a, const struct msg_keeper_exited *e)
 {
-	struct agent *ag = slot < a->count ? &a->slots[slot] : NULL;
+	struct agent *ag = e->slot < a->count ? &a->slots[e->slot] : NULL;
 
-	if (!ag || ag->fd < 0 || ag->generation != generation)
+	if (!ag || ag->fd < 0 || ag->generation != e->generation)
 		return;
 	ag->alive = false;
-	ag->wait_status = wait_status;
+	ag->wait_status = e->wait_status;
 	agent_read(ag);
 	agent_bury(ag);
 }
@@ -416,12 +421,25 @@ void agents_on_handed_over(struct agents *a)
 
 /* --- what the fleet wants ------------------------------------------------------- */
 
+static void order_spawn(struct agents *a, const struct fleet_action *action)
+{
+	const struct msg_keep_spawn order = {
+		.slot = action->slot,
+		.generation = action->generation,
+		.restarts = fleet_slot(a->sup->fleet, action->slot)->restarts,
+	};
+	struct msg_writer m = {0};
+
+	msg_put_keep_spawn(&m, &order);
+	keeper_link_send(a->sup->keeper, &m);
+}
+
 static void perform(struct agents *a, const struct fleet_action *action)
 {
 	struct agent *ag = &a->slots[action->slot];
 
 	if (action->type == FLEET_DO_SPAWN) {
-		order_keeper(a, MSG_KEEP_SPAWN, action->slot, action->generation, 0);
+		order_spawn(a, action);
 		return;
 	}
 	if (ag->fd < 0 || ag->generation != action->generation)
@@ -430,9 +448,9 @@ static void perform(struct agents *a, const struct fleet_action *action)
 		log_agent_info(agent_name(ag), "draining run=%s may go on for %lld ms at most",
 			agent_run_id(ag), (long long)a->sup->conf->drain_timeout_ms);
 	else if (action->type == FLEET_DO_EXIT)
-		agent_send_simple(ag, MSG_WORK_EXIT, NULL);
+		agent_send_simple(ag, MSG_WORK_EXIT);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
-		agent_send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
+		agent_send_cancel(ag);
 	else if (action->type == FLEET_DO_KILL)
 		agent_kill_worker(ag, "it did not end in time");
 }
@@ -560,8 +578,7 @@ bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what)
 
 	if (ag->fd < 0 || !ag->alive || !ag->reported)
 		return false;
-	msg_start(&m, MSG_WORK_LOG);
-	msg_put_u8(&m, (uint8_t)what);
+	msg_put_work_log(&m, &(struct msg_work_log){.what = (uint8_t)what});
 	agent_send(ag, &m, -1);
 	return true;
 }

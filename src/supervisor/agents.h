@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/msg.h"
 #include "common/uuid.h"
 #include "supervisor/supervisor.h"
 
@@ -30,19 +31,8 @@ void agents_grow(struct agents *a, unsigned int count);
 void agents_free(struct agents *a);
 
 /* From the keeper.  fd is taken over. */
-struct agents_worker {
-	uint32_t slot;
-	uint64_t generation;
-	uint32_t pid;
-	int64_t started_mono_ms;
-	bool alive;
-	uint32_t wait_status;
-	bool fresh; /* just forked, not inherited from an earlier supervisor */
-	uint32_t restarts;
-	bool stale; /* to be replaced when it falls idle */
-};
-void agents_on_worker(struct agents *a, const struct agents_worker *w, int fd);
-void agents_on_exited(struct agents *a, uint32_t slot, uint64_t generation, uint32_t wait_status);
+void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int fd);
+void agents_on_exited(struct agents *a, const struct msg_keeper_exited *e);
 void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why);
 /* All workers that there were have been handed over: what else is `running` is lost. */
 void agents_on_handed_over(struct agents *a);

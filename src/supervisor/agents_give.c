@@ -57,18 +57,20 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 {
 	struct supervisor *sup = ag->all->sup;
 	int64_t planned = json_get_int(ag->run, "plannedMs", 0);
+	const struct msg_work_run run = {
+		.run_id = msg_text(agent_run_id(ag)),
+		.planned_ms = planned,
+		/* A script is bounded by what k6 says of its scenarios: they may have graceful stops, set-up
+		 * and tear-down beside the duration that somebody has asked for. */
+		.timeout_ms = t->timeout_ms || t->script ? t->timeout_ms : planned,
+		.grace_ms = sup->conf->run_grace_ms,
+		.start_wall_ms = ag->order ? ag->order->start_wall_ms : 0,
+		.label = msg_text(t->label[0] ? t->label : t->id),
+		.checks_count = t->checks_count,
+	};
 	struct msg_writer m = {0};
 
-	msg_start(&m, MSG_WORK_RUN);
-	msg_put_str(&m, agent_run_id(ag));
-	msg_put_u64(&m, (uint64_t)planned);
-	/* A script is bounded by what k6 says of its scenarios: they may have graceful stops, set-up and
-	 * tear-down beside the duration that somebody has asked for. */
-	msg_put_u64(&m, (uint64_t)(t->timeout_ms || t->script ? t->timeout_ms : planned));
-	msg_put_u64(&m, (uint64_t)sup->conf->run_grace_ms);
-	msg_put_u64(&m, ag->order ? (uint64_t)ag->order->start_wall_ms : 0);
-	msg_put_str(&m, t->label[0] ? t->label : t->id);
-	msg_put_u8(&m, t->checks_count);
+	msg_put_work_run(&m, &run);
 	ag->run_sent = true;
 	agent_send(ag, &m, fd);
 }
@@ -214,7 +216,7 @@ void agents_order_unref(struct order *order)
 static void cancel(struct agent *ag)
 {
 	if (ag->run_sent)
-		agent_send_simple(ag, MSG_WORK_CANCEL, agent_run_id(ag));
+		agent_send_cancel(ag);
 	else
 		ag->unwanted = true;
 }

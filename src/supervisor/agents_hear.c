@@ -29,15 +29,14 @@ static void hold_place(const struct agent *ag)
 
 static void on_hello(struct agent *ag, struct msg_reader *in)
 {
-	uint32_t slot = msg_get_u32(in);
-	uint64_t generation = msg_get_u64(in);
-	uint32_t layers = msg_get_u32(in);
+	struct msg_agent_hello hello;
 
-	if (slot != ag->slot || generation != ag->generation) {
+	msg_get_agent_hello(in, &hello);
+	if (hello.slot != ag->slot || hello.generation != ag->generation) {
 		agent_kill_worker(ag, "it claims to be another worker");
 		return;
 	}
-	ag->layers = layers;
+	ag->layers = hello.sandbox_layers;
 	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
 	if (ag->adopted)
 		return;
@@ -48,15 +47,18 @@ static void on_hello(struct agent *ag, struct msg_reader *in)
 
 static void on_state(struct agent *ag, struct msg_reader *in)
 {
-	_cleanup_free_ char *id = msg_get_str(in);
+	struct msg_agent_state state;
+	bool busy;
 
+	msg_get_agent_state(in, &state);
+	busy = state.run_id.len > 0;
 	if (!ag->adopted)
 		return;
 	ag->adopted = false;
 	ag->reported = true;
-	if (*id)
+	if (busy)
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	if (!*id && ag->run) {
+	if (!busy && ag->run) {
 		/* Committed, but the last supervisor died before the worker heard of it. */
 		runs_abandon(ag->run, RESULT_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
@@ -64,9 +66,9 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 		agent_drop_run(ag);
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	} else if (*id && (!ag->run || strcmp(id, agent_run_id(ag)) != 0)) {
+	} else if (busy && (!ag->run || !msg_text_is(state.run_id, agent_run_id(ag)))) {
 		agent_kill_worker(ag, "it runs something that nobody knows of");
-	} else if (*id) {
+	} else if (busy) {
 		ag->run_sent = true;
 		hold_place(ag);
 		agent_tell_fleet(ag, FLEET_EV_BUSY);
@@ -80,33 +82,33 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 
 static void on_started(struct agent *ag, struct msg_reader *in)
 {
-	_cleanup_free_ char *id = msg_get_str(in);
-	int64_t started = (int64_t)msg_get_u64(in);
+	struct msg_agent_started m;
 
-	if (ag->run && !strcmp(id, agent_run_id(ag)) && started > 0)
-		runs_started(ag->run, started);
+	msg_get_agent_started(in, &m);
+	if (ag->run && msg_text_is(m.run_id, agent_run_id(ag)) && m.started_wall_ms > 0)
+		runs_started(ag->run, m.started_wall_ms);
 }
 
 static void on_planned(struct agent *ag, struct msg_reader *in)
 {
-	_cleanup_free_ char *id = msg_get_str(in);
-	int64_t planned = (int64_t)msg_get_u64(in);
+	struct msg_agent_planned m;
 
-	if (!ag->run || strcmp(id, agent_run_id(ag)) != 0 || planned < 0 ||
-		planned > PLANNED_MAX_MS)
+	msg_get_agent_planned(in, &m);
+	if (!ag->run || !msg_text_is(m.run_id, agent_run_id(ag)) || m.planned_ms < 0 ||
+		m.planned_ms > PLANNED_MAX_MS)
 		return;
-	json_object_set_new(ag->run, "plannedMs", json_integer(planned));
+	json_object_set_new(ag->run, "plannedMs", json_integer(m.planned_ms));
 	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 }
 
 static void on_log(struct agent *ag, struct msg_reader *in)
 {
-	_cleanup_free_ char *id = msg_get_str(in);
-	bool first = msg_get_u8(in) != 0;
-	size_t len;
-	const char *text = (const char *)msg_get_bytes(in, &len);
+	_cleanup_free_ char *id = NULL;
+	struct msg_agent_log m;
 
-	logs_take(ag->all->sup->logs, ag->slot, id, first, text, len);
+	msg_get_agent_log(in, &m);
+	id = msg_text_dup(m.run_id);
+	logs_take(ag->all->sup->logs, ag->slot, id, m.first, m.output.p, m.output.len);
 }
 
 /* True: the message stays in the socket until the record is on disk. */

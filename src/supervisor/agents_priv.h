@@ -28,7 +28,8 @@ struct agent {
 	bool stale;
 	bool killed;   /* by us, for cause */
 	bool unwanted; /* its run was cancelled before the worker heard of it */
-	uint32_t wait_status, layers;
+	int32_t wait_status;
+	uint32_t layers;
 	json_t *run;         /* in its hands, or given to it in a moment */
 	struct order *order; /* that the run belongs to, NULL: the schedule's */
 	char last_result[16];
@@ -57,7 +58,10 @@ void agent_tell_fleet(struct agent *ag, enum fleet_event event);
 void agent_watch(struct agent *ag);
 /* The message is freed, fd stays the caller's. */
 void agent_send(struct agent *ag, struct msg_writer *m, int fd);
-void agent_send_simple(struct agent *ag, enum msg_type type, const char *text);
+/* A message without fields. */
+void agent_send_simple(struct agent *ag, enum msg_type type);
+/* WORK_CANCEL for the run in the agent's hands. */
+void agent_send_cancel(struct agent *ag);
 /* Each record comes by here once, when it is final. */
 void agent_conclude(const struct agent *ag);
 /* The run is over and out of its hands. */

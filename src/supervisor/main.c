@@ -69,33 +69,32 @@ unsigned int supervisor_busy(const struct supervisor *sup)
 
 static void on_hello(struct msg_reader *in)
 {
-	_cleanup_free_ char *version = NULL;
-	uint32_t protocol = msg_get_u32(in), control_gid;
+	struct msg_keeper_hello hello;
 
-	if (protocol != MSG_PROTOCOL)
+	msg_get_keeper_hello(in, &hello);
+	if (hello.protocol != MSG_PROTOCOL)
 		fatal(1,
 			"the keeper speaks protocol %u, not %u; k6fleetd and k6fleet-supervisor must be of "
 			"one version",
-			protocol, MSG_PROTOCOL);
-	app.sup.memory_bytes = (int64_t)msg_get_u64(in);
+			hello.protocol, MSG_PROTOCOL);
+	app.sup.memory_bytes = hello.memory_bytes;
 	supervisor_configure_schedule(&app.sup);
-	app.sup.supervisor_restarts = msg_get_u32(in);
-	app.sup.sandbox_level = (enum sandbox_level)msg_get_u32(in);
-	app.sup.sandbox_layers = msg_get_u32(in);
-	app.sup.started_mono_ms = (int64_t)msg_get_u64(in);
-	targets_set_clock(app.sup.targets, (int64_t)msg_get_u64(in));
-	version = msg_get_str(in);
-	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
+	app.sup.supervisor_restarts = hello.supervisor_restarts;
+	app.sup.sandbox_level = (enum sandbox_level)hello.sandbox_level;
+	app.sup.sandbox_layers = hello.sandbox_layers;
+	app.sup.started_mono_ms = hello.started_mono_ms;
+	targets_set_clock(app.sup.targets, hello.clock_offset_ms);
+	msg_text_copy(app.sup.k6_version, sizeof(app.sup.k6_version), hello.k6_version);
 	supervisor_apply_pause(&app.sup);
-	control_gid = msg_get_u32(in);
-	control_set_groups(app.sup.control, control_gid, msg_get_u32(in));
+	control_set_groups(app.sup.control, hello.control_gid, hello.read_gid);
 }
 
 static void on_k6(struct msg_reader *in)
 {
-	_cleanup_free_ char *version = msg_get_str(in);
+	struct msg_keeper_k6 k6;
 
-	snprintf(app.sup.k6_version, sizeof(app.sup.k6_version), "%s", version);
+	msg_get_keeper_k6(in, &k6);
+	msg_text_copy(app.sup.k6_version, sizeof(app.sup.k6_version), k6.version);
 	supervisor_apply_pause(&app.sup);
 	/* The dashboard hears of it with a registration. */
 	if (app.sup.sync)
@@ -105,19 +104,28 @@ static void on_k6(struct msg_reader *in)
 
 static void on_worker(struct msg_reader *in, int fd)
 {
-	struct agents_worker w;
+	struct msg_keeper_worker worker;
 
-	/* One after the other: the order of an initialiser's calls is not defined. */
-	w.slot = msg_get_u32(in);
-	w.generation = msg_get_u64(in);
-	w.pid = msg_get_u32(in);
-	w.started_mono_ms = (int64_t)msg_get_u64(in);
-	w.alive = msg_get_u8(in) != 0;
-	w.wait_status = msg_get_u32(in);
-	w.fresh = msg_get_u8(in) != 0;
-	w.restarts = msg_get_u32(in);
-	w.stale = msg_get_u8(in) != 0;
-	agents_on_worker(app.sup.agents, &w, fd);
+	msg_get_keeper_worker(in, &worker);
+	agents_on_worker(app.sup.agents, &worker, fd);
+}
+
+static void on_exited(struct msg_reader *in)
+{
+	struct msg_keeper_exited exited;
+
+	msg_get_keeper_exited(in, &exited);
+	agents_on_exited(app.sup.agents, &exited);
+}
+
+static void on_spawn_failed(struct msg_reader *in)
+{
+	struct msg_keeper_spawn_failed failed;
+	_cleanup_free_ char *why = NULL;
+
+	msg_get_keeper_spawn_failed(in, &failed);
+	why = msg_text_dup(failed.why);
+	agents_on_spawn_failed(app.sup.agents, failed.slot, failed.generation, why);
 }
 
 /* Another supervisor goes on.  What this one has accepted is committed; the rest is where the next
@@ -132,14 +140,22 @@ static void hand_over(struct supervisor *sup)
 	ev_break(sup->loop, EVBREAK_ALL);
 }
 
+static void on_signal(struct supervisor *sup, struct msg_reader *in)
+{
+	struct msg_keeper_signal signal;
+
+	msg_get_keeper_signal(in, &signal);
+	if (signal.what == MSG_SIGNAL_DRAIN || signal.what == MSG_SIGNAL_NOW)
+		supervisor_stop(sup, signal.what == MSG_SIGNAL_NOW);
+	else if (signal.what == MSG_SIGNAL_HAND_OVER)
+		hand_over(sup);
+}
+
 static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 {
-	_cleanup_free_ char *why = NULL;
 	struct supervisor *sup = arg;
 	struct msg_reader in;
 	struct err err;
-	uint32_t slot, what;
-	uint64_t generation;
 
 	switch (msg_open(&in, data, len, MSG_TO_SUPERVISOR_K, &err)) {
 	case MSG_KEEPER_HELLO: on_hello(&in); break;
@@ -154,24 +170,9 @@ static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 		if (sup->sync)
 			sync_start(sup->sync);
 		break;
-	case MSG_KEEPER_EXITED:
-		slot = msg_get_u32(&in);
-		generation = msg_get_u64(&in);
-		agents_on_exited(sup->agents, slot, generation, msg_get_u32(&in));
-		break;
-	case MSG_KEEPER_SPAWN_FAILED:
-		slot = msg_get_u32(&in);
-		generation = msg_get_u64(&in);
-		why = msg_get_str(&in);
-		agents_on_spawn_failed(sup->agents, slot, generation, why);
-		break;
-	case MSG_KEEPER_SIGNAL:
-		what = msg_get_u32(&in);
-		if (what == MSG_SIGNAL_DRAIN || what == MSG_SIGNAL_NOW)
-			supervisor_stop(sup, what == MSG_SIGNAL_NOW);
-		else if (what == MSG_SIGNAL_HAND_OVER)
-			hand_over(sup);
-		break;
+	case MSG_KEEPER_EXITED: on_exited(&in); break;
+	case MSG_KEEPER_SPAWN_FAILED: on_spawn_failed(&in); break;
+	case MSG_KEEPER_SIGNAL: on_signal(sup, &in); break;
 	case MSG_KEEPER_FILE: reload_take_file(&in, fd); return;
 	case MSG_KEEPER_K6: on_k6(&in); break;
 	case MSG_KEEPER_RELOADED: reload_done(sup, &in); break;
@@ -209,11 +210,24 @@ static void check_farewell(int64_t now)
 
 /* --- once a turn of the loop ------------------------------------------------------------ */
 
+static enum msg_dashboard dashboard_state(enum sync_state state)
+{
+	switch (state) {
+	case SYNC_NONE: return MSG_DASHBOARD_NONE;
+	case SYNC_CONNECTED: return MSG_DASHBOARD_OK;
+	case SYNC_UNREACHABLE:
+	case SYNC_CONNECTING:
+	case SYNC_REFUSED: break;
+	}
+	return MSG_DASHBOARD_UNREACHABLE;
+}
+
 static void report_changes(void)
 {
 	struct supervisor *sup = &app.sup;
 	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
-	unsigned int dashboard = sync_state(sup->sync), extent = fleet_extent(sup->fleet);
+	enum msg_dashboard dashboard = dashboard_state(sync_state(sup->sync));
+	unsigned int extent = fleet_extent(sup->fleet);
 	int64_t outbox = store_outbox_count(sup->store);
 	enum msg_obstacle obstacle = supervisor_obstacle(sup);
 	struct msg_writer m = {0};
@@ -237,12 +251,12 @@ static void report_changes(void)
 	app.last_desired = sup->desired;
 	app.last_dashboard = dashboard;
 	app.last_obstacle = obstacle;
-	msg_start(&m, MSG_KEEP_STATUS);
-	msg_put_u32(&m, sup->desired);
-	msg_put_u32(&m, running);
-	msg_put_u32(&m, busy);
-	msg_put_u32(&m, dashboard > 2 ? 2 : dashboard);
-	msg_put_u32(&m, obstacle);
+	msg_put_keep_status(&m,
+		&(struct msg_keep_status){.desired = sup->desired,
+			.running = running,
+			.busy = busy,
+			.dashboard = dashboard,
+			.obstacle = obstacle});
 	keeper_link_send(sup->keeper, &m);
 }
 

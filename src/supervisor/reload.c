@@ -94,23 +94,22 @@ void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binar
 		return;
 	}
 	sup->reload->waiting[sup->reload->count++] = ticket;
-	msg_start(&m, MSG_KEEP_RELOAD);
-	msg_put_u64(&m, ticket.client);
-	msg_put_u8(&m, binary);
+	msg_put_keep_reload(
+		&m, &(struct msg_keep_reload){.asker = ticket.client, .binary = binary});
 	keeper_link_send(sup->keeper, &m);
 }
 
 void reload_take_file(struct msg_reader *in, int fd)
 {
-	uint32_t which = msg_get_u32(in);
-	bool there = msg_get_u8(in) != 0;
+	struct msg_keeper_file m;
 
-	if (which <= HANDOVER_FD_KEEPER || which >= HANDOVER_FD_END || fd < 0)
-		fatal(1, "the keeper handed over a file %u, which cannot be", which);
+	msg_get_keeper_file(in, &m);
+	if (m.which <= HANDOVER_FD_KEEPER || m.which >= HANDOVER_FD_END || fd < 0)
+		fatal(1, "the keeper handed over a file %u, which cannot be", m.which);
 	/* Without one what came along stands for nothing; it keeps the number as well as any. */
-	if (dup3(fd, (int)which, O_CLOEXEC) < 0)
+	if (dup3(fd, (int)m.which, O_CLOEXEC) < 0)
 		fatal(1, "cannot keep a file of the keeper's: %s", strerror(errno));
-	present[which] = there;
+	present[m.which] = m.exists;
 	close(fd);
 }
 
@@ -222,15 +221,17 @@ static json_t *split_keys(char *text)
 
 void reload_done(struct supervisor *sup, struct msg_reader *in)
 {
-	uint64_t client = msg_get_u64(in);
-	bool ok = msg_get_u8(in) != 0;
-	_cleanup_free_ char *text = msg_get_str(in);
+	struct msg_keeper_reloaded m;
+	_cleanup_free_ char *text = NULL;
 	struct control_ticket ticket;
-	bool waits = take_waiting(sup, client, &ticket);
 	json_t *changes = NULL;
 	struct err err;
+	bool waits;
 
-	if (ok)
+	msg_get_keeper_reloaded(in, &m);
+	text = msg_text_dup(m.text);
+	waits = take_waiting(sup, m.asker, &ticket);
+	if (m.done)
 		changes = apply(sup, &err);
 	else
 		err_set(&err, "%s", text);
