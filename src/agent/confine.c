@@ -20,7 +20,7 @@
 #define K6_OOM_SCORE "500"
 #define K6_TIMER_SLACK_NS 50000UL
 
-static void set_limit(__rlimit_resource_t what, int64_t value)
+static void set_limit(int what, int64_t value)
 {
 	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
 

@@ -393,7 +393,7 @@ _Noreturn void launch_k6(const struct k6run_env *env, const char *id, const char
 		give_up(&l, "its descriptors cannot be placed: %s", strerror(errno));
 	l.fail = FAIL_FD;
 	/* The result socket, the lifeline and the heartbeat page's descriptor end here. */
-	close_range(FAIL_FD + 1, ~0U, 0);
+	fdio_close_range(FAIL_FD + 1, ~0U, false);
 	setpgid(0, 0);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);

@@ -71,7 +71,7 @@ _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int an
 		_exit(1);
 	if (fd < 0)
 		close(SUMMARY_FD);
-	close_range(ANSWER_FD + 1, ~0U, 0);
+	fdio_close_range(ANSWER_FD + 1, ~0U, false);
 #ifndef __SANITIZE_ADDRESS__
 	setrlimit(RLIMIT_DATA, &memory);
 #else

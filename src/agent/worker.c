@@ -5,9 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/futex.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +20,7 @@
 #include "common/chan.h"
 #include "common/hb.h"
 #include "common/log.h"
+#include "common/fdio.h"
 #include "common/mem.h"
 #include "common/title.h"
 #include "common/units.h"
@@ -261,7 +260,7 @@ static void finish_run(struct worker *w)
 	set_idle_title(w);
 	beat(w);
 	/* An idle worker costs what it cost before. */
-	malloc_trim(0);
+	mem_trim();
 }
 
 static void handle_message(struct worker *w, size_t len, int fd)
@@ -388,10 +387,10 @@ static void keep_only(const struct worker_args *args)
 		if (keep[i] < 0)
 			continue;
 		if ((unsigned)keep[i] > from)
-			close_range(from, (unsigned)keep[i] - 1, 0);
+			fdio_close_range(from, (unsigned)keep[i] - 1, false);
 		from = (unsigned)keep[i] + 1;
 	}
-	close_range(from, ~0U, 0);
+	fdio_close_range(from, ~0U, false);
 }
 
 static bool is_quiet(const struct conf *conf)
@@ -407,7 +406,7 @@ static bool is_quiet(const struct conf *conf)
 /* close_range(2): the copy is made of what lies below the range, however much there is above. */
 static void leave_shared_files(const struct worker_args *args)
 {
-	if (close_range(WORKER_FDS_END, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+	if (fdio_close_range(WORKER_FDS_END, ~0U, true) < 0)
 		_exit(1);
 	atomic_store(args->has_own_files, 1);
 	syscall(SYS_futex, args->has_own_files, FUTEX_WAKE, 1, NULL, NULL, 0);

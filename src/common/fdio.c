@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -134,4 +136,9 @@ int fdio_seal(const char *name, const void *data, size_t len, struct err *err)
 			0)
 		return err_sys(err, errno, "cannot keep %s in memory", name);
 	return steal_fd(&fd);
+}
+
+int fdio_close_range(unsigned first, unsigned last, bool unshare)
+{
+	return (int)syscall(SYS_close_range, first, last, unshare ? CLOSE_RANGE_UNSHARE : 0);
 }

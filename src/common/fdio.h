@@ -3,6 +3,7 @@
 #ifndef K6FLEET_FDIO_H
 #define K6FLEET_FDIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,5 +30,10 @@ int fdio_mkdir_parents(const char *path, mode_t mode, uid_t uid, gid_t gid, stru
 /* Returns a sealed memfd with these bytes, which the caller closes: whoever receives it can read it and
  * nobody can change it.  -1 and err, which calls it `name`. */
 int fdio_seal(const char *name, const void *data, size_t len, struct err *err);
+
+/* Closes the descriptors from first to last, both included, however many there are.  With unshare the process,
+ * if it shares its table of descriptors (CLONE_FILES), first gets its own copy, made without these.
+ * Returns 0, or -1 with errno.  It calls close_range(2) itself: some C libraries do not declare it. */
+int fdio_close_range(unsigned first, unsigned last, bool unshare);
 
 #endif

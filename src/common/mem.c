@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Allocators that do not fail; see mem.h for why. */
+#include "config.h"
+
 #include "common/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,6 +52,20 @@ char *x_asprintf(const char *fmt, ...)
 	n = vasprintf(&s, fmt, ap);
 	va_end(ap);
 	return or_die(n < 0 ? NULL : s);
+}
+
+void mem_return_blocks(void)
+{
+#ifdef HAVE_MALLOPT
+	mallopt(M_MMAP_THRESHOLD, 8192);
+#endif
+}
+
+void mem_trim(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+	malloc_trim(0);
+#endif
 }
 
 void mem_wipe(void *p, size_t n)

@@ -22,6 +22,11 @@ char *x_asprintf(const char *fmt, ...)
  * the time would otherwise leave a copy of each of its pages in every child.
  * Freed with munmap. */
 void *mem_unshared(size_t size) __attribute__((malloc, returns_nonnull));
+/* Makes free() return blocks of 8 KiB and more to the kernel at once, where the C library can (mallopt(3)).
+ * To be called first, because it touches the whole heap. */
+void mem_return_blocks(void);
+/* Returns the heap's free pages to the kernel, where the C library can (malloc_trim(3)). */
+void mem_trim(void);
 /* Overwrites secrets in a way that the compiler must keep. */
 void mem_wipe(void *p, size_t n);
 

@@ -98,8 +98,8 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 		fatal(1, "cannot place the supervisor's descriptors: %s", strerror(errno));
 	/* Safe: the descriptors are those listed and nothing else survives the exec; the config is
 	 * a sealed copy, so no path is opened with the wrong identity. */
-	close_range(HANDOVER_FD_END, (unsigned)exe - 1, 0);
-	close_range((unsigned)exe + 1, ~0U, 0);
+	fdio_close_range(HANDOVER_FD_END, (unsigned)exe - 1, false);
+	fdio_close_range((unsigned)exe + 1, ~0U, false);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);

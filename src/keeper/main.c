@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <libgen.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -188,9 +187,8 @@ int main(int argc, char **argv)
 	struct keeper k = {.signal_fd = -1};
 
 	title_init(argc, argv);
-	/* Here, because it touches the whole heap: what a worker needs for one run only (log, result)
-	 * goes back to the kernel with free(). */
-	mallopt(M_MMAP_THRESHOLD, 8192);
+	/* The log and the result, which a worker needs during a run only, leave its memory with free(). */
+	mem_return_blocks();
 	log_init("k6fleetd", LOG_LEVEL_INFO, false);
 	umask(022);
 	keeper_startup(&k, argc, argv);

@@ -12,6 +12,7 @@
 
 #include "agent/confine.h"
 #include "common/log.h"
+#include "common/fdio.h"
 #include "common/mem.h"
 #include "common/units.h"
 
@@ -31,7 +32,7 @@ _Noreturn static void child(
 
 	if (dup2(k6->fd, 3) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(EXEC_FAILED);
-	close_range(4, ~0U, 0);
+	fdio_close_range(4, ~0U, false);
 	if (sandbox_enter(sb, conf, "probe", 0, &work_dir, &err) < 0) {
 		dprintf(1, "%s", err.msg);
 		_exit(EXEC_FAILED);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +91,7 @@ _Noreturn static void ask(
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0 || dup2(exe, 3) < 0)
 		_exit(127);
 	/* Not close-on-exec: a script's interpreter has to find it, execveat(2). */
-	close_range(4, ~0U, 0);
+	fdio_close_range(4, ~0U, false);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Safe: it runs without a privilege, and all that is believed of it is its exit status. */
@@ -575,5 +574,5 @@ void upgrade_resume(struct keeper *k, int fd)
 	k->ever_seen = k->resumed = true;
 	log_info("upgrade", "took over version=%s from=%s pid=%d workers=%u", PACKAGE_VERSION,
 		json_get_text(state, "version", "?"), (int)getpid(), k->children.alive);
-	malloc_trim(0);
+	mem_trim();
 }

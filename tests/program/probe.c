@@ -4,6 +4,8 @@
  * on stderr, which becomes the run's log, what came of it: a line "NAME ok" or "NAME ERRNO".
  * PROBE_MODE in its environment chooses what it does; k6.env of the configuration sets it.
  */
+#include "config.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +28,13 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef HAVE_STRERRORNAME_NP
+static const char *strerrorname_np(int code)
+{
+	return strerror(code);
+}
+#endif
 
 static void say(const char *name, long rc)
 {
