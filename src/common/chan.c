@@ -57,6 +57,15 @@ enum chan_result chan_send(int chan, const struct msg_writer *msg, int fd, struc
 	}
 }
 
+/* CMSG_NXTHDR(3), whose text in musl's header converts between signed and unsigned. */
+static struct cmsghdr *chan_next_control(struct msghdr *mh, struct cmsghdr *c)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+	return CMSG_NXTHDR(mh, c);
+#pragma GCC diagnostic pop
+}
+
 enum chan_result chan_recv(int chan, void *buf, size_t *len, int *fd, bool peek, struct err *err)
 {
 	union {
@@ -85,7 +94,7 @@ enum chan_result chan_recv(int chan, void *buf, size_t *len, int *fd, bool peek,
 	if (n == 0)
 		return CHAN_EOF;
 	*len = (size_t)n;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); !peek && c; c = CMSG_NXTHDR(&mh, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); !peek && c; c = chan_next_control(&mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		/* More than one would be a peer's mistake or trick: keep one, close the rest. */
