@@ -43,6 +43,31 @@ void opt_list_clear(struct opt_list *list)
 	*list = (struct opt_list){0};
 }
 
+static bool is_list(const struct opt *opt)
+{
+	return opt->type == OPT_LIST || opt->type == OPT_ITEMS;
+}
+
+static bool is_text(const struct opt *opt)
+{
+	return opt->type == OPT_STR || opt->type == OPT_PATH || opt->type == OPT_CHECKED;
+}
+
+/* Frees what the option owns. */
+static void clear(const struct opt *opt, void *conf)
+{
+	void *place = field(opt, conf);
+
+	if (is_text(opt)) {
+		free(*(char **)place);
+		*(char **)place = NULL;
+	} else if (opt->type == OPT_LIST) {
+		opt_list_clear(place);
+	} else if (opt->type == OPT_ITEMS) {
+		opt->items->clear(opt, place);
+	}
+}
+
 /* "allowed: ..." for messages; empty when anything goes. */
 static void describe_range(const struct opt *opt, char *buf, size_t size)
 {
@@ -117,6 +142,16 @@ static int set_bool(void *place, const char *value, struct err *err)
 	return err_set(err, "\"%s\" is neither true nor false", value);
 }
 
+static int check_text(const struct opt *opt, const char *value, struct err *err)
+{
+	if (opt->max && strlen(value) > (size_t)opt->max)
+		return err_set(err, "it has %zu bytes (allowed: up to %lld)", strlen(value),
+			(long long)opt->max);
+	if (opt->type != OPT_CHECKED || opt->check(value, err) == 0)
+		return 0;
+	return opt->quote ? err_prefix(err, "\"%.300s\"", value) : -1;
+}
+
 int optab_set(const struct opt *opt, void *conf, const char *value, struct err *err)
 {
 	void *place = field(opt, conf);
@@ -137,11 +172,12 @@ int optab_set(const struct opt *opt, void *conf, const char *value, struct err *
 			return err_set(err, "\"%s\" is not an absolute path (it must begin with /)",
 				value);
 		break;
+	case OPT_ITEMS: return opt->items->add(opt, place, value, err);
 	case OPT_CHECKED:
-		if (opt->check(value, err) < 0)
+	case OPT_STR:
+		if (check_text(opt, value, err) < 0)
 			return -1;
 		break;
-	case OPT_STR: break;
 	}
 	free(*(char **)place);
 	*(char **)place = x_strdup(value);
@@ -223,7 +259,7 @@ static cfg_opt_t *confuse_opts(
 
 		if (!same)
 			continue;
-		if (opts[i].type == OPT_LIST)
+		if (is_list(&opts[i]))
 			copts[n++] = (cfg_opt_t)CFG_STR_LIST(opts[i].key, NULL, CFGF_NODEFAULT);
 		else
 			copts[n++] = (cfg_opt_t)CFG_STR(opts[i].key, NULL, CFGF_NODEFAULT);
@@ -244,8 +280,8 @@ static int take_values(cfg_t *sec, const struct opt *opts, size_t count, const c
 		if (!same)
 			continue;
 		unsigned int n = cfg_size(sec, opts[i].key);
-		if (n && opts[i].type == OPT_LIST)
-			opt_list_clear(field(&opts[i], conf));
+		if (n && is_list(&opts[i]))
+			clear(&opts[i], conf);
 		for (unsigned int k = 0; k < n; k++) {
 			const char *value = cfg_getnstr(sec, opts[i].key, k);
 
@@ -408,9 +444,35 @@ void optab_print_quoted(const char *value, FILE *out)
 	fputc('\'', out);
 }
 
-static void print_value(const struct opt *opt, const void *place, FILE *out)
+struct printing {
+	FILE *out;
+	size_t count;
+};
+
+static void print_item(void *arg, const char *item)
+{
+	struct printing *p = arg;
+
+	fputs(p->count++ ? ", " : "", p->out);
+	optab_print_quoted(item, p->out);
+}
+
+static void each_item(
+	const struct opt *opt, const void *place, void (*f)(void *arg, const char *item), void *arg)
 {
 	const struct opt_list *list = place;
+
+	if (opt->type == OPT_ITEMS) {
+		opt->items->each(opt, place, f, arg);
+		return;
+	}
+	for (size_t i = 0; i < list->count; i++)
+		f(arg, list->items[i]);
+}
+
+static void print_value(const struct opt *opt, const void *place, FILE *out)
+{
+	struct printing printing = {out, 0};
 	char buf[UNITS_TEXT_MAX];
 
 	switch (opt->type) {
@@ -420,17 +482,21 @@ static void print_value(const struct opt *opt, const void *place, FILE *out)
 	case OPT_SIZE: fputs(units_format_size(*(const int64_t *)place, buf), out); break;
 	case OPT_CHOICE: fputs(opt->choices[*(const int *)place], out); break;
 	case OPT_LIST:
+	case OPT_ITEMS:
 		fputc('{', out);
-		for (size_t i = 0; i < list->count; i++) {
-			fputs(i ? ", " : "", out);
-			optab_print_quoted(list->items[i], out);
-		}
+		each_item(opt, place, print_item, &printing);
 		fputc('}', out);
 		break;
 	case OPT_STR:
 	case OPT_PATH:
 	case OPT_CHECKED: optab_print_quoted(*(char *const *)place, out); break;
 	}
+}
+
+static bool is_unset(const struct opt *opt, const void *place)
+{
+	return (is_text(opt) && !*(char *const *)place) ||
+		(opt->zero_is_unset && !*(const int64_t *)place);
 }
 
 void optab_print(
@@ -440,8 +506,6 @@ void optab_print(
 
 	for (size_t i = 0; i < count; i++) {
 		const void *place = (const char *)conf + opts[i].offset;
-		bool is_text = opts[i].type == OPT_STR || opts[i].type == OPT_PATH ||
-			opts[i].type == OPT_CHECKED;
 
 		if (open && (!opts[i].section || strcmp(open, opts[i].section) != 0)) {
 			fprintf(out, "%s}\n", indent);
@@ -451,7 +515,7 @@ void optab_print(
 			open = opts[i].section;
 			fprintf(out, "%s%s {\n", indent, open);
 		}
-		if (is_text && !*(char *const *)place)
+		if (is_unset(&opts[i], place))
 			continue;
 		fprintf(out, "%s%s%s = ", indent, open ? "\t" : "", opts[i].key);
 		print_value(&opts[i], place, out);
@@ -483,50 +547,40 @@ static size_t plain_size(enum opt_type type)
 	}
 }
 
+struct copying {
+	const struct opt *opt;
+	void *place;
+};
+
+static void copy_item(void *arg, const char *item)
+{
+	const struct copying *c = arg;
+
+	/* It was accepted once. */
+	if (c->opt->type == OPT_ITEMS)
+		c->opt->items->add(c->opt, c->place, item, NULL);
+	else
+		opt_list_add(c->place, item);
+}
+
 void optab_copy(const struct opt *opt, void *to, const void *from)
 {
 	const void *source = (const char *)from + opt->offset;
 	void *place = field(opt, to);
-	const struct opt_list *list = source;
 
-	switch (opt->type) {
-	case OPT_STR:
-	case OPT_PATH:
-	case OPT_CHECKED:
-		free(*(char **)place);
+	if (is_text(opt)) {
+		clear(opt, to);
 		*(char **)place = *(char *const *)source ? x_strdup(*(char *const *)source) : NULL;
-		break;
-	case OPT_LIST:
-		opt_list_clear(place);
-		for (size_t i = 0; i < list->count; i++)
-			opt_list_add(place, list->items[i]);
-		break;
-	case OPT_INT:
-	case OPT_BOOL:
-	case OPT_DURATION:
-	case OPT_SIZE:
-	case OPT_CHOICE: memcpy(place, source, plain_size(opt->type)); break;
+	} else if (is_list(opt)) {
+		clear(opt, to);
+		each_item(opt, source, copy_item, &(struct copying){opt, place});
+	} else {
+		memcpy(place, source, plain_size(opt->type));
 	}
 }
 
 void optab_free(const struct opt *opts, size_t count, void *conf)
 {
-	for (size_t i = 0; i < count; i++) {
-		void *place = field(&opts[i], conf);
-
-		switch (opts[i].type) {
-		case OPT_STR:
-		case OPT_PATH:
-		case OPT_CHECKED:
-			free(*(char **)place);
-			*(char **)place = NULL;
-			break;
-		case OPT_LIST: opt_list_clear(place); break;
-		case OPT_INT:
-		case OPT_BOOL:
-		case OPT_DURATION:
-		case OPT_SIZE:
-		case OPT_CHOICE: break;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		clear(&opts[i], conf);
 }

@@ -3,7 +3,7 @@
  * The option-table engine: one row per option yields its keyword, environment name, default,
  * parser and limits.  Reads a file with libconfuse, then the environment, into the caller's
  * struct; every error names file:line, the key, the value and what is allowed.
- * The tables themselves are in conf.c (k6fleetd) and the dashboard's config.c.
+ * The tables themselves are in conf.c and conf_target.c (k6fleetd) and in the dashboard's settings.c.
  */
 #ifndef K6FLEET_OPTAB_H
 #define K6FLEET_OPTAB_H
@@ -24,12 +24,26 @@ enum opt_type {
 	OPT_SIZE,     /* int64_t, bytes */
 	OPT_CHOICE,   /* int, index into choices */
 	OPT_LIST,     /* struct opt_list */
-	OPT_CHECKED,  /* char * that opt.check has approved of */
+	OPT_CHECKED,  /* char * that opt.check has accepted */
+	OPT_ITEMS,    /* a list that the caller keeps in a form of its own, by opt.items */
 };
 
 struct opt_list {
 	char **items;
 	size_t count;
+};
+
+struct opt;
+
+/* How a list of type OPT_ITEMS is kept.  The functions get the row, so that row->arg tells lists apart. */
+struct opt_items {
+	/* Appends one item as written.  A place of zero bytes is an empty list.  Returns 0, or -1 and err. */
+	int (*add)(const struct opt *row, void *place, const char *item, struct err *err);
+	/* Empties the list; add() may be called again. */
+	void (*clear)(const struct opt *row, void *place);
+	/* Calls print() for each item, in the form that add() takes. */
+	void (*each)(const struct opt *row, const void *place,
+		void (*print)(void *arg, const char *item), void *arg);
 };
 
 struct opt {
@@ -39,13 +53,22 @@ struct opt {
 	enum opt_type type;
 	size_t offset; /* in the caller's struct */
 	const char *fallback;
-	int64_t min, max; /* of INT, DURATION (ms), SIZE (bytes); both 0: any from 0 */
+	/* Of INT, DURATION (ms), SIZE (bytes); both 0: any from 0.  max of STR, CHECKED: bytes; 0: any. */
+	int64_t min, max;
 	const char *const *choices;
 	int (*check)(const char *value, struct err *err);
 	int64_t effect; /* the caller's own mark: when a change of it takes effect */
+	const struct opt_items *items;
+	const void *arg;    /* the caller's own, for items */
+	bool zero_is_unset; /* INT, DURATION: 0 is no value, and is not printed */
+	bool hidden;        /* the caller's own mark: messages do not show the value */
+	/* The caller's own: whether the difference between two of its structs cannot come into effect in a running
+	 * program; NULL: it always can. */
+	bool (*fixed)(const void *running, const void *now);
+	bool quote; /* errors of check() get the value in front */
 };
 
-/* A repeated, titled section (target "name" { ... }).  begin() answers the struct that the
+/* A repeated, titled section (target "name" { ... }).  begin() returns the struct that the
  * section's options are stored in; end() checks it as a whole. */
 struct opt_group {
 	const char *name;
