@@ -3,15 +3,12 @@
 #include "common/conf.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/allow.h"
-#include "common/hostfs.h"
-#include "common/json.h"
+#include "common/conf_target.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sock.h"
@@ -22,7 +19,6 @@
 
 static const char *const sandbox_names[] = {"require", "try", "off", NULL};
 static const char *const phase_names[] = {"spread", "aligned", "random", NULL};
-static const char *const checks_names[] = {"count", "ignore", NULL};
 static const char *const layer_names[] = {"seccomp", "landlock", "cgroup", NULL};
 
 static int check_name(const char *value, struct err *err)
@@ -64,15 +60,6 @@ static int check_dashboard_url(const char *value, struct err *err)
 	return 0;
 }
 
-static int check_target_url(const char *value, struct err *err)
-{
-	struct err why;
-
-	if (target_check_url(value, &why) < 0)
-		return err_set(err, "\"%.300s\": %.400s", value, why.msg);
-	return 0;
-}
-
 static int check_layer(const char *value, struct err *err)
 {
 	for (size_t i = 0; layer_names[i]; i++) {
@@ -110,34 +97,27 @@ static int check_memory_budget(const char *value, struct err *err)
 	return err_set(err, "\"%s\" must be auto, 0 or a size such as 8G", value);
 }
 
-static int check_pair_colon(const char *value, struct err *err)
+/* An agent that is alone has no number in its name. */
+static bool names_change(const void *running, const void *now)
 {
-	const char *p = strchr(value, ':');
+	const struct conf *a = running, *b = now;
 
-	return p && p != value ? 0 : err_set(err, "\"%s\" must be written \"Name: value\"", value);
+	return (a->max_workers == 1) != (b->max_workers == 1);
 }
 
-static int check_pair_equals(const char *value, struct err *err)
+/* Without a dashboard every record counts as acknowledged: this cannot begin or end midway. */
+static bool dashboard_goes(const void *running, const void *now)
 {
-	const char *p = strchr(value, '=');
+	const struct conf *a = running, *b = now;
 
-	return p && p != value ? 0 : err_set(err, "\"%s\" must be written \"key=value\"", value);
-}
-
-static int check_status(const char *value, struct err *err)
-{
-	int64_t n;
-
-	if (units_parse_int(value, &n, err) < 0 || n < 100 || n > 599)
-		return err_set(err, "\"%s\" is not an HTTP status (allowed: 100..599)", value);
-	return 0;
+	return a->dashboard.url[0] && !b->dashboard.url[0];
 }
 
 /* clang-format off */
 /* One row an option: section, key, environment, type, place, default, min, max, choices, check. */
 static const struct opt options[] = {
 	{NULL, "workers", "K6FLEET_WORKERS", OPT_INT, OFF(workers), "1", 0, LIMIT_WORKERS},
-	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, LIMIT_WORKERS},
+	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, LIMIT_WORKERS, .fixed = names_change},
 	{NULL, "agent_name", "AGENT_NAME", OPT_CHECKED, OFF(agent_name), "k6agent", .check = check_name, .effect = CONF_EFFECT_RESTART},
 	{NULL, "host_name", "K6FLEET_HOST", OPT_CHECKED, OFF(host_name), "", .check = check_host_name, .effect = CONF_EFFECT_RESTART},
 	{NULL, "user", NULL, OPT_CHECKED, OFF(user), "k6fleet", .check = check_name, .effect = CONF_EFFECT_RESTART},
@@ -162,7 +142,7 @@ static const struct opt options[] = {
 	{NULL, "run_grace", NULL, OPT_DURATION, OFF(run_grace_ms), "30s", 0, DAY_MS},
 	{NULL, "allowed_hosts", NULL, OPT_LIST, OFF(allowed_hosts), NULL, .check = allow_check},
 	{"dashboard", "url", "DASHBOARD_URL", OPT_CHECKED, OFF(dashboard.url), NULL,
-		.check = check_dashboard_url},
+		.check = check_dashboard_url, .fixed = dashboard_goes},
 	{"dashboard", "secret_file", NULL, OPT_PATH, OFF(dashboard.secret_file), ""},
 	{"dashboard", "poll_interval", "POLL_INTERVAL_MS", OPT_DURATION, OFF(dashboard.poll_ms), "5s",
 		100, DAY_MS},
@@ -175,8 +155,8 @@ static const struct opt options[] = {
 	{"k6", "binary", "K6_BINARY", OPT_PATH, OFF(k6.binary), CONF_K6_BINARY, .effect = CONF_EFFECT_WORKERS},
 	{"k6", "vus", "K6_VUS", OPT_INT, OFF(k6.vus), "1", 1, LIMIT_VUS},
 	{"k6", "duration", "K6_DURATION", OPT_DURATION, OFF(k6.duration_ms), "30s", 1000, DAY_MS},
-	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL, .effect = CONF_EFFECT_WORKERS},
-	{"k6", "env", NULL, OPT_LIST, OFF(k6.env), NULL, .check = check_env, .effect = CONF_EFFECT_WORKERS},
+	{"k6", "args", NULL, OPT_LIST, OFF(k6.args), NULL, .effect = CONF_EFFECT_WORKERS, .hidden = true},
+	{"k6", "env", NULL, OPT_LIST, OFF(k6.env), NULL, .check = check_env, .effect = CONF_EFFECT_WORKERS, .hidden = true},
 	{"limits", "tmp_dir", "TMP_DIR", OPT_PATH, OFF(limits.tmp_dir), "/tmp", .effect = CONF_EFFECT_RESTART},
 	{"limits", "tmp_size", NULL, OPT_SIZE, OFF(limits.tmp_bytes), "256M", 64 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
 	{"limits", "home_size", NULL, OPT_SIZE, OFF(limits.home_bytes), "64M", 4 << 10, 1024 * GIB, .effect = CONF_EFFECT_WORKERS},
@@ -199,152 +179,35 @@ static const struct opt options[] = {
 };
 /* clang-format on */
 
-#define TOFF(field) offsetof(struct conf_target, field)
-
-static const struct opt target_options[] = {
-	{NULL, "url", NULL, OPT_CHECKED, TOFF(url), NULL, .check = check_target_url},
-	{NULL, "script_file", NULL, OPT_PATH, TOFF(script_file), NULL},
-	/* What the keeper read from script_file, for the supervisor, which may not open it. */
-	{NULL, "script", NULL, OPT_STR, TOFF(script), NULL},
-	{NULL, "vus", NULL, OPT_INT, TOFF(vus), NULL, 1, LIMIT_VUS},
-	{NULL, "duration", NULL, OPT_DURATION, TOFF(duration_ms), NULL, 1000, DAY_MS},
-	{NULL, "interval", NULL, OPT_DURATION, TOFF(interval_ms), NULL, 1000, WEEK_MS},
-	{NULL, "enabled", NULL, OPT_BOOL, TOFF(enabled), NULL},
-	{NULL, "method", NULL, OPT_CHECKED, TOFF(method), NULL, .check = check_name},
-	{NULL, "headers", NULL, OPT_LIST, TOFF(headers), NULL, .check = check_pair_colon},
-	{NULL, "body", NULL, OPT_STR, TOFF(body), NULL},
-	{NULL, "thresholds", NULL, OPT_LIST, TOFF(thresholds), NULL, .check = check_pair_colon},
-	{NULL, "checks", NULL, OPT_CHOICE, TOFF(checks), NULL, .choices = checks_names},
-	{NULL, "expected_statuses", NULL, OPT_LIST, TOFF(expected_statuses), NULL,
-		.check = check_status},
-	{NULL, "max_agents", NULL, OPT_INT, TOFF(max_agents), NULL, 1, LIMIT_AGENTS},
-	{NULL, "timeout", NULL, OPT_DURATION, TOFF(timeout_ms), NULL, 1000, WEEK_MS},
-	{NULL, "tags", NULL, OPT_LIST, TOFF(tags), NULL, .check = check_pair_equals},
-};
-
 static void *begin_target(void *ctx, const char *title)
 {
 	struct conf *conf = ctx;
-	struct conf_target *ct = x_calloc(1, sizeof(*ct));
+	struct target *t = conf_target_new(title);
 
-	ct->target = target_new();
-	free(ct->target->label);
-	ct->target->label = x_strdup(title);
-	free(ct->target->id);
-	ct->target->id = x_asprintf("file:%s", title);
-	ct->enabled = true;
-	ct->interval_ms = ct->target->interval_ms;
-	conf->targets =
-		x_realloc(conf->targets, conf->target_count + 1, sizeof(struct conf_target *));
-	conf->targets[conf->target_count++] = ct;
-	return ct;
-}
-
-/* Splits "name<sep> value"; *value points behind the separator and blanks.  Caller frees. */
-static char *split_pair(const char *item, char sep, const char **value)
-{
-	const char *p = strchr(item, sep);
-
-	*value = p + 1 + strspn(p + 1, " \t");
-	return x_strndup(item, (size_t)(p - item));
-}
-
-static int read_script(const struct conf_target *ct, struct target *t, struct err *err)
-{
-	_cleanup_file_ FILE *f = NULL;
-	_cleanup_free_ char *buf = NULL;
-	size_t n;
-	int fd;
-
-	fd = hostfs_open(ct->script_file, O_RDONLY | O_NOCTTY | O_NONBLOCK);
-	f = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!f)
-		return err_sys(err, errno, "script_file %s", ct->script_file);
-	buf = x_calloc(TARGET_SCRIPT_MAX + 2, 1);
-	n = fread(buf, 1, TARGET_SCRIPT_MAX + 1, f);
-	if (ferror(f))
-		return err_sys(err, errno, "script_file %s", ct->script_file);
-	if (n > TARGET_SCRIPT_MAX || !n || memchr(buf, 0, n))
-		return err_set(err, "script_file %s: a script is text of 1 byte to 1 MiB",
-			ct->script_file);
-	t->script = steal_ptr(buf);
-	return 0;
+	/* What the block says comes afterwards. */
+	t->vus = conf->k6.vus;
+	t->duration_ms = conf->k6.duration_ms;
+	conf->targets = x_realloc(conf->targets, conf->target_count + 1, sizeof(*conf->targets));
+	conf->targets[conf->target_count++] = t;
+	return t;
 }
 
 static int end_target(void *ctx, void *item, struct err *err)
 {
-	struct conf_target *ct = item;
-	struct target *t = ct->target;
-	const struct conf *conf = ctx;
-	struct target_error terr;
-	const char *value;
-
-	if (!t->label[0] || strlen(t->label) > 100)
-		return err_set(err, "a target's name has 1 to 100 characters");
-	if (!ct->url == !(ct->script_file || ct->script))
-		return err_set(err, "a target needs url or script_file, not both");
-	t->url = ct->url ? x_strdup(ct->url) : NULL;
-	t->body = ct->body ? x_strdup(ct->body) : NULL;
-	if (ct->method) {
-		free(t->method);
-		t->method = x_strdup(ct->method);
-	}
-	t->vus = ct->vus ? ct->vus : conf->k6.vus;
-	t->duration_ms = ct->duration_ms ? ct->duration_ms : conf->k6.duration_ms;
-	t->interval_ms = ct->interval_ms;
-	t->max_agents = ct->max_agents;
-	t->timeout_ms = ct->timeout_ms;
-	t->enabled = ct->enabled;
-	t->checks_count = ct->checks == 0;
-	for (size_t i = 0; i < ct->headers.count; i++) {
-		_cleanup_free_ char *name = split_pair(ct->headers.items[i], ':', &value);
-
-		json_object_set_new(t->headers, name, json_text(value));
-	}
-	for (size_t i = 0; i < ct->tags.count; i++) {
-		_cleanup_free_ char *name = split_pair(ct->tags.items[i], '=', &value);
-
-		json_object_set_new(t->tags, name, json_text(value));
-	}
-	for (size_t i = 0; i < ct->thresholds.count; i++) {
-		/* "http_req_duration{status:200}: p(95)<500": the metric may hold colons in braces. */
-		const char *brace = strchr(ct->thresholds.items[i], '}');
-		const char *colon = strchr(brace ? brace : ct->thresholds.items[i], ':');
-		_cleanup_free_ char *metric = NULL;
-		json_t *list;
-
-		if (!colon)
-			return err_set(err,
-				"threshold \"%s\" must be written \"metric: expression\"",
-				ct->thresholds.items[i]);
-		metric = x_strndup(
-			ct->thresholds.items[i], (size_t)(colon - ct->thresholds.items[i]));
-		list = json_object_get(t->thresholds, metric);
-		if (!list) {
-			list = json_array();
-			json_object_set_new(t->thresholds, metric, list);
-		}
-		json_array_append_new(list, json_text(colon + 1 + strspn(colon + 1, " \t")));
-	}
-	for (size_t i = 0; i < ct->expected_statuses.count; i++)
-		json_array_append_new(
-			t->expected_statuses, json_integer(atoi(ct->expected_statuses.items[i])));
-	/* The same rules as for a target of the dashboard. */
-	_cleanup_json_ json_t *as_json = target_to_json(t, false);
-	json_object_del(as_json, "url");
-	json_object_del(as_json, "script");
-	if (ct->script)
-		t->script = x_strdup(ct->script);
-	else if (ct->script_file && read_script(ct, t, err) < 0)
-		return -1;
-	if (target_apply_json(t, as_json, true, &terr) < 0)
-		return err_set(err, "%s", terr.err.msg);
-	return 0;
+	(void)ctx;
+	return conf_target_end(item, err);
 }
 
-static const struct opt_group target_group = {
-	"target", target_options, ARRAY_SIZE(target_options), begin_target, end_target};
-static const struct opt_table conf_table = {options, ARRAY_SIZE(options), &target_group};
+/* The table of the whole file; loading is done in one thread. */
+static const struct opt_table *conf_table(void)
+{
+	static struct opt_group group = {
+		.name = "target", .begin = begin_target, .end = end_target};
+	static const struct opt_table table = {options, ARRAY_SIZE(options), &group};
+
+	group.opts = conf_target_options(&group.count);
+	return &table;
+}
 
 static int cross_check(struct conf *conf, const char *name, struct err *err)
 {
@@ -381,7 +244,7 @@ static struct conf *load(
 	struct conf *conf = x_calloc(1, sizeof(*conf));
 	char host[256] = "localhost";
 
-	if (optab_load(&conf_table, conf, f, name, with_environment, err) < 0 ||
+	if (optab_load(conf_table(), conf, f, name, with_environment, err) < 0 ||
 		default_dashboard(conf, dashboard, err) < 0 || cross_check(conf, name, err) < 0) {
 		conf_free(conf);
 		return NULL;
@@ -415,19 +278,12 @@ int conf_set(struct conf *conf, const char *key, const char *value, struct err *
 	return err_set(err, "there is no option %s", key);
 }
 
-static void free_target(struct conf_target *ct)
-{
-	optab_free(target_options, ARRAY_SIZE(target_options), ct);
-	target_free(ct->target);
-	free(ct);
-}
-
 void conf_free(struct conf *conf)
 {
 	if (!conf)
 		return;
 	for (size_t i = 0; i < conf->target_count; i++)
-		free_target(conf->targets[i]);
+		target_free(conf->targets[i]);
 	free(conf->targets);
 	optab_free(options, ARRAY_SIZE(options), conf);
 	free(conf);
@@ -436,29 +292,8 @@ void conf_free(struct conf *conf)
 void conf_print(const struct conf *conf, bool scripts, FILE *out)
 {
 	optab_print(options, ARRAY_SIZE(options), conf, "", out);
-	for (size_t i = 0; i < conf->target_count; i++) {
-		struct conf_target shown = *conf->targets[i];
-
-		/* Defaults that other options gave are spelled out: only one may be zero here. */
-		shown.vus = shown.target->vus;
-		shown.duration_ms = shown.target->duration_ms;
-		shown.script = scripts ? shown.target->script : NULL;
-		fputs("target ", out);
-		optab_print_quoted(shown.target->label, out);
-		fputs(" {\n", out);
-		for (size_t k = 0; k < ARRAY_SIZE(target_options); k++) {
-			const struct opt *opt = &target_options[k];
-			bool unset = (opt->offset == TOFF(max_agents) && !shown.max_agents) ||
-				(opt->offset == TOFF(timeout_ms) && !shown.timeout_ms) ||
-				((opt->type == OPT_STR || opt->type == OPT_PATH ||
-					 opt->type == OPT_CHECKED) &&
-					!*(char *const *)((const char *)&shown + opt->offset));
-
-			if (!unset)
-				optab_print(opt, 1, &shown, "\t", out);
-		}
-		fputs("}\n", out);
-	}
+	for (size_t i = 0; i < conf->target_count; i++)
+		conf_target_print(conf->targets[i], scripts, out);
 }
 
 /* --- what a reload changes ---------------------------------------------------- */
@@ -468,18 +303,6 @@ static char *key_text(const struct opt *opt)
 	return opt->section ? x_asprintf("%s.%s", opt->section, opt->key) : x_strdup(opt->key);
 }
 
-/* An agent that is alone has no number in its name. */
-static bool names_change(const struct conf *a, const struct conf *b)
-{
-	return (a->max_workers == 1) != (b->max_workers == 1);
-}
-
-/* Without a dashboard every record counts as acknowledged: not to be taken up or given up midway. */
-static bool dashboard_goes(const struct conf *from, const struct conf *to)
-{
-	return from->dashboard.url[0] && !to->dashboard.url[0];
-}
-
 void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -487,8 +310,7 @@ void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept)
 		_cleanup_free_ char *old = optab_text(opt, running), *now = optab_text(opt, conf);
 		_cleanup_free_ char *key = key_text(opt);
 		bool fixed = opt->effect == CONF_EFFECT_RESTART ||
-			(opt->offset == OFF(max_workers) && names_change(running, conf)) ||
-			(opt->offset == OFF(dashboard.url) && dashboard_goes(running, conf));
+			(opt->fixed && opt->fixed(running, conf));
 
 		if (!fixed || !strcmp(old, now))
 			continue;
@@ -500,17 +322,10 @@ void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept)
 		conf->workers = conf->max_workers;
 }
 
-static char *target_text(const struct conf_target *ct)
-{
-	_cleanup_json_ json_t *json = target_to_json(ct->target, true);
-
-	return json_compact(json);
-}
-
-static const struct conf_target *find_target(const struct conf *conf, const char *id)
+static const struct target *find_target(const struct conf *conf, const char *id)
 {
 	for (size_t i = 0; i < conf->target_count; i++) {
-		if (!strcmp(conf->targets[i]->target->id, id))
+		if (!strcmp(conf->targets[i]->id, id))
 			return conf->targets[i];
 	}
 	return NULL;
@@ -520,20 +335,17 @@ static void diff_targets(
 	const struct conf *from, const struct conf *to, conf_change *change, void *arg)
 {
 	for (size_t i = 0; i < to->target_count; i++) {
-		const struct conf_target *now = to->targets[i];
-		const struct conf_target *old = find_target(from, now->target->id);
-		_cleanup_free_ char *key = x_asprintf("target '%s'", now->target->label);
-		_cleanup_free_ char *a = old ? target_text(old) : NULL, *b = target_text(now);
+		const struct target *now = to->targets[i], *old = find_target(from, now->id);
+		_cleanup_free_ char *key = x_asprintf("target '%s'", now->label);
 
-		if (!a || strcmp(a, b) != 0)
+		if (!old || !target_equal(old, now))
 			change(arg, key, old ? "as it was" : "none", old ? "changed" : "new",
 				CONF_EFFECT_NOW);
 	}
 	for (size_t i = 0; i < from->target_count; i++) {
-		const struct target *old = from->targets[i]->target;
-		_cleanup_free_ char *key = x_asprintf("target '%s'", old->label);
+		_cleanup_free_ char *key = x_asprintf("target '%s'", from->targets[i]->label);
 
-		if (!find_target(to, old->id))
+		if (!find_target(to, from->targets[i]->id))
 			change(arg, key, "as it was", "gone", CONF_EFFECT_NOW);
 	}
 }
@@ -544,11 +356,9 @@ void conf_diff(const struct conf *from, const struct conf *to, conf_change *chan
 		const struct opt *opt = &options[i];
 		_cleanup_free_ char *a = optab_text(opt, from), *b = optab_text(opt, to);
 		_cleanup_free_ char *key = key_text(opt);
-		/* Operators keep credentials for their scripts there. */
-		bool hide = opt->offset == OFF(k6.env) || opt->offset == OFF(k6.args);
 
 		if (strcmp(a, b) != 0)
-			change(arg, key, hide ? "(hidden)" : a, hide ? "(hidden)" : b,
+			change(arg, key, opt->hidden ? "(hidden)" : a, opt->hidden ? "(hidden)" : b,
 				(enum conf_effect)opt->effect);
 	}
 	diff_targets(from, to, change, arg);

@@ -23,17 +23,6 @@
 enum conf_sandbox { CONF_SANDBOX_REQUIRE, CONF_SANDBOX_TRY, CONF_SANDBOX_OFF };
 enum conf_phase { CONF_PHASE_SPREAD, CONF_PHASE_ALIGNED, CONF_PHASE_RANDOM };
 
-struct conf_target {
-	struct target *target;
-	char *script_file; /* NULL with a URL */
-	/* As written; conf.c moves them into target. */
-	char *url, *script, *method, *body;
-	int64_t vus, duration_ms, interval_ms, max_agents, timeout_ms;
-	bool enabled;
-	int checks;
-	struct opt_list headers, thresholds, expected_statuses, tags;
-};
-
 struct conf {
 	int64_t workers, max_workers;
 	char *agent_name, *host_name, *user, *agent_user;
@@ -67,7 +56,7 @@ struct conf {
 		int64_t max_concurrent_runs, max_per_target;
 		char *memory_budget;
 	} schedule;
-	struct conf_target **targets;
+	struct target **targets;
 	size_t target_count;
 };
 

@@ -14,9 +14,10 @@ src_common_libcommon_a_SOURCES = \
 	src/common/prom.c src/common/prom.h src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h
 src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
 src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h \
-	src/common/target.c src/common/target.h src/common/sandbox_layers.c src/common/sandbox_layers.h
+	src/common/target.c src/common/target_json.c src/common/target.h src/common/sandbox_layers.c src/common/sandbox_layers.h
 src_common_libjson_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h
+src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h \
+	src/common/conf_target.c src/common/conf_target.h
 src_common_libconf_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS)
 src_common_libdb_a_SOURCES = src/common/db.c src/common/db.h src/common/found.h
 src_common_libdb_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Field table of a target, with the limits of the HTTP API. */
+/* The table of a target's fields, and what needs no JSON text: defaults, copies, comparison, the checks of
+ * single values. */
 #include "common/target.h"
 
 #include <ctype.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "common/json.h"
 #include "common/mem.h"
 
-#define EXPECTED_MAX 64
-#define MAP_MAX 64
-
-static int bad(struct target_error *e, const char *field, bool out_of_range)
-{
-	snprintf(e->field, sizeof(e->field), "%s", field);
-	e->out_of_range = out_of_range;
-	return -1;
-}
+static const char *const checks_names[] =
+	{[TARGET_CHECKS_COUNT] = "count", [TARGET_CHECKS_IGNORE] = "ignore", NULL};
 
 int target_check_url(const char *url, struct err *err)
 {
@@ -36,90 +29,6 @@ int target_check_url(const char *url, struct err *err)
 	return 0;
 }
 
-struct target *target_new(void)
-{
-	struct target *t = x_calloc(1, sizeof(*t));
-
-	t->id = x_strdup("");
-	t->label = x_strdup("");
-	t->method = x_strdup("GET");
-	t->headers = json_object();
-	t->thresholds = json_object();
-	t->tags = json_object();
-	t->expected_statuses = json_array();
-	t->vus = 1;
-	t->duration_ms = 30000;
-	t->interval_ms = 60000;
-	t->checks_count = true;
-	t->enabled = true;
-	return t;
-}
-
-void target_free(struct target *t)
-{
-	if (!t)
-		return;
-	free(t->id);
-	free(t->label);
-	free(t->url);
-	free(t->script);
-	free(t->method);
-	free(t->body);
-	json_decref(t->headers);
-	json_decref(t->thresholds);
-	json_decref(t->tags);
-	json_decref(t->expected_statuses);
-	free(t);
-}
-
-static int set_text(char **place, const char *name, const json_t *v, size_t max, bool nullable,
-	struct target_error *e)
-{
-	if (nullable && json_is_null(v)) {
-		free(*place);
-		*place = NULL;
-		return 0;
-	}
-	if (!json_is_string(v)) {
-		err_set(&e->err, "%s must be a string", name);
-		return bad(e, name, false);
-	}
-	if (json_string_length(v) > max) {
-		err_set(&e->err, "%s must be at most %zu bytes, got %zu", name, max,
-			json_string_length(v));
-		return bad(e, name, true);
-	}
-	free(*place);
-	*place = x_strdup(json_string_value(v));
-	return 0;
-}
-
-static int set_int(int64_t *place, const char *name, const json_t *v, int64_t min, int64_t max,
-	int64_t factor, struct target_error *e)
-{
-	if (!json_is_integer(v)) {
-		err_set(&e->err, "%s must be an integer", name);
-		return bad(e, name, false);
-	}
-	if (json_integer_value(v) < min || json_integer_value(v) > max) {
-		err_set(&e->err, "%s must be %lld..%lld, got %lld", name, (long long)min,
-			(long long)max, (long long)json_integer_value(v));
-		return bad(e, name, true);
-	}
-	*place = json_integer_value(v) * factor;
-	return 0;
-}
-
-static int set_bool(bool *place, const char *name, const json_t *v, struct target_error *e)
-{
-	if (!json_is_boolean(v)) {
-		err_set(&e->err, "%s must be true or false", name);
-		return bad(e, name, false);
-	}
-	*place = json_is_true(v);
-	return 0;
-}
-
 /* RFC 9110 section 5.6.2: the characters of a field name. */
 static bool is_token(const char *s)
 {
@@ -132,274 +41,155 @@ static bool is_token(const char *s)
 	return true;
 }
 
-static int set_map(
-	json_t **place, const char *name, const json_t *v, bool header, struct target_error *e)
+static int check_method(const char *value, struct err *err)
 {
-	const char *key;
-	json_t *value, *copy;
-
-	if (json_is_null(v)) {
-		json_object_clear(*place);
-		return 0;
-	}
-	if (!json_is_object(v)) {
-		err_set(&e->err, "%s must be an object of strings", name);
-		return bad(e, name, false);
-	}
-	if (json_object_size(v) > MAP_MAX) {
-		err_set(&e->err, "%s may have %d members at most", name, MAP_MAX);
-		return bad(e, name, true);
-	}
-	copy = json_deep_copy(v);
-	json_object_foreach (copy, key, value) {
-		const char *s = json_string_value(value);
-
-		if (!s) {
-			err_set(&e->err, "%s.%.40s must be a string", name, key);
-			json_decref(copy);
-			return bad(e, name, false);
-		}
-		if ((header && (!is_token(key) || strpbrk(s, "\r\n"))) || !*key ||
-			strlen(key) > 256 || strlen(s) > TARGET_TEXT_MAX) {
-			err_set(&e->err, "%s: \"%.40s\" is not allowed there", name, key);
-			json_decref(copy);
-			return bad(e, name, true);
-		}
-	}
-	json_decref(*place);
-	*place = copy;
-	return 0;
+	return is_token(value) ? 0
+			       : err_set(err, "method must be an HTTP method such as GET or POST");
 }
 
-static int set_thresholds(json_t **place, const json_t *v, struct target_error *e)
+static bool is_header(const char *key, const char *value)
 {
-	const char *metric;
-	json_t *list, *item;
-	size_t i;
-
-	if (json_is_null(v)) {
-		json_object_clear(*place);
-		return 0;
-	}
-	if (!json_is_object(v))
-		goto malformed;
-	if (json_object_size(v) > MAP_MAX) {
-		err_set(&e->err, "thresholds may name %d metrics at most", MAP_MAX);
-		return bad(e, "thresholds", true);
-	}
-	json_object_foreach ((json_t *)(uintptr_t)v, metric, list) {
-		if (!json_is_array(list))
-			goto malformed;
-		json_array_foreach (list, i, item) {
-			if (!json_is_string(item) || !*json_string_value(item) ||
-				json_string_length(item) > 256 || i >= MAP_MAX)
-				goto malformed;
-		}
-	}
-	json_decref(*place);
-	*place = json_deep_copy(v);
-	return 0;
-malformed:
-	err_set(&e->err, "thresholds must be like {\"http_req_duration\":[\"p(95)<500\"]}");
-	return bad(e, "thresholds", false);
+	return is_token(key) && !strpbrk(value, "\r\n");
 }
 
-static int set_statuses(json_t **place, const json_t *v, struct target_error *e)
-{
-	json_t *item;
-	size_t i;
+const struct target_field target_fields[TARGET_FIELD_COUNT] = {
+#define TARGET_ROW(kind_, member, name_, key_, ...) \
+	{.kind = TARGET_##kind_, \
+		.offset = offsetof(struct target, member), \
+		.name = (name_), \
+		.key = (key_), \
+		__VA_ARGS__},
+	TARGET_FIELDS(TARGET_ROW)
+#undef TARGET_ROW
+};
 
-	if (json_is_null(v)) {
-		json_array_clear(*place);
-		return 0;
-	}
-	if (!json_is_array(v)) {
-		err_set(&e->err, "expectedStatuses must be an array of HTTP statuses");
-		return bad(e, "expectedStatuses", false);
-	}
-	json_array_foreach (v, i, item) {
-		if (!json_is_integer(item) || json_integer_value(item) < 100 ||
-			json_integer_value(item) > 599 || i >= EXPECTED_MAX) {
-			err_set(&e->err,
-				"expectedStatuses must be at most %d statuses, each 100..599",
-				EXPECTED_MAX);
-			return bad(e, "expectedStatuses", json_is_integer(item));
-		}
-	}
-	json_decref(*place);
-	*place = json_deep_copy(v);
-	return 0;
+bool target_is_pair(const struct target_field *f, const char *key, const char *value)
+{
+	return *key && strlen(key) <= TARGET_KEY_MAX && strlen(value) <= TARGET_TEXT_MAX &&
+		(!f->pair || f->pair(key, value));
 }
 
-static int set_checks(struct target *t, const json_t *v, struct target_error *e)
+bool target_is_expression(const char *expression)
 {
-	const char *s = json_string_value(v);
+	return *expression && strlen(expression) <= TARGET_KEY_MAX;
+}
 
-	if (s && !strcmp(s, "count"))
-		t->checks_count = true;
-	else if (s && !strcmp(s, "ignore"))
-		t->checks_count = false;
-	else {
-		err_set(&e->err, "checks must be \"count\" or \"ignore\"");
-		return bad(e, "checks", s != NULL);
+bool target_is_status(int64_t status)
+{
+	return status >= 100 && status <= 599;
+}
+
+/* The bytes of a member that owns nothing; 0 for one that owns memory. */
+static size_t plain_size(enum target_kind kind)
+{
+	switch (kind) {
+	case TARGET_NUMBER:
+	case TARGET_TIME: return sizeof(int64_t);
+	case TARGET_FLAG: return sizeof(bool);
+	case TARGET_CHOICE: return sizeof(int);
+	default: return 0;
 	}
-	return 0;
 }
 
-static int set_method(struct target *t, const json_t *v, struct target_error *e)
+static bool is_text(const struct target_field *f)
 {
-	if (set_text(&t->method, "method", v, 32, false, e) < 0)
-		return -1;
-	if (!is_token(t->method)) {
-		err_set(&e->err, "method must be an HTTP method such as GET or POST");
-		return bad(e, "method", true);
+	return f->kind == TARGET_TEXT || f->kind == TARGET_PATH;
+}
+
+static void clear(const struct target_field *f, struct target *t)
+{
+	void *place = target_place(f, t);
+
+	if (is_text(f)) {
+		free(*(char **)place);
+		*(char **)place = NULL;
+	} else if (!plain_size(f->kind)) {
+		json_decref(*(json_t **)place);
+		*(json_t **)place = NULL;
 	}
-	return 0;
 }
 
-static int set_url(struct target *t, const json_t *v, struct target_error *e)
+static void set_default(const struct target_field *f, struct target *t)
 {
-	if (set_text(&t->url, "url", v, TARGET_TEXT_MAX, true, e) < 0)
-		return -1;
-	if (t->url && target_check_url(t->url, &e->err) < 0)
-		return bad(e, "url", true);
-	return 0;
-}
+	void *place = target_place(f, t);
 
-static int apply_member(
-	struct target *t, const char *key, const json_t *v, bool strict, struct target_error *e)
-{
-#define IS(name) (!strcmp(key, name))
-	if (IS("url"))
-		return set_url(t, v, e);
-	if (IS("label"))
-		return set_text(&t->label, key, v, 256, false, e);
-	if (IS("vus"))
-		return set_int(&t->vus, key, v, 1, 10000, 1, e);
-	if (IS("durationS"))
-		return set_int(&t->duration_ms, key, v, 1, 86400, 1000, e);
-	if (IS("runIntervalMs"))
-		return set_int(&t->interval_ms, key, v, 1000, 604800000, 1, e);
-	if (IS("enabled"))
-		return set_bool(&t->enabled, key, v, e);
-	if (IS("method"))
-		return set_method(t, v, e);
-	if (IS("headers"))
-		return set_map(&t->headers, key, v, true, e);
-	if (IS("body"))
-		return set_text(&t->body, key, v, TARGET_BODY_MAX, true, e);
-	if (IS("expectedStatuses"))
-		return set_statuses(&t->expected_statuses, v, e);
-	if (IS("checks"))
-		return set_checks(t, v, e);
-	if (IS("script"))
-		return set_text(&t->script, key, v, TARGET_SCRIPT_MAX, true, e);
-	if (IS("thresholds"))
-		return set_thresholds(&t->thresholds, v, e);
-	if (IS("maxAgents") || IS("timeoutS")) {
-		int64_t *place = key[0] == 'm' ? &t->max_agents : &t->timeout_ms;
-
-		if (json_is_null(v)) {
-			*place = 0;
-			return 0;
-		}
-		return key[0] == 'm' ? set_int(place, key, v, 1, 100000, 1, e)
-				     : set_int(place, key, v, 1, 604800, 1000, e);
+	switch (f->kind) {
+	case TARGET_TEXT:
+	case TARGET_PATH:
+		if (f->text || !f->null)
+			*(char **)place = x_strdup(f->text ? f->text : "");
+		break;
+	case TARGET_NUMBER: *(int64_t *)place = f->initial; break;
+	case TARGET_TIME: *(int64_t *)place = f->initial * f->unit_ms; break;
+	case TARGET_FLAG: *(bool *)place = f->initial; break;
+	case TARGET_CHOICE: *(int *)place = (int)f->initial; break;
+	case TARGET_MAP:
+	case TARGET_THRESHOLDS: *(json_t **)place = json_object(); break;
+	case TARGET_STATUSES: *(json_t **)place = json_array(); break;
 	}
-	if (IS("tags"))
-		return set_map(&t->tags, key, v, false, e);
-#undef IS
-	if (!strict || !strcmp(key, "id") || !strcmp(key, "createdAt") || !strcmp(key, "updatedAt"))
-		return 0;
-	err_set(&e->err, "there is no field \"%.60s\" in a target", key);
-	return bad(e, key, false);
 }
 
-int target_apply_json(struct target *t, const json_t *object, bool strict, struct target_error *e)
+struct target *target_new(void)
 {
-	const char *key;
-	json_t *value;
+	struct target *t = x_calloc(1, sizeof(*t));
 
-	e->field[0] = '\0';
-	e->out_of_range = false;
-	if (!json_is_object(object)) {
-		err_set(&e->err, "a target must be a JSON object");
-		return -1;
-	}
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
-		if (apply_member(t, key, value, strict, e) < 0)
-			return -1;
-	}
-	return 0;
+	t->id = x_strdup("");
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++)
+		set_default(&target_fields[i], t);
+	return t;
 }
 
-int target_validate(const struct target *t, struct target_error *e)
+void target_free(struct target *t)
 {
-	e->field[0] = '\0';
-	if (t->url && t->script) {
-		err_set(&e->err, "a target has a url or a script, not both");
-		return bad(e, "script", true);
-	}
-	if (!t->url && !t->script) {
-		err_set(&e->err, "url is required (or a script)");
-		return bad(e, "url", true);
-	}
-	return 0;
-}
-
-static json_t *masked_map(const json_t *map)
-{
-	json_t *copy = json_object(), *value;
-	const char *key;
-
-	json_object_foreach ((json_t *)(uintptr_t)map, key, value)
-		json_object_set_new(copy, key, json_string("…"));
-	return copy;
-}
-
-static json_t *text_or_null(const char *s, bool mask)
-{
-	return s ? json_text(mask ? "…" : s) : json_null();
-}
-
-json_t *target_to_json(const struct target *t, bool mask)
-{
-	json_t *o = json_object();
-
-	json_object_set_new(o, "id", json_text(t->id));
-	json_object_set_new(o, "label", json_text(t->label));
-	json_object_set_new(o, "url", text_or_null(t->url, false));
-	json_object_set_new(o, "vus", json_integer(t->vus));
-	json_object_set_new(o, "durationS", json_integer(t->duration_ms / 1000));
-	json_object_set_new(o, "runIntervalMs", json_integer(t->interval_ms));
-	json_object_set_new(o, "enabled", json_boolean(t->enabled));
-	json_object_set_new(o, "method", json_text(t->method));
-	json_object_set_new(
-		o, "headers", mask ? masked_map(t->headers) : json_deep_copy(t->headers));
-	json_object_set_new(o, "body", text_or_null(t->body, mask));
-	json_object_set_new(o, "expectedStatuses", json_deep_copy(t->expected_statuses));
-	json_object_set_new(o, "checks", json_string(t->checks_count ? "count" : "ignore"));
-	json_object_set_new(o, "script", text_or_null(t->script, mask));
-	json_object_set_new(o, "thresholds", json_deep_copy(t->thresholds));
-	json_object_set_new(
-		o, "maxAgents", t->max_agents ? json_integer(t->max_agents) : json_null());
-	json_object_set_new(
-		o, "timeoutS", t->timeout_ms ? json_integer(t->timeout_ms / 1000) : json_null());
-	json_object_set_new(o, "tags", json_deep_copy(t->tags));
-	return o;
+	if (!t)
+		return;
+	free(t->id);
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++)
+		clear(&target_fields[i], t);
+	free(t);
 }
 
 struct target *target_copy(const struct target *from)
 {
-	_cleanup_json_ json_t *json = target_to_json(from, false);
-	struct target *t = target_new();
-	struct target_error err;
+	struct target *t = x_calloc(1, sizeof(*t));
 
-	target_apply_json(t, json, false, &err);
-	/* Which JSON has in whole seconds. */
-	t->duration_ms = from->duration_ms;
-	t->timeout_ms = from->timeout_ms;
-	free(t->id);
 	t->id = x_strdup(from->id);
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *f = &target_fields[i];
+		const void *source = target_place(f, from);
+		void *place = target_place(f, t);
+
+		if (is_text(f))
+			*(char **)place =
+				*(char *const *)source ? x_strdup(*(char *const *)source) : NULL;
+		else if (plain_size(f->kind))
+			memcpy(place, source, plain_size(f->kind));
+		else
+			*(json_t **)place = json_deep_copy(*(json_t *const *)source);
+	}
 	return t;
+}
+
+static bool field_equal(
+	const struct target_field *f, const struct target *one, const struct target *other)
+{
+	const void *a = target_place(f, one), *b = target_place(f, other);
+
+	if (plain_size(f->kind))
+		return !memcmp(a, b, plain_size(f->kind));
+	if (is_text(f)) {
+		const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+		return x && y ? !strcmp(x, y) : x == y;
+	}
+	return json_equal(*(json_t *const *)a, *(json_t *const *)b);
+}
+
+bool target_equal(const struct target *a, const struct target *b)
+{
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		if (target_fields[i].kind != TARGET_PATH && !field_equal(&target_fields[i], a, b))
+			return false;
+	}
+	return true;
 }

@@ -20,10 +20,9 @@ static void _cleanup_target(struct target **t)
 
 static void target_error(struct api_response *res, const struct target_error *e)
 {
-	bool unknown = !e->out_of_range && strstr(e->err.msg, "there is no field") != NULL;
-
-	api_error(res, e->out_of_range ? 422 : 400, unknown ? "unknown_field" : "invalid_field",
-		e->field, "%s", e->err.msg);
+	api_error(res, e->err.code == ERR_OUT_OF_RANGE ? 422 : 400,
+		e->err.code == ERR_UNKNOWN_FIELD ? "unknown_field" : "invalid_field", e->field,
+		"%s", e->err.msg);
 }
 
 static void reply_target(

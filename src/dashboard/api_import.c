@@ -84,7 +84,7 @@ static int take_one(
 		before = dash_store_get_target(s, id, false, NULL, err);
 		free(t->id);
 		t->id = x_strdup(id);
-		after = target_to_json(t, false);
+		after = target_to_json(t, TARGET_FOR_HOST);
 		strip(before);
 		strip(after);
 		if (json_equal(before, after)) {

@@ -24,7 +24,7 @@ int dash_store_insert_target(
 	uuid_make_v7(now_ms, id);
 	free(t->id);
 	t->id = x_strdup(id);
-	json = target_to_json(t, false);
+	json = target_to_json(t, TARGET_FOR_HOST);
 	text = json_compact(json);
 	db_bind_text(st, 1, t->id);
 	sqlite3_bind_int(st, 2, t->enabled);
@@ -47,7 +47,7 @@ static json_t *target_row(sqlite3_stmt *st, bool mask, struct target **out)
 	}
 	free(t->id);
 	t->id = x_strdup(json_get_text(stored, "id", ""));
-	json = target_to_json(t, mask);
+	json = target_to_json(t, mask ? TARGET_FOR_PUBLIC : TARGET_FOR_ADMIN);
 	json_object_set_new(json, "createdAt", json_time(sqlite3_column_int64(st, 1)));
 	json_object_set_new(json, "updatedAt", json_time(sqlite3_column_int64(st, 2)));
 	if (out)
@@ -79,7 +79,7 @@ int dash_store_update_target(
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"UPDATE k6_targets SET json = ?2, enabled = ?3, updated_at = ?4 WHERE id = ?1",
 		err);
-	_cleanup_json_ json_t *json = target_to_json(t, false);
+	_cleanup_json_ json_t *json = target_to_json(t, TARGET_FOR_HOST);
 	_cleanup_free_ char *text = json_compact(json);
 
 	if (!st)

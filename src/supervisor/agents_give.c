@@ -27,7 +27,7 @@ static const struct target *target_of(const struct agent *ag)
 static int make_job(const struct agent *ag, const struct target *t, struct err *err)
 {
 	const struct opt_list *allowed = &ag->all->sup->conf->allowed_hosts;
-	_cleanup_json_ json_t *object = target_to_json(t, false);
+	_cleanup_json_ json_t *object = target_to_json(t, TARGET_FOR_HOST);
 	_cleanup_free_ char *text = NULL;
 	json_t *hosts = json_array();
 
@@ -66,7 +66,7 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 		.grace_ms = sup->conf->run_grace_ms,
 		.start_wall_ms = ag->order ? ag->order->start_wall_ms : 0,
 		.label = msg_text(t->label[0] ? t->label : t->id),
-		.checks_count = t->checks_count,
+		.checks_count = t->checks == TARGET_CHECKS_COUNT,
 	};
 	struct msg_writer m = {0};
 

@@ -132,7 +132,7 @@ struct targets *targets_new(
 	t->origins = origins;
 	t->clock_offset_ms = units_now_wall_ms() - units_now_mono_ms();
 	for (size_t i = 0; i < conf->target_count; i++)
-		plan(t, add(t, target_copy(conf->targets[i]->target), true));
+		plan(t, add(t, target_copy(conf->targets[i]), true));
 	/* With no dashboard in reach the fleet goes on with what it knew. */
 	if (list && conf->dashboard.url[0])
 		targets_apply(t, list, NULL);
@@ -162,7 +162,7 @@ void targets_reconfigure(struct targets *t, const struct conf *conf)
 	for (struct known *k = t->list; k; k = k->next)
 		k->seen = !k->from_file;
 	for (size_t i = 0; i < conf->target_count; i++) {
-		struct target *target = target_copy(conf->targets[i]->target);
+		struct target *target = target_copy(conf->targets[i]);
 		struct known *k = find(t, target->id);
 
 		if (k) {
@@ -308,7 +308,7 @@ json_t *targets_to_json(const struct targets *t)
 
 	for (const struct known *k = t->list; k; k = k->next) {
 		int64_t due = schedule_next_due(t->schedule, k->target->id);
-		json_t *o = target_to_json(k->target, true);
+		json_t *o = target_to_json(k->target, TARGET_FOR_PUBLIC);
 
 		json_object_set_new(o, "source", json_string(k->from_file ? "file" : "dashboard"));
 		json_object_set_new(o, "nextDueAt",

@@ -116,26 +116,23 @@ static void reads_back_to_itself(void **state)
 	assert_string_equal(first, second);
 	assert_string_equal(b->state_dir, "/tmp/it's here");
 	assert_int_equal(b->target_count, 2);
-	assert_string_equal(b->targets[0]->target->url, "http://127.0.0.1/a\"b\\c</script>${x}");
-	assert_int_equal(b->targets[0]->target->vus, 4);
-	assert_int_equal(b->targets[0]->target->interval_ms, 5000);
+	assert_string_equal(b->targets[0]->url, "http://127.0.0.1/a\"b\\c</script>${x}");
+	assert_int_equal(b->targets[0]->vus, 4);
+	assert_int_equal(b->targets[0]->interval_ms, 5000);
 	assert_string_equal(
-		json_string_value(json_object_get(b->targets[0]->target->headers, "X-Time")),
-		"12:00");
+		json_string_value(json_object_get(b->targets[0]->headers, "X-Time")), "12:00");
 	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(b->targets[0]->target->thresholds,
-							 "http_req_duration{status:200}"),
+		json_string_value(json_array_get(
+			json_object_get(b->targets[0]->thresholds, "http_req_duration{status:200}"),
 			0)),
 		"p(99)<900");
-	assert_string_equal(
-		json_string_value(json_object_get(b->targets[0]->target->tags, "team")), "a=b");
+	assert_string_equal(json_string_value(json_object_get(b->targets[0]->tags, "team")), "a=b");
 	assert_int_equal(
-		json_integer_value(json_array_get(b->targets[0]->target->expected_statuses, 1)),
-		404);
-	assert_int_equal(b->targets[1]->target->vus, 9);
-	assert_int_equal(b->targets[1]->target->timeout_ms, 60000);
-	assert_false(b->targets[1]->target->enabled);
-	assert_string_equal(b->targets[1]->target->id, "file:Two");
+		json_integer_value(json_array_get(b->targets[0]->expected_statuses, 1)), 404);
+	assert_int_equal(b->targets[1]->vus, 9);
+	assert_int_equal(b->targets[1]->timeout_ms, 60000);
+	assert_false(b->targets[1]->enabled);
+	assert_string_equal(b->targets[1]->id, "file:Two");
 	conf_free(a);
 	conf_free(b);
 }
@@ -158,13 +155,13 @@ static void scripts_survive_the_hand_over(void **state)
 	unlink(path);
 	if (!a)
 		fail_msg("%s", err.msg);
-	assert_string_equal(a->targets[0]->target->script, script);
+	assert_string_equal(a->targets[0]->script, script);
 	/* The file is gone: only what was handed over counts. */
 	handed = print(a, true);
 	b = load(handed, &err);
 	if (!b)
 		fail_msg("%s in:\n%s", err.msg, handed);
-	assert_string_equal(b->targets[0]->target->script, script);
+	assert_string_equal(b->targets[0]->script, script);
 	conf_free(a);
 	conf_free(b);
 	refuse(text, "No such file");
@@ -200,8 +197,36 @@ static void errors_name_the_place(void **state)
 		"test.conf:2: ");
 	refuse("target 'x' { url = 'http://h/' expected_statuses = {99} }\n", "allowed: 100..599");
 	refuse("target 'x' { url = 'http://h/' headers = {'no colon'} }\n", "Name: value");
+	refuse("target 'x' { url = 'http://h/' headers = {'a b: c'} }\n",
+		"test.conf:1: target.headers: \"a b\" is not allowed there");
+	refuse("target 'x' { url = 'http://h/' method = 'a b' }\n", "test.conf:1: target.method");
+	refuse("target 'x' { url = 'http://h/' thresholds = {'a:'} }\n", "has no expression");
+	refuse("target 'x' { url = 'http://h/' script_file = '/x' }\n", "not both");
+	refuse("target '' { url = 'http://h/' }\n", "1 to 256 bytes");
 	refuse("workers = {1\n", "test.conf:");
 	refuse("k6 {\n", "test.conf:");
+}
+
+static void limits_of_a_target_are_those_of_the_api(void **state)
+{
+	char name[300], text[4096];
+	struct err err;
+	struct conf *conf;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[256] = '\0';
+	snprintf(text, sizeof(text), "target '%s' { url = 'http://h/' }\n", name);
+	conf = load(text, &err);
+	assert_non_null(conf);
+	conf_free(conf);
+	snprintf(text, sizeof(text), "target '%sn' { url = 'http://h/' }\n", name);
+	refuse(text, "1 to 256 bytes");
+	strcpy(text, "target 'x' { url = 'http://h/' tags = {");
+	for (int i = 0; i < 65; i++)
+		sprintf(text + strlen(text), "'t%d=v',", i);
+	strcpy(text + strlen(text) - 1, "} }\n");
+	refuse(text, "tags may have 64 members at most");
 }
 
 static void environment(void **state)
@@ -283,6 +308,19 @@ static void a_reload_names_what_changed(void **state)
 	conf_free(b);
 }
 
+static void a_reload_names_a_target_whose_hidden_values_change(void **state)
+{
+	struct err err;
+	struct conf *a = load("target 'T' { url = 'http://a/' headers = {'X: 1'} }\n", &err);
+	struct conf *b = load("target 'T' { url = 'http://a/' headers = {'X: 2'} }\n", &err);
+	_cleanup_free_ char *changed = diff(a, b);
+
+	(void)state;
+	assert_string_equal(changed, "target 'T'|as it was|changed|0\n");
+	conf_free(a);
+	conf_free(b);
+}
+
 static void inherit(const char *running, const char *file, const char *kept, const char *changed)
 {
 	struct err err;
@@ -325,9 +363,11 @@ int main(void)
 		cmocka_unit_test(reads_back_to_itself),
 		cmocka_unit_test(scripts_survive_the_hand_over),
 		cmocka_unit_test(errors_name_the_place),
+		cmocka_unit_test(limits_of_a_target_are_those_of_the_api),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(a_dashboard_beside_us_is_only_a_default),
 		cmocka_unit_test(a_reload_names_what_changed),
+		cmocka_unit_test(a_reload_names_a_target_whose_hidden_values_change),
 		cmocka_unit_test(a_reload_keeps_what_cannot_change),
 	};
 

@@ -21,8 +21,8 @@ static void refuse(const char *text, const char *field, bool out_of_range)
 
 	if (apply(t, text, &e) == 0)
 		fail_msg("taken: %s", text);
-	if (strcmp(e.field, field) != 0 || e.out_of_range != out_of_range)
-		fail_msg("%s: field \"%s\", out of range %d: %s", text, e.field, e.out_of_range,
+	if (strcmp(e.field, field) != 0 || (e.err.code == ERR_OUT_OF_RANGE) != out_of_range)
+		fail_msg("%s: field \"%s\", code %s: %s", text, e.field, err_code_name(e.err.code),
 			e.err.msg);
 	target_free(t);
 }
@@ -52,6 +52,43 @@ static void limits(void **state)
 	refuse("{\"url\":\"http://h/\",\"colour\":1}", "colour", false);
 }
 
+static void a_copy_is_equal_and_separate(void **state)
+{
+	struct target *t = target_new(), *copy;
+	struct target_error e = {0};
+
+	(void)state;
+	assert_int_equal(
+		apply(t,
+			"{\"url\":\"http://h/\",\"label\":\"L\",\"vus\":3,\"timeoutS\":7,"
+			"\"headers\":{\"A\":\"x\"},\"tags\":{\"t\":\"v\"},\"body\":\"b\","
+			"\"checks\":\"ignore\",\"thresholds\":{\"http_reqs\":[\"count>1\"]},"
+			"\"expectedStatuses\":[404],\"enabled\":false}",
+			&e),
+		0);
+	copy = target_copy(t);
+	assert_true(target_equal(t, copy));
+	json_object_set_new(copy->headers, "A", json_string("y"));
+	assert_false(target_equal(t, copy));
+	assert_string_equal(json_get_text(t->headers, "A", ""), "x");
+	target_free(copy);
+	copy = target_copy(t);
+	/* null unsets what may be unset. */
+	assert_int_equal(apply(copy,
+				 "{\"timeoutS\":null,\"headers\":null,\"tags\":null,\"body\":null,"
+				 "\"thresholds\":null,\"expectedStatuses\":null}",
+				 &e),
+		0);
+	assert_int_equal(copy->timeout_ms, 0);
+	assert_int_equal(json_object_size(copy->headers), 0);
+	assert_int_equal(json_array_size(copy->expected_statuses), 0);
+	assert_null(copy->body);
+	assert_int_equal(copy->checks, TARGET_CHECKS_IGNORE);
+	assert_int_equal(t->timeout_ms, 7000);
+	target_free(copy);
+	target_free(t);
+}
+
 static void defaults_and_masking(void **state)
 {
 	struct target *t = target_new();
@@ -64,8 +101,8 @@ static void defaults_and_masking(void **state)
 			"{\"url\":\"http://h/\",\"headers\":{\"Authorization\":\"s3cret\"},\"body\":\"s3cret\"}",
 			&e),
 		0);
-	open = target_to_json(t, false);
-	masked = target_to_json(t, true);
+	open = target_to_json(t, TARGET_FOR_ADMIN);
+	masked = target_to_json(t, TARGET_FOR_PUBLIC);
 	assert_int_equal(json_get_int(open, "vus", 0), 1);
 	assert_int_equal(json_get_int(open, "durationS", 0), 30);
 	assert_int_equal(json_get_int(open, "runIntervalMs", 0), 60000);
@@ -173,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits),
 		cmocka_unit_test(defaults_and_masking),
+		cmocka_unit_test(a_copy_is_equal_and_separate),
 		cmocka_unit_test(no_value_becomes_code),
 		cmocka_unit_test(options_of_the_script),
 		cmocka_unit_test(bytes_that_are_no_utf8),
