@@ -1,6 +1,6 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
-CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target \
+CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target tests/unit/test_documents \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard
 # The long ones first: two run at a time.
@@ -27,7 +27,7 @@ BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/run-bats.sh
 AM_TESTS_ENVIRONMENT = top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; CC='$(CC)'; export CC; NM='$(NM)'; export NM;
 
-UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures/k6"'
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures/k6"' -DTOP_SRCDIR='"$(abs_top_srcdir)"'
 UNIT_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LIBS = $(COMMON_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(CAP_LIBS) -lm
 
@@ -43,6 +43,10 @@ tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_conf_LDADD = $(UNIT_LIBS)
+tests_unit_test_documents_SOURCES = tests/unit/test_documents.c
+tests_unit_test_documents_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_documents_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_documents_LDADD = $(UNIT_LIBS)
 tests_unit_test_target_SOURCES = tests/unit/test_target.c
 tests_unit_test_target_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_target_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables in the sources against the documents for people: a row that is not documented, a document that
+ * promises another limit, and a field that no table has are errors.  A message says which line is missing. */
+#include "test.h"
+
+#include "common/json.h"
+#include "common/target.h"
+
+#define OPENAPI TOP_SRCDIR "/docs/openapi.yaml"
+#define SCHEMA TOP_SRCDIR "/docs/k6fleetctl.schema.json"
+#define MANUAL TOP_SRCDIR "/man/k6fleetd.conf.5"
+
+/* The text of the file between two lines: behind `begin`, before `end`.  The caller frees. */
+static char *read_between(const char *path, const char *begin, const char *end)
+{
+	_cleanup_file_ FILE *f = fopen(path, "r");
+	_cleanup_free_ char *text = x_calloc(1 << 20, 1);
+	char *start, *stop;
+
+	if (!f)
+		fail_msg("%s cannot be read", path);
+	if (fread(text, 1, (1 << 20) - 1, f) == 0)
+		fail_msg("%s is empty", path);
+	start = strstr(text, begin);
+	if (!start)
+		fail_msg("%s has no \"%s\"", path, begin);
+	start += strlen(begin);
+	stop = strstr(start, end);
+	return x_strndup(start, stop ? (size_t)(stop - start) : strlen(start));
+}
+
+/* The schema `name` of openapi.yaml, up to the next one. */
+static char *read_schema(const char *name)
+{
+	_cleanup_free_ char *begin = x_asprintf("\n    %s:\n", name);
+	_cleanup_free_ char *all = read_between(OPENAPI, begin, "\nend of file");
+
+	for (char *p = all; (p = strchr(p, '\n')); p++) {
+		if (!strncmp(p, "\n    ", 5) && p[5] != ' ')
+			return x_strndup(all, (size_t)(p - all) + 1);
+	}
+	return x_strdup(all);
+}
+
+/* The line of a property must begin so; more may follow in its braces. */
+static void want_property(const char *schema_name, const char *schema, const char *wanted)
+{
+	_cleanup_free_ char *line = x_asprintf("        %s", wanted);
+	const char *at = strstr(schema, line);
+
+	if (!at || (at != schema && at[-1] != '\n') || !strchr(",}", at[strlen(line)]))
+		fail_msg(
+			"docs/openapi.yaml, schema %s, must have the line\n%s}", schema_name, line);
+}
+
+/* Every property (a line "        name:") must be known. */
+static void only_known(
+	const char *schema_name, const char *schema, bool (*known)(const char *name, size_t len))
+{
+	for (const char *p = schema; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		size_t len;
+
+		if (strncmp(p, "        ", 8) != 0 || p[8] == ' ' || p[8] == '-')
+			continue;
+		len = strcspn(p + 8, ":");
+		if (!known(p + 8, len))
+			fail_msg(
+				"docs/openapi.yaml, schema %s: nothing in the sources is called \"%.*s\"",
+				schema_name, (int)len, p + 8);
+	}
+}
+
+static bool is_one_of(const char *name, size_t len, const char *const list[])
+{
+	for (size_t i = 0; list[i]; i++) {
+		if (strlen(list[i]) == len && !strncmp(list[i], name, len))
+			return true;
+	}
+	return false;
+}
+
+/* --- targets ----------------------------------------------------------------------- */
+
+static bool target_knows(const char *name, size_t len)
+{
+	/* Made by the dashboard or by the supervisor, not by whom a target belongs to. */
+	static const char *const made[] = {"id", "createdAt", "updatedAt", "recentRuns", "source",
+		"nextDueAt", "missed", NULL};
+
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const char *field = target_fields[i].name;
+
+		if (field && strlen(field) == len && !strncmp(field, name, len))
+			return true;
+	}
+	return is_one_of(name, len, made);
+}
+
+static void print_choices(FILE *f, const char *const *choices)
+{
+	fputs("{enum: [", f);
+	for (size_t i = 0; choices[i]; i++)
+		fprintf(f, "%s%s", i ? ", " : "", choices[i]);
+	fputc(']', f);
+}
+
+/* What a caller may send, without the closing brace. */
+static void print_input(FILE *f, const struct target_field *row)
+{
+	long long min = row->min, max = row->max, initial = row->initial;
+
+	switch (row->kind) {
+	case TARGET_TEXT:
+		fprintf(f,
+			row->null ? "{type: [string, 'null'], maxLength: %lld"
+				  : "{type: string, maxLength: %lld",
+			max);
+		if (!row->null)
+			fprintf(f, ", default: %s", row->text ? row->text : "''");
+		break;
+	case TARGET_NUMBER:
+	case TARGET_TIME:
+		fprintf(f, "{type: %s, minimum: %lld, maximum: %lld",
+			row->null ? "[integer, 'null']" : "integer", min, max);
+		if (!row->null)
+			fprintf(f, ", default: %lld", initial);
+		break;
+	case TARGET_FLAG:
+		fprintf(f, "{type: boolean, default: %s", initial ? "true" : "false");
+		break;
+	case TARGET_CHOICE:
+		print_choices(f, row->choices);
+		fprintf(f, ", default: %s", row->choices[initial]);
+		break;
+	case TARGET_MAP:
+		fprintf(f,
+			"{type: [object, 'null'], maxProperties: %lld, additionalProperties: "
+			"{type: string, maxLength: %d}",
+			max, TARGET_TEXT_MAX);
+		break;
+	case TARGET_THRESHOLDS:
+		fprintf(f,
+			"{type: [object, 'null'], maxProperties: %lld, additionalProperties: "
+			"{type: array, maxItems: %lld, items: {type: string, minLength: 1, maxLength: %d}}",
+			max, max, TARGET_KEY_MAX);
+		break;
+	case TARGET_STATUSES:
+		fprintf(f,
+			"{type: [array, 'null'], maxItems: %lld, items: {type: integer, minimum: "
+			"100, maximum: 599}",
+			max);
+		break;
+	case TARGET_PATH: break;
+	}
+}
+
+/* What the API returns, without the closing brace. */
+static void print_output(FILE *f, const struct target_field *row)
+{
+	static const char *const shapes[][2] = {
+		[TARGET_TEXT] = {"{type: string", "{type: [string, 'null']"},
+		[TARGET_NUMBER] = {"{type: integer", "{type: [integer, 'null']"},
+		[TARGET_TIME] = {"{type: integer", "{type: [integer, 'null']"},
+		[TARGET_FLAG] = {"{type: boolean", NULL},
+		[TARGET_MAP] = {NULL, "{type: object, additionalProperties: {type: string}"},
+		[TARGET_THRESHOLDS] = {NULL,
+			"{type: object, additionalProperties: {type: array, items: {type: string}}"},
+		[TARGET_STATUSES] = {NULL, "{type: array, items: {type: integer}"},
+	};
+
+	if (row->kind == TARGET_CHOICE)
+		print_choices(f, row->choices);
+	else
+		fputs(shapes[row->kind][row->null], f);
+}
+
+static void compare(const char *name, void (*print)(FILE *f, const struct target_field *row))
+{
+	_cleanup_free_ char *schema = read_schema(name);
+
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *row = &target_fields[i];
+		_cleanup_free_ char *line = NULL;
+		size_t size;
+		FILE *f;
+
+		if (!row->name)
+			continue;
+		f = open_memstream(&line, &size);
+		fprintf(f, "%s: ", row->name);
+		print(f, row);
+		fclose(f);
+		want_property(name, schema, line);
+	}
+	only_known(name, schema, target_knows);
+}
+
+static void targets_in_openapi(void **state)
+{
+	(void)state;
+	compare("TargetChange", print_input);
+	compare("Target", print_output);
+}
+
+static void targets_in_the_schema_of_the_command_line(void **state)
+{
+	_cleanup_json_ json_t *schema = json_load_file(SCHEMA, 0, NULL);
+	const json_t *defs = json_object_get(schema, "$defs");
+	json_t *properties = json_object_get(
+		json_object_get(json_object_get(defs, "targets"), "items"), "properties");
+	json_t *value;
+	const char *name;
+
+	(void)state;
+	assert_true(json_object_size(properties) > 5);
+	json_object_foreach (properties, name, value) {
+		if (!target_knows(name, strlen(name)))
+			fail_msg("%s: no target has \"%s\"", SCHEMA, name);
+	}
+}
+
+static void targets_in_the_manual(void **state)
+{
+	_cleanup_free_ char *text = read_between(MANUAL, "\n.Ss Targets\n", "\n.Sh ");
+
+	(void)state;
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *row = &target_fields[i];
+		_cleanup_free_ char *first = x_asprintf(".Ic %s", row->key ? row->key : "");
+		_cleanup_free_ char *next = x_asprintf(", %s", row->key ? row->key : "");
+
+		if (row->key && !row->of_file && !strstr(text, first) && !strstr(text, next))
+			fail_msg("%s does not name \"%s\" under Targets", MANUAL, row->key);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(targets_in_openapi),
+		cmocka_unit_test(targets_in_the_schema_of_the_command_line),
+		cmocka_unit_test(targets_in_the_manual),
+	};
+
+	return cmocka_run_group_tests_name("documents", tests, NULL, NULL);
+}
