@@ -1,6 +1,7 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
 CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_conf tests/unit/test_target tests/unit/test_documents \
+	tests/unit/test_base tests/unit/test_log \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard
 # The long ones first: two run at a time.
@@ -31,6 +32,14 @@ UNIT_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURES='"$(abs_top_srcdir)/tests/fixtures/k6"
 UNIT_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LIBS = $(COMMON_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(CAP_LIBS) -lm
 
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_base_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_base_LDADD = $(UNIT_LIBS)
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_LDADD = $(UNIT_LIBS)
 tests_unit_test_units_SOURCES = tests/unit/test_units.c tests/unit/test.h
 tests_unit_test_units_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_units_CFLAGS = $(UNIT_CFLAGS)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Opened once, before the host's root is left; who sent an entry the kernel says with each datagram. */
+/* The socket is opened once, before the host's root is left.  The kernel adds the sender's ids to each
+ * datagram, so entries hold none. */
 #include "common/journal.h"
 
 #include <stdio.h>
@@ -11,15 +12,13 @@
 
 #include "common/mem.h"
 
-#define FIELDS_MAX 6
-
-int journal_has_stderr(void)
+bool journal_has_stderr(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
 	struct stat st;
 
-	/* Somebody may have redirected it since, and then wants the lines there. */
+	/* Whoever has redirected standard error since then wants the lines there. */
 	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
 		fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
@@ -38,23 +37,26 @@ int journal_open(void)
 	return steal_fd(&fd);
 }
 
+void journal_begin(struct journal_entry *e)
+{
+	e->len = 0;
+	e->full = false;
+}
+
+void journal_add(struct journal_entry *e, const char *name, const char *value)
+{
+	size_t room = sizeof(e->text) - e->len;
+	size_t n = (size_t)snprintf(e->text + e->len, room, "%s=%s\n", name, value);
+
+	if (n < room)
+		e->len += n;
+	else
+		e->full = true;
+}
+
 int journal_send(int fd, const struct journal_entry *e)
 {
-	char priority[] = {(char)('0' + e->priority), '\0'};
-	const struct {
-		const char *name, *value;
-	} fields[FIELDS_MAX] = {{"PRIORITY", priority}, {"SYSLOG_IDENTIFIER", e->program},
-		{"K6FLEET_SUBJECT", e->subject}, {"AGENT", e->agent}, {"RUN", e->run},
-		{"MESSAGE", e->message}};
-	char text[8192];
-	size_t len = 0;
-
-	for (size_t i = 0; i < FIELDS_MAX; i++) {
-		if (fields[i].value)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s=%s\n",
-				fields[i].name, fields[i].value);
-		if (len >= sizeof(text))
-			return -1;
-	}
-	return send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len ? 0 : -1;
+	if (e->full)
+		return -1;
+	return send(fd, e->text, e->len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)e->len ? 0 : -1;
 }

@@ -8,33 +8,7 @@
 
 #include "common/mem.h"
 #include "common/units.h"
-
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629), or 0. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (left < n)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
+#include "common/utf8.h"
 
 json_t *json_text_n(const char *s, size_t len)
 {
@@ -46,7 +20,7 @@ json_t *json_text_n(const char *s, size_t len)
 		return value;
 	clean = x_calloc(len * 3 + 1, 1);
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_length((const unsigned char *)s + i, len - i);
+		size_t n = utf8_length(s + i, len - i);
 
 		if (n) {
 			memcpy(clean + out, s + i, n);

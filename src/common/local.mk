@@ -8,7 +8,7 @@ src_common_libcommon_a_SOURCES = \
 	src/common/hostfs.c src/common/hostfs.h src/common/allow.c src/common/allow.h \
 	src/common/k6version.c src/common/k6version.h src/common/quantiles.c src/common/quantiles.h \
 	src/common/mem.c src/common/mem.h src/common/units.c src/common/units.h \
-	src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
+	src/common/utf8.c src/common/utf8.h src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
 	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \
 	src/common/msg.c src/common/msg.h src/common/chan.c src/common/chan.h \
 	src/common/prom.c src/common/prom.h src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h

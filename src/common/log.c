@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* One write(2) a line, so that lines of several processes on one stderr never mix. */
+/* One write(2) a line of less than PIPE_BUF, so that lines of several processes on one standard error never
+ * mix. */
 #include "common/log.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +11,24 @@
 #include <unistd.h>
 
 #include "common/journal.h"
+#include "common/mem.h"
 #include "common/units.h"
-#include "common/uuid.h"
+#include "common/utf8.h"
 
 #define LINE_MAX_BYTES 4096
+#define MESSAGE_MAX_BYTES 2048
+/* A longer value is cut in its field and in the text. */
+#define VALUE_MAX_BYTES 512
+/* Fields of a JSON line leave so much to the message. */
+#define JSON_MESSAGE_LEAST 1024
+#define JOURNAL_NAME_MAX 64
 
 const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
 const char *const log_format_names[] = {"text", "json", NULL};
 
 /* syslog(3) priorities in enum order, for the journal. */
-static const int priorities[] = {3, 4, 6, 7};
+static const int priorities[] =
+	{[LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARN] = 4, [LOG_LEVEL_INFO] = 6, [LOG_LEVEL_DEBUG] = 7};
 
 static struct {
 	const char *program;
@@ -51,98 +61,283 @@ bool log_wants(enum log_level level)
 	return level <= state.level;
 }
 
-/* Appends s to the line, escaped: for JSON as RFC 8259 wants it, else only what could forge or
- * garble a terminal line.  UTF-8 above ASCII passes through. */
-static size_t append_escaped(char *line, size_t len, size_t cap, const char *s, bool json)
+/* --- texts in a buffer that does not grow ------------------------------------------ */
+
+struct line {
+	char *text;
+	size_t len, cap; /* cap bytes may be used, one of them for the NUL */
+};
+
+/* Appends these bytes, or none if they do not fit. */
+static bool line_put(struct line *l, const char *s, size_t n)
 {
-	for (; *s && len + 8 < cap; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (json && (c == '"' || c == '\\')) {
-			line[len++] = '\\';
-			line[len++] = (char)c;
-		} else if (c < 0x20 || c == 0x7f) {
-			len += (size_t)snprintf(
-				line + len, cap - len, json ? "\\u%04x" : "\\x%02x", c);
-		} else {
-			line[len++] = (char)c;
-		}
-	}
-	line[len] = '\0';
-	return len;
-}
-
-/* The run that a message speaks of: the first "run=" and a UUID; false without one. */
-static bool find_run(const char *msg, char run[UUID_MAX])
-{
-	const char *at = strstr(msg, "run=");
-
-	if (!at || strlen(at + 4) < UUID_MAX - 1)
+	if (l->len + n >= l->cap)
 		return false;
-	memcpy(run, at + 4, UUID_MAX - 1);
-	run[UUID_MAX - 1] = '\0';
-	return uuid_is_valid(run);
+	memcpy(l->text + l->len, s, n);
+	l->len += n;
+	l->text[l->len] = '\0';
+	return true;
 }
 
-static bool to_journal(
-	enum log_level level, const char *subject, const char *agent, const char *msg)
+static bool line_puts(struct line *l, const char *s)
 {
-	char message[LINE_MAX_BYTES], run[UUID_MAX];
-	struct journal_entry entry = {.priority = priorities[level],
-		.program = state.program,
-		.message = message,
-		.subject = subject,
-		.agent = agent,
-		.run = find_run(msg, run) ? run : NULL};
-	size_t len = append_escaped(message, 0, sizeof(message), subject, false);
+	return line_put(l, s, strlen(s));
+}
 
-	len = append_escaped(message, len, sizeof(message), ": ", false);
-	append_escaped(message, len, sizeof(message), msg, false);
+__attribute__((format(printf, 2, 3))) static bool line_printf(struct line *l, const char *fmt, ...)
+{
+	char buf[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	return line_puts(l, buf);
+}
+
+enum escape {
+	ESCAPE_NOTHING,
+	ESCAPE_QUOTES,   /* what would end a quoted value */
+	ESCAPE_CONTROLS, /* what could forge a line or garble a terminal */
+	ESCAPE_JSON,     /* as RFC 8259 wants it */
+};
+
+/* Spells one character of n bytes (0: a byte that is not UTF-8) into buf; returns the length. */
+static size_t spell(const char *s, size_t n, enum escape escape, char buf[8])
+{
+	unsigned char c = (unsigned char)*s;
+	bool control = c < 0x20 || c == 0x7f;
+
+	if ((c == '"' || c == '\\') && (escape == ESCAPE_JSON || escape == ESCAPE_QUOTES))
+		return (size_t)snprintf(buf, 8, "\\%c", c);
+	if (control && escape == ESCAPE_JSON)
+		return (size_t)snprintf(buf, 8, "\\u%04x", c);
+	if (control && escape == ESCAPE_CONTROLS)
+		return (size_t)snprintf(buf, 8, "\\x%02x", c);
+	if (!n && escape == ESCAPE_JSON)
+		return (size_t)snprintf(buf, 8, "\\ufffd");
+	memcpy(buf, s, n ? n : 1);
+	return n ? n : 1;
+}
+
+/* Appends up to max bytes of s, of which the last is not half a character. */
+static void line_escape(struct line *l, const char *s, size_t max, enum escape escape)
+{
+	size_t len = strnlen(s, max);
+
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_length(s + i, len - i);
+		char buf[8];
+
+		if (!n && (unsigned char)s[i] >= 0xc0 && len == max && len - i < 4)
+			return; /* cut there */
+		if (!line_put(l, buf, spell(s + i, n, escape, buf)))
+			return;
+		i += n ? n : 1;
+	}
+}
+
+/* --- an event in its three forms --------------------------------------------------- */
+
+struct event {
+	enum log_level level;
+	const char *subject;
+	const char *name; /* NULL: a sentence */
+	const struct log_field *fields;
+	const char *message; /* the text without its subject */
+};
+
+static void text_field(struct line *l, const struct log_field *f)
+{
+	switch (f->shape) {
+	case LOG_SHAPE_END:
+	case LOG_SHAPE_HIDDEN: return;
+	case LOG_SHAPE_NUMBER: line_printf(l, " %s=%lld", f->name, (long long)f->number); return;
+	case LOG_SHAPE_YES_NO: line_printf(l, " %s=%s", f->name, f->number ? "yes" : "no"); return;
+	case LOG_SHAPE_WORD:
+	case LOG_SHAPE_QUOTED: line_printf(l, " %s=", f->name); break;
+	case LOG_SHAPE_BARE: line_puts(l, " "); break;
+	case LOG_SHAPE_ERROR: line_puts(l, ": "); break;
+	}
+	if (f->shape == LOG_SHAPE_QUOTED) {
+		line_puts(l, "\"");
+		line_escape(l, f->text, VALUE_MAX_BYTES, ESCAPE_QUOTES);
+		line_puts(l, "\"");
+	} else {
+		line_escape(l, f->text, VALUE_MAX_BYTES, ESCAPE_NOTHING);
+	}
+}
+
+static bool is_left_out(const struct log_field *f)
+{
+	if (f->shape == LOG_SHAPE_ERROR && f->text && !*f->text)
+		return true;
+	return !f->text && f->shape != LOG_SHAPE_NUMBER && f->shape != LOG_SHAPE_YES_NO;
+}
+
+static void json_text_member(struct line *l, const char *name, const char *value, size_t max)
+{
+	line_printf(l, ",\"%s\":\"", name);
+	line_escape(l, value, max, ESCAPE_JSON);
+	line_puts(l, "\"");
+}
+
+static void json_field(struct line *l, const struct log_field *f)
+{
+	if (f->shape == LOG_SHAPE_NUMBER)
+		line_printf(l, ",\"%s\":%lld", f->name, (long long)f->number);
+	else if (f->shape == LOG_SHAPE_YES_NO)
+		line_printf(l, ",\"%s\":%s", f->name, f->number ? "true" : "false");
+	else
+		json_text_member(l, f->name, f->text, VALUE_MAX_BYTES);
+}
+
+/* Members that every line has; a field that repeats one is in the message only. */
+static bool is_reserved(const char *name)
+{
+	static const char *const names[] = {
+		"time", "level", "program", "pid", "subject", "event", "msg"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+static void to_json(struct line *l, const struct event *e, const char *when)
+{
+	size_t cap = l->cap;
+
+	line_printf(l, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d", when,
+		log_level_names[e->level], state.program, (int)getpid());
+	json_text_member(l, "subject", e->subject, VALUE_MAX_BYTES);
+	if (e->name)
+		json_text_member(l, "event", e->name, VALUE_MAX_BYTES);
+	for (const struct log_field *f = e->fields; f->shape != LOG_SHAPE_END; f++) {
+		size_t before = l->len;
+
+		if (is_left_out(f) || is_reserved(f->name))
+			continue;
+		json_field(l, f);
+		if (l->len + JSON_MESSAGE_LEAST > cap)
+			l->len = before;
+	}
+	l->cap = cap - sizeof("\"}\n"); /* so the end fits in any case */
+	line_puts(l, ",\"msg\":\"");
+	line_escape(l, e->message, MESSAGE_MAX_BYTES, ESCAPE_JSON);
+	l->cap = cap;
+	line_puts(l, "\"}\n");
+}
+
+static void to_text(struct line *l, const struct event *e, const char *when)
+{
+	size_t cap = l->cap;
+
+	l->cap -= sizeof("\n");
+	if (!state.journal)
+		line_printf(l, "%s %-5s ", when, log_level_names[e->level]);
+	line_escape(l, e->subject, VALUE_MAX_BYTES, ESCAPE_CONTROLS);
+	line_puts(l, ": ");
+	line_escape(l, e->message, MESSAGE_MAX_BYTES, ESCAPE_CONTROLS);
+	l->cap = cap;
+	line_puts(l, "\n");
+}
+
+/* "target" is K6FLEET_TARGET; agent and run are known by their bare names. */
+static void journal_name(const char *name, char out[JOURNAL_NAME_MAX])
+{
+	bool bare = !strcmp(name, "agent") || !strcmp(name, "run");
+
+	snprintf(out, JOURNAL_NAME_MAX, "%s%s", bare ? "" : "K6FLEET_", name);
+	for (char *p = out; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+}
+
+static void journal_text(struct journal_entry *entry, const char *name, const char *value)
+{
+	char text[VALUE_MAX_BYTES * 4 + 1], field[JOURNAL_NAME_MAX];
+	struct line l = {.text = text, .cap = sizeof(text)};
+
+	text[0] = '\0';
+	line_escape(&l, value, VALUE_MAX_BYTES, ESCAPE_CONTROLS);
+	journal_name(name, field);
+	journal_add(entry, field, text);
+}
+
+static bool to_journal(const struct event *e)
+{
+	const char priority[] = {(char)('0' + priorities[e->level]), '\0'};
+	char text[LINE_MAX_BYTES], number[24];
+	struct line l = {.text = text, .cap = sizeof(text)};
+	struct journal_entry entry;
+
+	journal_begin(&entry);
+	journal_add(&entry, "PRIORITY", priority);
+	journal_add(&entry, "SYSLOG_IDENTIFIER", state.program);
+	journal_text(&entry, "subject", e->subject);
+	for (const struct log_field *f = e->fields; f->shape != LOG_SHAPE_END; f++) {
+		snprintf(number, sizeof(number), "%lld", (long long)f->number);
+		if (f->shape == LOG_SHAPE_NUMBER)
+			journal_text(&entry, f->name, number);
+		else if (f->shape == LOG_SHAPE_YES_NO)
+			journal_text(&entry, f->name, f->number ? "yes" : "no");
+		else if (f->text)
+			journal_text(&entry, f->name, f->text);
+	}
+	if (e->name)
+		journal_text(&entry, "event", e->name);
+	line_escape(&l, e->subject, VALUE_MAX_BYTES, ESCAPE_CONTROLS);
+	line_puts(&l, ": ");
+	line_escape(&l, e->message, MESSAGE_MAX_BYTES, ESCAPE_CONTROLS);
+	journal_add(&entry, "MESSAGE", text);
 	return journal_send(state.journal_fd, &entry) == 0;
 }
 
-static size_t json_field(char *line, size_t len, size_t cap, const char *name, const char *value)
+static void emit(const struct event *e)
 {
-	len += (size_t)snprintf(line + len, cap - len, ",\"%s\":\"", name);
-	len = append_escaped(line, len, cap, value, true);
-	return len + (size_t)snprintf(line + len, cap - len, "\"");
-}
+	char text[LINE_MAX_BYTES], when[UNITS_TIME_MAX];
+	struct line l = {.text = text, .cap = sizeof(text)};
 
-__attribute__((format(printf, 4, 0))) static void emit(
-	enum log_level level, const char *subject, const char *agent, const char *fmt, va_list ap)
-{
-	char msg[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES], when[UNITS_TIME_MAX], run[UUID_MAX];
-	size_t len = 0, cap = sizeof(line) - 16;
-
-	vsnprintf(msg, sizeof(msg), fmt, ap);
-	if (state.journal_fd >= 0 && !state.json && to_journal(level, subject, agent, msg))
+	if (state.journal_fd >= 0 && !state.json && to_journal(e))
 		return;
 	units_format_time(units_now_wall_ms(), when);
 	if (state.journal)
-		len += (size_t)snprintf(line, cap, "<%d>", priorities[level]);
-	if (state.json) {
-		len += (size_t)snprintf(line + len, cap - len,
-			"{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d", when,
-			log_level_names[level], state.program, (int)getpid());
-		len = json_field(line, len, cap, "subject", subject);
-		if (agent)
-			len = json_field(line, len, cap, "agent", agent);
-		if (find_run(msg, run))
-			len = json_field(line, len, cap, "run", run);
-		len = json_field(line, len, cap, "msg", msg);
-		len += (size_t)snprintf(line + len, sizeof(line) - len, "}\n");
-	} else {
-		if (!state.journal)
-			len += (size_t)snprintf(
-				line + len, cap - len, "%s %-5s ", when, log_level_names[level]);
-		len = append_escaped(line, len, cap, subject, false);
-		len = append_escaped(line, len, cap, ": ", false);
-		len = append_escaped(line, len, cap, msg, false);
-		line[len++] = '\n';
-	}
+		line_printf(&l, "<%d>", priorities[e->level]);
+	if (state.json)
+		to_json(&l, e, when);
+	else
+		to_text(&l, e, when);
 	/* A log that cannot be written must not stop the daemon. */
-	if (write(STDERR_FILENO, line, len) < 0)
+	if (write(STDERR_FILENO, l.text, l.len) < 0)
 		return;
+}
+
+void log_emit_event(enum log_level level, const char *subject, const char *event,
+	const struct log_field fields[])
+{
+	char message[MESSAGE_MAX_BYTES];
+	struct line l = {.text = message, .cap = sizeof(message)};
+
+	if (!log_wants(level))
+		return;
+	message[0] = '\0';
+	line_puts(&l, event);
+	for (const struct log_field *f = fields; f->shape != LOG_SHAPE_END; f++) {
+		if (!is_left_out(f))
+			text_field(&l, f);
+	}
+	emit(&(const struct event){level, subject, event, fields, message});
+}
+
+__attribute__((format(printf, 4, 0))) static void emit_sentence(
+	enum log_level level, const char *subject, const char *agent, const char *fmt, va_list ap)
+{
+	const struct log_field fields[] = {LOG_AGENT(agent), {.shape = LOG_SHAPE_END}};
+	char message[MESSAGE_MAX_BYTES];
+
+	vsnprintf(message, sizeof(message), fmt, ap);
+	emit(&(const struct event){level, subject, NULL, fields, message});
 }
 
 void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
@@ -151,7 +346,7 @@ void log_emit(enum log_level level, const char *subject, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	if (log_wants(level))
-		emit(level, subject, NULL, fmt, ap);
+		emit_sentence(level, subject, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -161,7 +356,7 @@ void log_emit_agent(enum log_level level, const char *agent, const char *fmt, ..
 
 	va_start(ap, fmt);
 	if (log_wants(level))
-		emit(level, agent, agent, fmt, ap);
+		emit_sentence(level, agent, agent, fmt, ap);
 	va_end(ap);
 }
 
@@ -171,8 +366,9 @@ bool log_limit_allows(struct log_limit *limit, unsigned int burst)
 
 	if (limit->window_start_ms == 0 || now - limit->window_start_ms >= 10000) {
 		if (limit->suppressed)
-			log_warn("log", "left out lines=%u in the last %lld s", limit->suppressed,
-				(long long)((now - limit->window_start_ms) / 1000));
+			log_event(LOG_LEVEL_WARN, "log", "left out",
+				LOG_INT("lines", limit->suppressed),
+				LOG_INT("in_ms", now - limit->window_start_ms));
 		limit->window_start_ms = now;
 		limit->count = 0;
 		limit->suppressed = 0;
@@ -187,18 +383,18 @@ bool log_limit_allows(struct log_limit *limit, unsigned int burst)
 
 void fatal(int status, const char *fmt, ...)
 {
-	char raw[ERR_MAX + 256], line[LINE_MAX_BYTES];
-	size_t len;
+	char raw[ERR_MAX + 256], text[LINE_MAX_BYTES];
+	struct line l = {.text = text, .cap = sizeof(text) - 1};
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	len = (size_t)snprintf(
-		line, sizeof(line), "%s%s: ", state.journal ? "<3>" : "", state.program);
-	len = append_escaped(line, len, sizeof(line) - 4, raw, false);
-	line[len++] = '\n';
-	if (write(STDERR_FILENO, line, len) < 0)
+	line_printf(&l, "%s%s: ", state.journal ? "<3>" : "", state.program);
+	line_escape(&l, raw, sizeof(raw), ESCAPE_CONTROLS);
+	l.cap++;
+	line_puts(&l, "\n");
+	if (write(STDERR_FILENO, l.text, l.len) < 0)
 		_exit(status);
 	exit(status);
 }

@@ -60,7 +60,8 @@ void api_targets_create(struct api_request *req, struct api_response *res)
 	}
 	if (api_commit(req, res, "target.create", t->id, NULL) < 0)
 		return;
-	log_info("targets", "created target=%s label=\"%.80s\"", t->id, t->label);
+	log_event(LOG_LEVEL_INFO, "targets", "created", LOG_WORD("target", t->id),
+		LOG_QUOTED("label", t->label));
 	reply_target(req, res, 201, t->id);
 	snprintf(res->location, sizeof(res->location), "/api/admin/k6/targets/%s", t->id);
 	api_target_changed(req, t->id);
@@ -118,7 +119,8 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 	changed = changed_fields(req->json);
 	if (api_commit(req, res, "target.update", t->id, changed) < 0)
 		return;
-	log_info("targets", "changed target=%s label=\"%.80s\"", t->id, t->label);
+	log_event(LOG_LEVEL_INFO, "targets", "changed", LOG_WORD("target", t->id),
+		LOG_QUOTED("label", t->label));
 	reply_target(req, res, 200, t->id);
 	api_target_changed(req, t->id);
 }
@@ -137,7 +139,7 @@ void api_targets_delete(struct api_request *req, struct api_response *res)
 		dash_store_rollback(req->api->store);
 		no_such_target(res, req->params[0]);
 	} else if (api_commit(req, res, "target.delete", req->params[0], NULL) == 0) {
-		log_info("targets", "deleted target=%.100s", req->params[0]);
+		log_event(LOG_LEVEL_INFO, "targets", "deleted", LOG_WORD("target", req->params[0]));
 		live_forget_target(req->api->live, req->params[0]);
 		api_target_changed(req, req->params[0]);
 		res->status = 204;
@@ -200,7 +202,7 @@ void api_config_put(struct api_request *req, struct api_response *res)
 	}
 	if (api_commit(req, res, "config.scale", "", req->json) < 0)
 		return;
-	log_info("config", "desired agents=%lld", (long long)n);
+	log_event(LOG_LEVEL_INFO, "config", "desired", LOG_INT("agents", n));
 	api_config_get(req, res);
 	api_config_changed(req);
 }

@@ -85,8 +85,8 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 			"no managed host with agents has been heard of lately");
 		return;
 	}
-	log_info("targets", "run now target=%.100s agents=%lld hosts=%zu", req->params[0],
-		(long long)agents, json_array_size(made));
+	log_event(LOG_LEVEL_INFO, "targets", "run now", LOG_WORD("target", req->params[0]),
+		LOG_INT("agents", agents), LOG_INT("hosts", json_array_size(made)));
 	finish(req, res, "target.run", made);
 }
 
@@ -112,7 +112,7 @@ void api_runs_cancel(struct api_request *req, struct api_response *res)
 		dash_store_rollback(s);
 		api_store_error(res, &err);
 	} else {
-		log_info("runs", "cancel run=%.100s", req->params[0]);
+		log_event(LOG_LEVEL_INFO, "runs", "cancel", LOG_RUN(req->params[0]));
 		finish(req, res, "run.cancel", made);
 	}
 }

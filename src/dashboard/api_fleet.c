@@ -130,7 +130,8 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	}
 	if (api_commit(req, res, "host.scale", req->params[0], req->json) < 0)
 		return;
-	log_info("hosts", "desired host=\"%.100s\" agents=%lld", req->params[0], (long long)n);
+	log_event(LOG_LEVEL_INFO, "hosts", "desired", LOG_QUOTED("host", req->params[0]),
+		LOG_INT("agents", n));
 	json_decref(host);
 	host = find_host(req, req->params[0], &err);
 	if (host)
@@ -155,7 +156,7 @@ void api_reconcile(struct api_request *req, struct api_response *res)
 	}
 	if (api_commit(req, res, "reconcile", "", NULL) < 0)
 		return;
-	log_info("config", "reconcile revision=%lld", (long long)d.revision);
+	log_event(LOG_LEVEL_INFO, "config", "reconcile", LOG_INT("revision", d.revision));
 	api_reply(res, 202,
 		json_pack("{s:{s:I, s:I}}", "desired", "agents", (json_int_t)d.agents, "revision",
 			(json_int_t)d.revision));
@@ -178,8 +179,8 @@ static void set_paused(struct api_request *req, struct api_response *res, bool p
 	}
 	if (api_commit(req, res, pause ? "pause" : "resume", "", req->json) < 0)
 		return;
-	log_info("config", "%s now=%s hosts=%zu", pause ? "pause" : "resume",
-		at_once ? "yes" : "no", json_array_size(made));
+	log_event(LOG_LEVEL_INFO, "config", pause ? "pause" : "resume", LOG_YES_NO("now", at_once),
+		LOG_INT("hosts", json_array_size(made)));
 	api_reply(res, 202, json_pack("{s:b, s:O}", "paused", pause, "commands", made));
 	api_config_changed(req);
 }

@@ -147,10 +147,9 @@ void api_targets_import(struct api_request *req, struct api_response *res)
 	} else {
 		if (api_commit(req, res, "targets.import", "", answer) < 0)
 			return;
-		log_info("targets",
-			"imported created=%lld updated=%lld unchanged=%lld rejected=%zu",
-			(long long)im.created, (long long)im.updated, (long long)im.unchanged,
-			json_array_size(im.rejected));
+		log_event(LOG_LEVEL_INFO, "targets", "imported", LOG_INT("created", im.created),
+			LOG_INT("updated", im.updated), LOG_INT("unchanged", im.unchanged),
+			LOG_INT("rejected", json_array_size(im.rejected)));
 	}
 	api_reply(res, 200, json_incref(answer));
 }

@@ -301,13 +301,14 @@ static void reap(int64_t now)
 		dash_store_reap(app.api.store, now, c->reaper.run_timeout_ms,
 			c->reaper.offline_after_ms, c->reaper.delete_after_ms, c->reaper.keep_runs,
 			&r, changed, &err) < 0) {
-		log_error("reaper", "cannot work: %s", err.msg);
+		log_event(LOG_LEVEL_ERROR, "reaper", "cannot work", LOG_ERROR(err.msg));
 		return;
 	}
 	if (r.runs_timed_out || r.agents_offline || r.agents_deleted)
-		log_info("reaper", "runs_timed_out=%lld agents_offline=%lld agents_deleted=%lld",
-			(long long)r.runs_timed_out, (long long)r.agents_offline,
-			(long long)r.agents_deleted);
+		log_event(LOG_LEVEL_INFO, "reaper", "reaped",
+			LOG_INT("runs_timed_out", r.runs_timed_out),
+			LOG_INT("agents_offline", r.agents_offline),
+			LOG_INT("agents_deleted", r.agents_deleted));
 	app.api.reaped.runs_timed_out += r.runs_timed_out;
 	app.api.reaped.agents_offline += r.agents_offline;
 	app.api.reaped.agents_deleted += r.agents_deleted;
@@ -338,7 +339,8 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *w, int revents)
 	if (more == 0)
 		more = dash_store_expire_rollups(app.api.store, now - c->rollup_retention_ms, &err);
 	if (more < 0)
-		log_error("upkeep", "rollups and retention wait: %s", err.msg);
+		log_event(LOG_LEVEL_ERROR, "upkeep", "rollups and retention wait",
+			LOG_ERROR(err.msg));
 	if (more <= 0)
 		ev_timer_stop(loop, w);
 }
@@ -354,7 +356,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	(void)revents;
-	log_info("dashboard", "stopping signal=%d", w->signum);
+	log_event(LOG_LEVEL_INFO, "dashboard", "stopping", LOG_INT("signal", w->signum));
 	ev_break(loop, EVBREAK_ALL);
 }
 

@@ -58,8 +58,8 @@ void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)
 {
 	struct msg_writer m = {0};
 
-	log_info("k6", "new workers run version=%s instead of %s", version,
-		k->k6_version[0] ? k->k6_version : "none");
+	log_event(LOG_LEVEL_INFO, "k6", "new workers run another k6", LOG_WORD("version", version),
+		LOG_WORD("from", k->k6_version[0] ? k->k6_version : "none"));
 	children_use_k6(&k->children, k6);
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s", version);
 	k->children.epoch++;

@@ -99,9 +99,10 @@ static void announce(const struct keeper *k)
 	const struct sandbox *sb = &k->sandbox;
 	char landlock[16] = "no";
 
-	log_info("k6fleetd", "started version=%s pid=%d socket=%s sandbox=%s k6=\"%s\"",
-		PACKAGE_VERSION, (int)getpid(), k->conf->control_socket,
-		sandbox_level_name(sb->level), k->k6_version[0] ? k->k6_version : "missing");
+	log_event(LOG_LEVEL_INFO, "k6fleetd", "started", LOG_WORD("version", PACKAGE_VERSION),
+		LOG_INT("pid", getpid()), LOG_WORD("socket", k->conf->control_socket),
+		LOG_WORD("sandbox", sandbox_level_name(sb->level)),
+		LOG_QUOTED("k6", k->k6_version[0] ? k->k6_version : "missing"));
 	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
 		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
 	log_info("sandbox", "level=%s seccomp=%s landlock=%s cgroup=%s%s%s%s",

@@ -118,7 +118,8 @@ int keeper_reload(struct keeper *k, uint64_t asker)
 		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	if (prepare(k, &f, &err) < 0) {
 		discard(&f);
-		log_error("reload", "refused, nothing has changed: %s", err.msg);
+		log_event(LOG_LEVEL_ERROR, "reload", "refused, nothing has changed",
+			LOG_ERROR(err.msg));
 		answer(k, asker, false, err.msg);
 		notify_send("READY=1");
 		return -1;

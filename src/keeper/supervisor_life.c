@@ -74,7 +74,8 @@ void supervisor_life_start(struct keeper *k)
 failed:
 	if (!k->ever_seen)
 		fatal(EXIT_START, "%s", err.msg);
-	log_error("supervisor", "cannot be started, trying again in 1 s: %s", err.msg);
+	log_event(LOG_LEVEL_ERROR, "supervisor", "cannot be started, trying again in 1 s",
+		LOG_ERROR(err.msg));
 	k->sup_restart_at_ms = units_now_mono_ms() + 1000;
 }
 
@@ -114,8 +115,9 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_delay_ms = 0;
 	k->sup_restarts++;
 	k->sup_restart_at_ms = now + k->sup_delay_ms;
-	log_warn("supervisor", "died %s after_ms=%lld workers=%u kept; next start in %lld ms", how,
-		(long long)lived, k->children.alive, (long long)k->sup_delay_ms);
+	log_event(LOG_LEVEL_WARN, "supervisor", "died", LOG_BARE("how", how),
+		LOG_INT("after_ms", lived), LOG_INT("workers_kept", k->children.alive),
+		LOG_INT("next_start_ms", k->sup_delay_ms));
 	k->sup_delay_ms = k->sup_delay_ms ? k->sup_delay_ms * 2 : 100;
 	if (k->sup_delay_ms > SUPERVISOR_DELAY_MAX_MS)
 		k->sup_delay_ms = SUPERVISOR_DELAY_MAX_MS;

@@ -20,7 +20,8 @@ void supervisor_link_drop(struct keeper *k)
 
 void supervisor_link_kill(struct keeper *k, const char *why)
 {
-	log_warn("supervisor", "killed pid=%d: %s", (int)k->sup_pid, why);
+	log_event(LOG_LEVEL_WARN, "supervisor", "killed", LOG_INT("supervisor_pid", k->sup_pid),
+		LOG_ERROR(why));
 	if (k->sup_pid > 0)
 		kill(k->sup_pid, SIGKILL);
 	/* Deaf to it from now on; the rest happens when it is reaped. */
@@ -75,11 +76,13 @@ void supervisor_link_stop(struct keeper *k)
 	k->stop_signals++;
 	notify_send("STOPPING=1");
 	if (k->stop_signals == 1) {
-		log_info("k6fleetd", "stopping: draining workers=%u, a second signal stops at once",
-			k->children.alive);
+		log_event(LOG_LEVEL_INFO, "k6fleetd",
+			"stopping: draining, a second signal stops at once",
+			LOG_INT("workers", k->children.alive));
 		supervisor_link_tell_signal(k, MSG_SIGNAL_DRAIN);
 	} else {
-		log_info("k6fleetd", "stopping at once workers=%u", k->children.alive);
+		log_event(LOG_LEVEL_INFO, "k6fleetd", "stopping at once",
+			LOG_INT("workers", k->children.alive));
 		k->stop_by_ms = units_now_mono_ms() + STOP_NOW_MS;
 		supervisor_link_tell_signal(k, MSG_SIGNAL_NOW);
 	}

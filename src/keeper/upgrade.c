@@ -185,8 +185,8 @@ void upgrade_begin(struct keeper *k, uint64_t asker)
 		fall_back(k, err.msg);
 		return;
 	}
-	log_info("upgrade", "asking %s whether it can take over workers=%u", k->exe_path,
-		k->children.alive);
+	log_event(LOG_LEVEL_INFO, "upgrade", "asking the new binaries whether they can take over",
+		LOG_WORD("binary", k->exe_path), LOG_INT("workers", k->children.alive));
 	u->asking_supervisor = true;
 	if (start_check(k, u->sup_fd, "k6fleet-supervisor", MSG_PROTOCOL, &err) < 0)
 		fall_back(k, err.msg);
@@ -378,10 +378,11 @@ void upgrade_supervisor_gone(struct keeper *k)
 	if (!k->upgrade.goodbye)
 		return;
 	if (!k->stop_signals) {
-		log_info(
-			"upgrade", "handing over to %s workers=%u", k->exe_path, k->children.alive);
+		log_event(LOG_LEVEL_INFO, "upgrade", "handing over",
+			LOG_WORD("binary", k->exe_path), LOG_INT("workers", k->children.alive));
 		execute(k, &err);
-		log_error("upgrade", "failed, version %s goes on: %s", PACKAGE_VERSION, err.msg);
+		log_event(LOG_LEVEL_ERROR, "upgrade", "failed, this version goes on",
+			LOG_WORD("version", PACKAGE_VERSION), LOG_ERROR(err.msg));
 	}
 	forget(k);
 }
@@ -572,7 +573,8 @@ void upgrade_resume(struct keeper *k, int fd)
 		fatal(EXIT_START, "cannot find %s: %s", k->sup_path, strerror(errno));
 	/* Whatever fails from here on is tried again: there is a fleet to keep. */
 	k->ever_seen = k->resumed = true;
-	log_info("upgrade", "took over version=%s from=%s pid=%d workers=%u", PACKAGE_VERSION,
-		json_get_text(state, "version", "?"), (int)getpid(), k->children.alive);
+	log_event(LOG_LEVEL_INFO, "upgrade", "took over", LOG_WORD("version", PACKAGE_VERSION),
+		LOG_WORD("from", json_get_text(state, "version", "?")), LOG_INT("pid", getpid()),
+		LOG_INT("workers", k->children.alive));
 	mem_trim();
 }

@@ -85,7 +85,8 @@ void agent_kill_worker(struct agent *ag, const char *why)
 	struct msg_writer m = {0};
 
 	if (log_limit_allows(&ag->all->limit, 20))
-		log_agent_warn(agent_name(ag), "worker killed pid=%u: %s", ag->pid, why);
+		log_agent_event(LOG_LEVEL_WARN, agent_name(ag), "worker killed",
+			LOG_INT("worker_pid", ag->pid), LOG_ERROR(why));
 	ag->killed = true;
 	msg_put_keep_kill(&m,
 		&(struct msg_keep_kill){
@@ -147,17 +148,15 @@ void agent_drop_run(struct agent *ag)
 /* Each record comes by here once, when it is final. */
 void agent_conclude(const struct agent *ag)
 {
-	const char *reason = json_get_text(ag->run, "reason", NULL);
-	const char *message = json_get_text(ag->run, "errorMessage", "");
-
 	metrics_count_run(&ag->all->sup->metrics, json_get_text(ag->run, "status", ""),
 		json_is_null(json_object_get(ag->run, "resources"))
 			? -1
 			: json_get_int(ag->run, "lagMs", -1));
-	log_agent_info(agent_name(ag), "run ended run=%s target=\"%.80s\" status=%s%s%s%s%.200s",
-		agent_run_id(ag), json_get_text(ag->run, "targetLabel", ""),
-		json_get_text(ag->run, "status", ""), reason ? " reason=" : "",
-		reason ? reason : "", *message ? ": " : "", message);
+	log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "run ended", LOG_RUN(agent_run_id(ag)),
+		LOG_QUOTED("target", json_get_text(ag->run, "targetLabel", "")),
+		LOG_WORD("status", json_get_text(ag->run, "status", "")),
+		LOG_WORD("reason", json_get_text(ag->run, "reason", NULL)),
+		LOG_ERROR(json_get_text(ag->run, "errorMessage", NULL)));
 }
 
 /* --- terminal records -------------------------------------------------------- */
@@ -269,8 +268,8 @@ void agent_bury(struct agent *ag)
 	clear_worker(ag);
 	agent_tell_fleet(ag, FLEET_EV_EXIT);
 	if (renewed && log_limit_allows(&ag->all->limit, 50))
-		log_agent_info(
-			agent_name(ag), "worker replaced as asked for restarts=%u", fs->restarts);
+		log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "worker replaced as asked for",
+			LOG_INT("restarts", fs->restarts));
 	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
 		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
 
@@ -445,8 +444,9 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	if (ag->fd < 0 || ag->generation != action->generation)
 		return;
 	if (action->type == FLEET_DO_DRAIN && log_limit_allows(&a->limit, 50))
-		log_agent_info(agent_name(ag), "draining run=%s may go on for %lld ms at most",
-			agent_run_id(ag), (long long)a->sup->conf->drain_timeout_ms);
+		log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "draining",
+			LOG_RUN(agent_run_id(ag)),
+			LOG_INT("timeout_ms", a->sup->conf->drain_timeout_ms));
 	else if (action->type == FLEET_DO_EXIT)
 		agent_send_simple(ag, MSG_WORK_EXIT);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)

@@ -366,7 +366,7 @@ static void turn_away(struct control *c, int fd, const char *code, const char *w
 
 	json_decref(object);
 	if (log_limit_allows(&c->limit, 2))
-		log_warn("control", "refused a connection: %s", why);
+		log_event(LOG_LEVEL_WARN, "control", "refused a connection", LOG_ERROR(why));
 	/* Fits any socket's buffer; whoever does not read it has left. */
 	if (send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("control", "the refused client is gone");

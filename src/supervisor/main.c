@@ -132,8 +132,8 @@ static void on_spawn_failed(struct msg_reader *in)
  * one will find it. */
 static void hand_over(struct supervisor *sup)
 {
-	log_info("supervisor", "handing over running=%u busy=%u", supervisor_running(sup),
-		supervisor_busy(sup));
+	log_event(LOG_LEVEL_INFO, "supervisor", "handing over",
+		LOG_INT("running", supervisor_running(sup)), LOG_INT("busy", supervisor_busy(sup)));
 	reload_handed_over(sup);
 	control_flush(sup->control);
 	app.handing_over = true;

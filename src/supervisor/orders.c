@@ -133,9 +133,10 @@ json_t *orders_run(struct supervisor *sup, const struct order_request *rq, struc
 	wanted = wanted < idle ? wanted : idle;
 	sized.agents = wanted;
 	order = make_order(&sized);
-	log_info("fleet", "run target=\"%.80s\" agents=%u sync=%s by=%s",
-		order->target->label[0] ? order->target->label : order->target->id, wanted,
-		rq->sync ? "yes" : "no", rq->who);
+	log_event(LOG_LEVEL_INFO, "fleet", "run",
+		LOG_QUOTED("target",
+			order->target->label[0] ? order->target->label : order->target->id),
+		LOG_INT("agents", wanted), LOG_YES_NO("sync", rq->sync), LOG_WORD("by", rq->who));
 	if (rq->on_accepted)
 		rq->on_accepted(rq->arg);
 	for (unsigned int i = 0; i < sup->desired && done < wanted; i++) {

@@ -121,8 +121,10 @@ static void note_change(
 	/* The keeper's name for a sealed copy is nobody's business. */
 	if (!strncmp(to, "'/proc/self/fd/", 15) && !strncmp(from, "'/proc/self/fd/", 15))
 		return;
-	log_info("reload", "changed %s from=%s to=%s%s", key, from, to,
-		effect == CONF_EFFECT_WORKERS ? " (new workers as they fall idle)" : "");
+	log_event(LOG_LEVEL_INFO, "reload", "changed", LOG_BARE("key", key), LOG_WORD("from", from),
+		LOG_WORD("to", to),
+		LOG_BARE("note",
+			effect == CONF_EFFECT_WORKERS ? "(new workers as they fall idle)" : NULL));
 	json_array_append_new(list,
 		json_pack("{s:o, s:o, s:o, s:s}", "key", json_text(key), "from", json_text(from),
 			"to", json_text(to), "effect",

@@ -184,7 +184,7 @@ static void finish_jobs(struct store *s)
 		if (job->is_write)
 			note_state(s, job, err);
 		else if (err && log_limit_allows(&s->limit, 3))
-			log_error("store", "cannot read: %s", err->msg);
+			log_event(LOG_LEVEL_ERROR, "store", "cannot read", LOG_ERROR(err->msg));
 		if (job->done)
 			job->done(job->arg, err);
 		if (job->result_done)

@@ -105,7 +105,8 @@ static void note_success(struct talk *t)
 	struct sync *s = t->sync;
 
 	if (s->state != SYNC_CONNECTED)
-		log_info("dashboard", "connected url=%s", s->sup->conf->dashboard.url);
+		log_event(LOG_LEVEL_INFO, "dashboard", "connected",
+			LOG_WORD("url", s->sup->conf->dashboard.url));
 	s->state = SYNC_CONNECTED;
 	s->last_contact_ms = units_now_mono_ms();
 	s->last_error[0] = '\0';
@@ -161,8 +162,9 @@ static void take_desired(struct sync *s, const json_t *answer, bool tie_wins)
 		return;
 	if (agents > s->sup->conf->max_workers) {
 		if (log_limit_allows(&s->limit, 2))
-			log_warn("dashboard", "wants agents=%lld, max_workers allows %lld",
-				(long long)agents, (long long)s->sup->conf->max_workers);
+			log_event(LOG_LEVEL_WARN, "dashboard", "wants more than max_workers allows",
+				LOG_INT("agents", agents),
+				LOG_INT("max_workers", s->sup->conf->max_workers));
 		agents = s->sup->conf->max_workers;
 	}
 	if (revision != s->sup->revision || agents != s->sup->desired)
@@ -224,7 +226,8 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 
 	if (reply->status == 200) {
 		if (targets_apply(s->sup->targets, json_object_get(answer, "targets"), &err) < 0) {
-			log_warn("dashboard", "targets kept as they were: %s", err.msg);
+			log_event(LOG_LEVEL_WARN, "dashboard", "targets kept as they were",
+				LOG_ERROR(err.msg));
 		} else {
 			free(s->etag);
 			s->etag = x_strdup(reply->etag);
@@ -282,9 +285,9 @@ static void on_runs(struct talk *t, const struct http_reply *reply, const json_t
 		json_array_append_new(acks, json_pack("[s, O]", id, json_object_get(item, "rev")));
 	}
 	json_array_foreach (rejected, i, item)
-		log_error("dashboard", "refused run=%s for good: %.200s",
-			json_get_text(item, "id", "?"),
-			json_get_text(item, "error", "no reason given"));
+		log_event(LOG_LEVEL_ERROR, "dashboard", "refused for good",
+			LOG_RUN(json_get_text(item, "id", "?")),
+			LOG_ERROR(json_get_text(item, "error", "no reason given")));
 	json_decref(s->posting);
 	s->posting = NULL;
 	if (s->batch < OUTBOX_BATCH_MAX)

@@ -217,8 +217,8 @@ static void apply_one(struct targets *t, const json_t *item)
 		return;
 	}
 	if (log_limit_allows(&limit, 5))
-		log_warn("targets", "left out target=\"%.60s\" from the dashboard: %s", id,
-			terr.err.msg);
+		log_event(LOG_LEVEL_WARN, "targets", "left out a target of the dashboard",
+			LOG_QUOTED("target", id), LOG_ERROR(terr.err.msg));
 	target_free(target);
 }
 

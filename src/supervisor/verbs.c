@@ -372,7 +372,8 @@ static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, co
 		/* Whole, whatever part of it was given; it goes with the run. */
 		_cleanup_free_ char *run = x_strdup(agents_run_id(sup->agents, (unsigned int)slot));
 
-		log_agent_info(agent, "run cancelled run=%s by=%s", run, control_peer(ticket));
+		log_agent_event(LOG_LEVEL_INFO, agent, "run cancelled", LOG_RUN(run),
+			LOG_WORD("by", control_peer(ticket)));
 		agents_cancel(sup->agents, (unsigned int)slot);
 		control_answer(
 			ticket, json_pack("{s:s, s:o}", "run", run, "agent", json_text(agent)));
@@ -393,8 +394,8 @@ static void verb_reload(struct supervisor *sup, struct control_ticket ticket, co
 {
 	bool binary = json_is_true(json_object_get(request, "binary"));
 
-	log_info("control", "reload asked for binary=%s by=%s", binary ? "yes" : "no",
-		control_peer(ticket));
+	log_event(LOG_LEVEL_INFO, "control", "reload asked for", LOG_YES_NO("binary", binary),
+		LOG_WORD("by", control_peer(ticket)));
 	reload_ask(sup, ticket, binary);
 }
 
@@ -411,8 +412,8 @@ static void verb_stop(struct supervisor *sup, struct control_ticket ticket, cons
 {
 	bool now = json_is_true(json_object_get(request, "now"));
 
-	log_info(
-		"control", "stop asked for now=%s by=%s", now ? "yes" : "no", control_peer(ticket));
+	log_event(LOG_LEVEL_INFO, "control", "stop asked for", LOG_YES_NO("now", now),
+		LOG_WORD("by", control_peer(ticket)));
 	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
 	supervisor_stop(sup, now || sup->stopping);
 }

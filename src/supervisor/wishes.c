@@ -59,8 +59,11 @@ char *supervisor_no_k6(const struct supervisor *sup)
 void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char *who)
 {
 	if (paused != sup->paused || now)
-		log_info("fleet", "%s%s by=%s", paused ? "paused" : "resumed",
-			now ? ", runs are cancelled" : "", who);
+		log_event(LOG_LEVEL_INFO, "fleet",
+			!paused       ? "resumed"
+				: now ? "paused, runs are cancelled"
+				      : "paused",
+			LOG_WORD("by", who));
 	sup->paused = paused;
 	supervisor_apply_pause(sup);
 	store_meta_set(sup->store, "paused", paused ? "1" : "0");
@@ -85,8 +88,8 @@ void supervisor_set_desired(
 	struct supervisor *sup, unsigned int count, int64_t revision, bool now, const char *who)
 {
 	if (count != sup->desired)
-		log_info("fleet", "scale from=%u to=%u by=%s revision=%lld", sup->desired, count,
-			who, (long long)revision);
+		log_event(LOG_LEVEL_INFO, "fleet", "scale", LOG_INT("from", sup->desired),
+			LOG_INT("to", count), LOG_WORD("by", who), LOG_INT("revision", revision));
 	sup->desired = count;
 	sup->revision = revision;
 	save_desired(sup);
@@ -100,7 +103,8 @@ void supervisor_set_desired(
 void supervisor_stop(struct supervisor *sup, bool now)
 {
 	if (!sup->stopping)
-		log_info("fleet", "draining running=%u", supervisor_running(sup));
+		log_event(LOG_LEVEL_INFO, "fleet", "draining",
+			LOG_INT("running", supervisor_running(sup)));
 	sup->stopping = true;
 	sup->stop_now = sup->stop_now || now;
 	if (sup->handed_over)
@@ -124,8 +128,8 @@ void wishes_restore_held(struct supervisor *sup)
 
 void supervisor_hold(struct supervisor *sup, unsigned int slot, const char *who)
 {
-	log_agent_info(agents_name(sup->agents, slot),
-		"drained, stays stopped until restart or scale by=%s", who);
+	log_agent_event(LOG_LEVEL_INFO, agents_name(sup->agents, slot),
+		"drained, stays stopped until restart or scale", LOG_WORD("by", who));
 	fleet_hold(sup->fleet, slot, units_now_mono_ms());
 	save_held(sup);
 }
@@ -136,8 +140,8 @@ void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_
 	int64_t now = units_now_mono_ms();
 	bool released = false;
 
-	log_info(
-		"fleet", "restart agents=%zu rolling=%s by=%s", count, rolling ? "yes" : "no", who);
+	log_event(LOG_LEVEL_INFO, "fleet", "restart", LOG_INT("agents", count),
+		LOG_YES_NO("rolling", rolling), LOG_WORD("by", who));
 	for (size_t i = 0; i < count; i++) {
 		if (fleet_slot(sup->fleet, slots[i])->held) {
 			fleet_release(sup->fleet, slots[i], now);

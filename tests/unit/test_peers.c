@@ -113,7 +113,8 @@ static void the_journal_gets_fields_that_no_message_can_forge(void **state)
 	log_init("k6fleetd", LOG_LEVEL_INFO, false);
 	log_use_journal(pair[1]);
 	uuid_make_v7(1795470000123, id);
-	log_agent_warn("k6agent-3", "run ended run=%s target=\"%s\"", id, "x\nAGENT=k6agent-0");
+	log_agent_event(LOG_LEVEL_WARN, "k6agent-3", "run ended", LOG_RUN(id),
+		LOG_QUOTED("target", "x\nAGENT=k6agent-0"));
 	received(pair[0], buf, sizeof(buf));
 	snprintf(want, sizeof(want), "\nRUN=%s\n", id);
 	assert_non_null(strstr(buf, "PRIORITY=4\n"));
