@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What cmocka wants included before it, and the path of the fixtures. */
+/* The headers that cmocka needs before it, and helpers of all unit tests. */
 #ifndef K6FLEET_TEST_H
 #define K6FLEET_TEST_H
 
@@ -16,7 +16,16 @@
 #include "common/err.h"
 #include "common/mem.h"
 
-/* The whole file with a NUL behind it; the caller frees. */
+/* TEST='*cut*' in the environment runs only the tests of a program whose names match the pattern. */
+static __attribute__((constructor)) void filter_tests(void)
+{
+	const char *pattern = getenv("TEST");
+
+	if (pattern)
+		cmocka_set_test_filter(pattern);
+}
+
+/* Returns the content of a fixture with a NUL behind it and its length in *len; the caller frees it. */
 static inline char *read_fixture(const char *name, size_t *len)
 {
 	_cleanup_free_ char *path = x_asprintf("%s/%s", FIXTURES, name);
