@@ -18,6 +18,8 @@ have() {
 flags=(-std=gnu17 -D_GNU_SOURCE '-DSYSCONFDIR="/etc"' '-DLOCALSTATEDIR="/var"' '-DRUNSTATEDIR="/run"'
 	'-DLIBEXECDIR="/l"' '-DPKGDATADIR="/p"' -Isrc "-I$build")
 
+echo "== version"
+contrib/version.sh --check || status=1
 if have cppcheck; then
 	echo "== cppcheck"
 	# cppcheck knows neither the cleanup attribute (so it sees leaks where there are none; the
