@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# release.sh SRCDIR ARCHIVE: makes a release of the commit that is checked out: a tag vX.Y.Z, and beside ARCHIVE its
-# checksum.  `make release` calls it with the archive of `make dist`.  docs/releasing.md has the steps around it.
+# release.sh --check SRCDIR: whether the commit that is checked out can be released.
+# release.sh SRCDIR ARCHIVE: releases it: a tag vX.Y.Z, and beside ARCHIVE its checksum.
+#
+# `make release` does the first, makes the archive, whose bytes depend on the commit only, and does the second.
+# docs/releasing.md has the steps around it.
 #
 # Refuses a work tree with changes, a version that the files do not agree on, a version without an entry in
 # CHANGELOG.md, an existing tag, and an archive that lacks a file.  The tag is signed, and so is the checksum, if git
 # knows a key (user.signingkey).  Pushes nothing.  RELEASE_DRY_RUN=1 makes and checks everything but the tag.
 set -euo pipefail
 
-source=$(realpath "$1") archive=$(realpath "$2")
+check_only=
+if [ "$1" = --check ]; then
+	check_only=1
+	shift
+fi
+source=$(realpath "$1")
+[ -n "$check_only" ] || archive=$(realpath "$2")
 cd "$source"
 dry_run=${RELEASE_DRY_RUN:-}
 version=$(contrib/version.sh)
@@ -27,6 +36,7 @@ changes=$(git status --porcelain)
 contrib/version.sh --check || fail "the files do not agree on the version; contrib/version.sh $version sets it"
 grep -qE "^## $version( |$)" CHANGELOG.md || fail "CHANGELOG.md has no section \"## $version\""
 [ -z "$(git tag -l "$tag")" ] || fail "the tag $tag exists"
+[ -z "$check_only" ] || exit 0
 case $(basename "$archive") in
 "k6fleet-$version.tar.xz") ;;
 *) fail "$archive is no archive of version $version" ;;
