@@ -35,6 +35,7 @@
 #include "keeper/k6.h"
 #include "keeper/probe.h"
 #include "keeper/upgrade.h"
+#include "keeper/upgrade_resume.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/k6fleetd.conf"
 static const char usage[] =

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* execve(2) keeps pid, children and descriptors; kernel-side nothing else has to be moved.  The
- * state goes through a sealed memfd as JSON: a format that an older and a newer image can share. */
+/* execve(2) keeps pid, children and descriptors; nothing else has to be moved in the kernel.  All else that
+ * the next image needs goes through a sealed memfd (upgrade_state.h). */
 #include "config.h"
 
 #include "keeper/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 
 #include "common/fdio.h"
 #include "common/hostfs.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/msg.h"
@@ -28,12 +26,12 @@
 #include "keeper/privs.h"
 #include "keeper/reload.h"
 #include "keeper/supervisor_link.h"
+#include "keeper/upgrade_state.h"
 
 #define CHECK_TIMEOUT_MS 5000
 /* The old supervisor has this long to commit what it has. */
 #define GOODBYE_MS 5000
 /* Some 100 bytes a worker, thousands of workers. */
-#define STATE_MAX_BYTES (64 * 1024 * 1024)
 
 extern char **environ;
 
@@ -257,114 +255,141 @@ void upgrade_tick(struct keeper *k, int64_t now)
 
 /* --- leaving everything to the next image ----------------------------------------- */
 
-static json_t *children_state(const struct children *c)
+static char *copy(const char *text)
 {
-	json_t *list = json_array();
+	return text ? x_strdup(text) : NULL;
+}
 
+static struct upgrade_state_fds collect_fds(const struct keeper *k)
+{
+	const struct handover *h = &k->handover;
+	const struct children *c = &k->children;
+
+	return (struct upgrade_state_fds){
+		.listen = h->listen_fd,
+		.heartbeats = h->hb_fd,
+		.config = h->config_fd,
+		.state_dir = h->state_fd,
+		.metrics = h->metrics_fd,
+		.secret = h->kept.secret_fd,
+		.ca = h->kept.ca_fd,
+		.cert = h->kept.cert_fd,
+		.key = h->kept.key_fd,
+		.socket_dir = k->socket_dir_fd,
+		.lifeline_read = c->lifeline[0],
+		.lifeline_write = c->lifeline[1],
+		.cgroup = c->cgroup.base_fd,
+		.k6 = c->k6.fd,
+		.host = hostfs_fd(),
+		.notify = notify_fd(),
+		.journal = log_journal_fd(),
+	};
+}
+
+/* Returns what this image holds; the caller clears it. */
+static struct upgrade_state collect(const struct keeper *k)
+{
+	const struct files_options *o = &k->options;
+	const struct handover *h = &k->handover;
+	const struct children *c = &k->children;
+	const struct sandbox *sb = &k->sandbox;
+
+	return (struct upgrade_state){
+		.version = x_strdup(PACKAGE_VERSION),
+		.options = {.config = x_strdup(o->config),
+			.config_named = o->config_named,
+			.socket = copy(o->socket),
+			.workers = copy(o->workers),
+			.log_format = copy(o->log_format),
+			.verbose = o->verbose},
+		.paths = {.keeper = x_strdup(k->exe_path), .supervisor = x_strdup(k->sup_path)},
+		.sandbox = {.level = sb->level,
+			.layers = sb->layers,
+			.as_root = sb->as_root,
+			.user_namespaces = sb->user_namespaces,
+			.landlock = sb->landlock,
+			.uid = sb->agent.uid,
+			.gid = sb->agent.gid},
+		.supervisor = {.as_root = h->as_root,
+			.uid = h->user.uid,
+			.gid = h->user.gid,
+			.control_gid = h->control_gid,
+			.read_gid = h->read_gid,
+			.restarts = k->sup_restarts},
+		.keeper = {.k6_version = x_strdup(k->k6_version),
+			.memory_bytes = k->memory_bytes,
+			.started_mono_ms = k->started_ms,
+			.clock_offset_ms = k->clock_offset_ms,
+			.epoch = c->epoch,
+			.cgroup_cpu = c->cgroup.cpu},
+		.k6 = {.by_fd = c->k6.by_fd,
+			.dev = c->k6.dev,
+			.inode = c->k6.inode,
+			.size_bytes = c->k6.size,
+			.modified_s = c->k6.modified.tv_sec,
+			.modified_ns = c->k6.modified.tv_nsec},
+		.fds = collect_fds(k),
+	};
+}
+
+static void collect_children(const struct children *c, struct upgrade_state *s)
+{
+	s->children = x_calloc(c->high + 1, sizeof(*s->children));
 	for (unsigned int i = 0; i < c->high; i++) {
 		const struct child *ch = &c->slots[i];
 
 		if (ch->used)
-			json_array_append_new(list,
-				json_pack("[i, i, I, I, b, i, i, i, i]", (int)i, (int)ch->pid,
-					(json_int_t)ch->generation, (json_int_t)ch->started_mono_ms,
-					ch->alive, ch->wait_status, (int)ch->restarts,
-					(int)ch->epoch, ch->chan));
+			s->children[s->children_count++] = (struct upgrade_state_children){
+				.slot = i,
+				.pid = ch->pid,
+				.generation = ch->generation,
+				.started_mono_ms = ch->started_mono_ms,
+				.alive = ch->alive,
+				.wait_status = ch->wait_status,
+				.restarts = ch->restarts,
+				.epoch = ch->epoch,
+				.chan = ch->chan,
+			};
 	}
-	return list;
-}
-
-static json_t *fds_state(const struct keeper *k)
-{
-	const struct handover *h = &k->handover;
-
-	return json_pack(
-		"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
-		"listen", h->listen_fd, "heartbeats", h->hb_fd, "config", h->config_fd, "state",
-		h->state_fd, "metrics", h->metrics_fd, "secret", h->kept.secret_fd, "ca",
-		h->kept.ca_fd, "cert", h->kept.cert_fd, "key", h->kept.key_fd, "socketDir",
-		k->socket_dir_fd, "lifelineRead", k->children.lifeline[0], "lifelineWrite",
-		k->children.lifeline[1], "cgroup", k->children.cgroup.base_fd, "k6",
-		k->children.k6.fd, "host", hostfs_fd(), "notify", notify_fd(), "journal",
-		log_journal_fd());
-}
-
-static json_t *state_to_json(const struct keeper *k)
-{
-	const struct sandbox *sb = &k->sandbox;
-	const struct files_options *o = &k->options;
-	json_t *state = json_object();
-
-	json_object_set_new(state, "format", json_integer(UPGRADE_FORMAT));
-	json_object_set_new(state, "version", json_string(PACKAGE_VERSION));
-	json_object_set_new(state, "options",
-		json_pack("{s:s, s:b, s:s?, s:s?, s:s?, s:b}", "config", o->config, "configNamed",
-			o->config_named, "socket", o->socket, "workers", o->workers, "logFormat",
-			o->log_format, "verbose", o->verbose));
-	json_object_set_new(state, "paths",
-		json_pack("{s:s, s:s}", "keeper", k->exe_path, "supervisor", k->sup_path));
-	json_object_set_new(state, "sandbox",
-		json_pack("{s:i, s:i, s:b, s:b, s:i, s:I, s:I}", "level", sb->level, "layers",
-			(int)sb->layers, "asRoot", sb->as_root, "userNamespaces",
-			sb->user_namespaces, "landlock", sb->landlock, "uid",
-			(json_int_t)sb->agent.uid, "gid", (json_int_t)sb->agent.gid));
-	json_object_set_new(state, "supervisor",
-		json_pack("{s:b, s:I, s:I, s:I, s:I, s:i}", "asRoot", k->handover.as_root, "uid",
-			(json_int_t)k->handover.user.uid, "gid", (json_int_t)k->handover.user.gid,
-			"controlGid", (json_int_t)k->handover.control_gid, "readGid",
-			(json_int_t)k->handover.read_gid, "restarts", (int)k->sup_restarts));
-	json_object_set_new(state, "keeper",
-		json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "k6Version", k->k6_version,
-			"memoryBytes", (json_int_t)k->memory_bytes, "startedMs",
-			(json_int_t)k->started_ms, "clockOffsetMs", (json_int_t)k->clock_offset_ms,
-			"epoch", (int)k->children.epoch, "cgroupCpu", k->children.cgroup.cpu));
-	json_object_set_new(state, "k6",
-		json_pack("[b, I, I, I, I, I]", k->children.k6.by_fd,
-			(json_int_t)k->children.k6.dev, (json_int_t)k->children.k6.inode,
-			(json_int_t)k->children.k6.size, (json_int_t)k->children.k6.modified.tv_sec,
-			(json_int_t)k->children.k6.modified.tv_nsec));
-	json_object_set_new(state, "fds", fds_state(k));
-	json_object_set_new(state, "children", children_state(&k->children));
-	return state;
 }
 
 /* All that is in the state survives the execve(), or, should that fail, does not the next fork's. */
-static void set_inherited(const json_t *state, bool inherited)
+static void set_inherited(void *arg, int fd)
 {
-	json_t *value;
-	const char *key;
-	size_t i;
+	const bool *inherited = arg;
 
-	json_object_foreach (json_object_get(state, "fds"), key, value) {
-		if (json_integer_value(value) >= 0)
-			fcntl((int)json_integer_value(value), F_SETFD, inherited ? 0 : FD_CLOEXEC);
-	}
-	json_array_foreach (json_object_get(state, "children"), i, value)
-		fcntl((int)json_integer_value(json_array_get(value, 8)), F_SETFD,
-			inherited ? 0 : FD_CLOEXEC);
+	fcntl(fd, F_SETFD, *inherited ? 0 : FD_CLOEXEC);
 }
 
 static void execute(struct keeper *k, struct err *err)
 {
-	_cleanup_json_ json_t *state = state_to_json(k);
-	_cleanup_free_ char *text = json_compact(state);
-	_cleanup_fd_ int fd = fdio_seal("k6fleet-handover", text, strlen(text), err);
+	struct upgrade_state state = collect(k);
+	_cleanup_free_ char *text = NULL;
+	_cleanup_fd_ int fd = -1;
+	bool inherited = true;
 	char number[16];
 
-	if (fd < 0)
+	collect_children(&k->children, &state);
+	text = upgrade_state_write(&state);
+	fd = fdio_seal("k6fleet-handover", text, strlen(text), err);
+	if (fd < 0) {
+		upgrade_state_clear(&state);
 		return;
+	}
 	snprintf(number, sizeof(number), "%d", fd);
 	char *const argv[] = {x_strdup("k6fleetd"), x_strdup("--take-over"), number, NULL};
 
 	fcntl(fd, F_SETFD, 0);
-	set_inherited(state, true);
+	upgrade_state_each_fd(&state, set_inherited, &inherited);
 	if (privs_pass_on(err) == 0) {
 		/* Safe: root's own binary, the one that was asked, by descriptor; it gets no more
 		 * than this image has, which is five capabilities. */
 		syscall(SYS_execveat, k->upgrade.exe_fd, "", argv, environ, AT_EMPTY_PATH);
 		err_sys(err, errno, "cannot execute %s", k->exe_path);
 	}
-	set_inherited(state, false);
+	inherited = false;
+	upgrade_state_each_fd(&state, set_inherited, &inherited);
+	upgrade_state_clear(&state);
 	if (privs_limit(&(struct err){0}) < 0)
 		log_error("upgrade", "cannot take the ambient capabilities back");
 	free(argv[0]);
@@ -385,196 +410,4 @@ void upgrade_supervisor_gone(struct keeper *k)
 			LOG_WORD("version", PACKAGE_VERSION), LOG_ERROR(err.msg));
 	}
 	forget(k);
-}
-
-/* --- in the next image ----------------------------------------------------------------- */
-
-/* -1: the last image had none. */
-static int get_fd(const json_t *state, const char *name)
-{
-	int fd = (int)json_get_int(json_object_get(state, "fds"), name, -1);
-
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return fd;
-}
-
-static char *get_copy(const json_t *object, const char *key)
-{
-	const char *text = json_get_text(object, key, NULL);
-
-	return text ? x_strdup(text) : NULL;
-}
-
-static json_t *read_state(int fd)
-{
-	_cleanup_free_ char *text = fdio_read_all(fd, "the state", STATE_MAX_BYTES, NULL, NULL);
-	json_t *state = text ? json_loads(text, 0, NULL) : NULL;
-
-	if (json_get_int(state, "format", 0) != UPGRADE_FORMAT)
-		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
-	return state;
-}
-
-static void resume_options(struct keeper *k, const json_t *state)
-{
-	const json_t *o = json_object_get(state, "options");
-	const json_t *paths = json_object_get(state, "paths");
-
-	k->options = (struct files_options){
-		.config = get_copy(o, "config"),
-		.config_named = json_is_true(json_object_get(o, "configNamed")),
-		.socket = get_copy(o, "socket"),
-		.workers = get_copy(o, "workers"),
-		.log_format = get_copy(o, "logFormat"),
-		.verbose = json_is_true(json_object_get(o, "verbose")),
-	};
-	k->exe_path = get_copy(paths, "keeper");
-	k->sup_path = get_copy(paths, "supervisor");
-	if (!k->options.config || !k->exe_path || !k->sup_path)
-		fatal(EXIT_START, "the state that the last k6fleetd left has no paths");
-}
-
-static void resume_handover(struct keeper *k, const json_t *state)
-{
-	const json_t *s = json_object_get(state, "supervisor");
-	struct handover *h = &k->handover;
-
-	*h = (struct handover){
-		.as_root = json_is_true(json_object_get(s, "asRoot")),
-		.user = {(uid_t)json_get_int(s, "uid", 0), (gid_t)json_get_int(s, "gid", 0)},
-		.control_gid = (gid_t)json_get_int(s, "controlGid", (gid_t)-1),
-		.read_gid = (gid_t)json_get_int(s, "readGid", (gid_t)-1),
-		.listen_fd = get_fd(state, "listen"),
-		.hb_fd = get_fd(state, "heartbeats"),
-		.config_fd = get_fd(state, "config"),
-		.state_fd = get_fd(state, "state"),
-		.metrics_fd = get_fd(state, "metrics"),
-		.kept = {get_fd(state, "secret"), get_fd(state, "ca"), get_fd(state, "cert"),
-			get_fd(state, "key")},
-		.workers_option = k->options.workers != NULL,
-		.again = true,
-	};
-	k->sup_restarts = (unsigned int)json_get_int(s, "restarts", 0);
-}
-
-static void resume_sandbox(struct keeper *k, const json_t *state)
-{
-	const json_t *s = json_object_get(state, "sandbox");
-	struct err err;
-
-	k->sandbox = (struct sandbox){
-		.level = (enum sandbox_level)json_get_int(s, "level", 0),
-		.layers = (unsigned int)json_get_int(s, "layers", 0),
-		.as_root = json_is_true(json_object_get(s, "asRoot")),
-		.user_namespaces = json_is_true(json_object_get(s, "userNamespaces")),
-		.landlock = (int)json_get_int(s, "landlock", 0),
-		.agent = {(uid_t)json_get_int(s, "uid", 0), (gid_t)json_get_int(s, "gid", 0)},
-	};
-	if (sandbox_resume(&k->sandbox, &err) < 0 || privs_limit(&err) < 0)
-		fatal(EXIT_START, "%s", err.msg);
-}
-
-static struct k6bin resume_k6(const json_t *state)
-{
-	const json_t *row = json_object_get(state, "k6");
-
-	return (struct k6bin){
-		.fd = get_fd(state, "k6"),
-		.has_es_modules = k6version_has_es_modules(
-			json_get_text(json_object_get(state, "keeper"), "k6Version", "")),
-		.by_fd = json_is_true(json_array_get(row, 0)),
-		.dev = (dev_t)json_integer_value(json_array_get(row, 1)),
-		.inode = (ino_t)json_integer_value(json_array_get(row, 2)),
-		.size = (off_t)json_integer_value(json_array_get(row, 3)),
-		.modified = {(time_t)json_integer_value(json_array_get(row, 4)),
-			(long)json_integer_value(json_array_get(row, 5))},
-	};
-}
-
-static void resume_children(struct keeper *k, const json_t *state)
-{
-	const json_t *own = json_object_get(state, "keeper");
-	int lifeline[2] = {get_fd(state, "lifelineRead"), get_fd(state, "lifelineWrite")};
-	const struct k6bin k6 = resume_k6(state);
-	struct children *c = &k->children;
-	json_t *row;
-	struct err err;
-	size_t i;
-
-	if (children_init(c, k->conf, &k->sandbox, k->handover.hb_fd, &k6, lifeline, &err) < 0)
-		fatal(EXIT_START, "%s", err.msg);
-	c->cgroup.base_fd = get_fd(state, "cgroup");
-	c->cgroup.cpu = json_is_true(json_object_get(own, "cgroupCpu"));
-	/* All of them are of the last image. */
-	c->epoch = (unsigned int)json_get_int(own, "epoch", 0) + 1;
-	json_array_foreach (json_object_get(state, "children"), i, row) {
-		json_int_t n[9];
-
-		for (size_t f = 0; f < ARRAY_SIZE(n); f++)
-			n[f] = json_is_true(json_array_get(row, f))
-				? 1
-				: json_integer_value(json_array_get(row, f));
-		if (n[0] < 0 || n[0] >= CONF_WORKERS_MAX)
-			continue;
-		fcntl((int)n[8], F_SETFD, FD_CLOEXEC);
-		children_adopt(c, (unsigned int)n[0],
-			&(struct child){.used = true,
-				.pid = (pid_t)n[1],
-				.generation = (uint64_t)n[2],
-				.started_mono_ms = n[3],
-				.alive = n[4] != 0,
-				.wait_status = (int)n[5],
-				.restarts = (uint32_t)n[6],
-				.epoch = (unsigned int)n[7],
-				.chan = (int)n[8]});
-	}
-}
-
-static void resume_config(struct keeper *k)
-{
-	_cleanup_file_ FILE *f = NULL;
-	int fd = fcntl(k->handover.config_fd, F_DUPFD_CLOEXEC, 3);
-	struct err err;
-
-	if (fd >= 0 && lseek(fd, 0, SEEK_SET) == 0)
-		f = fdopen(fd, "r");
-	if (!f)
-		fatal(EXIT_START, "cannot read the configuration that the last k6fleetd left");
-	k->conf = conf_load_effective(f, &err);
-	if (!k->conf)
-		fatal(EXIT_START, "the configuration that the last k6fleetd left: %s", err.msg);
-	k->handover.conf = k->conf;
-}
-
-void upgrade_resume(struct keeper *k, int fd)
-{
-	_cleanup_json_ json_t *state = read_state(fd);
-	const json_t *own = json_object_get(state, "keeper");
-
-	close(fd);
-	hostfs_use(get_fd(state, "host"));
-	notify_use(get_fd(state, "notify"));
-	log_use_journal(get_fd(state, "journal"));
-	resume_options(k, state);
-	resume_handover(k, state);
-	resume_config(k);
-	log_init("k6fleetd", (enum log_level)k->conf->log_level, k->conf->log_format == 1);
-	resume_sandbox(k, state);
-	resume_children(k, state);
-	k->socket_dir_fd = get_fd(state, "socketDir");
-	k->started_ms = json_get_int(own, "startedMs", 0);
-	k->clock_offset_ms = json_get_int(own, "clockOffsetMs", 0);
-	k->memory_bytes = json_get_int(own, "memoryBytes", 0);
-	snprintf(k->k6_version, sizeof(k->k6_version), "%s", json_get_text(own, "k6Version", ""));
-	upgrade_note_binaries(k);
-	k->handover.exe_fd = hostfs_open(k->sup_path, O_PATH);
-	if (k->handover.exe_fd < 0)
-		fatal(EXIT_START, "cannot find %s: %s", k->sup_path, strerror(errno));
-	/* Whatever fails from here on is tried again: there is a fleet to keep. */
-	k->ever_seen = k->resumed = true;
-	log_event(LOG_LEVEL_INFO, "upgrade", "took over", LOG_WORD("version", PACKAGE_VERSION),
-		LOG_WORD("from", json_get_text(state, "version", "?")), LOG_INT("pid", getpid()),
-		LOG_INT("workers", k->children.alive));
-	mem_trim();
 }

@@ -12,9 +12,6 @@
 
 #include "keeper/keeper.h"
 
-/* Of what one image leaves to the next; raised when an older image could not be understood. */
-#define UPGRADE_FORMAT 1
-
 /* For --check-handover: 0 when this image can take over from one of that format. */
 int upgrade_check(const char *format);
 /* Remembers which binaries of k6fleetd and of the supervisor run, for upgrade_is_due(). */
@@ -30,7 +27,5 @@ int64_t upgrade_deadline(const struct keeper *k);
 void upgrade_tick(struct keeper *k, int64_t now_ms);
 /* The supervisor has gone.  Returns where there was none to be done, or where it failed. */
 void upgrade_supervisor_gone(struct keeper *k);
-/* In the new image: what the old one left behind fd. */
-void upgrade_resume(struct keeper *k, int fd);
 
 #endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The first act of a new image of the keeper: it takes up what the last image left (upgrade.h). */
+#ifndef K6FLEET_KEEPER_UPGRADE_RESUME_H
+#define K6FLEET_KEEPER_UPGRADE_RESUME_H
+
+#include "keeper/keeper.h"
+
+/* Fills k from the state in fd, which is closed: options, configuration, sandbox, workers, descriptors, all
+ * close-on-exec again; gives up ambient capabilities.  Ends the process with one line where that fails. */
+void upgrade_resume(struct keeper *k, int fd);
+
+#endif
