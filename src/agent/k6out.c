@@ -12,10 +12,10 @@
 
 #include "agent/script.h"
 #include "common/mem.h"
-#include "common/result.h"
+#include "common/run.h"
 
 #define OUT_TAIL_BYTES 8192
-#define ERR_TAIL_BYTES (RESULT_LOG_MAX - OUT_TAIL_BYTES)
+#define ERR_TAIL_BYTES (RUN_LOG_MAX - OUT_TAIL_BYTES)
 /* What a line of standard output is worth keeping of: a trend with its 101 percentiles is longer. */
 #define OUT_LINE_KEPT 200
 #define DURATION_MAX_MS (366LL * 86400 * 1000)
@@ -71,7 +71,7 @@ static size_t copy_tail(const struct k6out_tail *t, char *to)
 
 char *k6out_log(const struct k6out *o, size_t *err_from)
 {
-	char *log = x_calloc(RESULT_LOG_MAX + 1, 1);
+	char *log = x_calloc(RUN_LOG_MAX + 1, 1);
 	size_t n = copy_tail(&o->out, log);
 
 	*err_from = n;

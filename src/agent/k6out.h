@@ -48,7 +48,7 @@ void k6out_clear(struct k6out *o);
 typedef void k6out_emit(void *arg, const char *data, size_t len);
 void k6out_take_stdout(struct k6out *o, const char *data, size_t len, k6out_emit *emit, void *arg);
 void k6out_take_stderr(struct k6out *o, const char *data, size_t len, k6out_emit *emit, void *arg);
-/* The end of standard output, then that of standard error, at most RESULT_LOG_MAX bytes; the caller
+/* The end of standard output, then that of standard error, at most RUN_LOG_MAX bytes; the caller
  * frees it.  *err_from: where the latter begins. */
 char *k6out_log(const struct k6out *o, size_t *err_from);
 /* How long the scenarios take without graceful stops; has_plan tells whether k6 has said so. */

@@ -302,7 +302,7 @@ static void ignore_output(void *arg, const char *data, size_t len)
 	(void)len;
 }
 
-static void measure(const struct k6run *run, struct run_result *r, bool *tmp_full)
+static void measure(const struct k6run *run, struct run *r, bool *tmp_full)
 {
 	struct statvfs fs;
 	int64_t cgroup_ms;
@@ -315,6 +315,7 @@ static void measure(const struct k6run *run, struct run_result *r, bool *tmp_ful
 	if (cgroup_ms > r->cpu_ms)
 		r->cpu_ms = cgroup_ms;
 	*tmp_full = false;
+	r->tmp_bytes = 0;
 	/* Only a tmpfs of our own tells what this run alone has used. */
 	if (run->env->is_init && statvfs(run->env->work_dir, &fs) == 0) {
 		r->tmp_bytes = (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
@@ -342,7 +343,7 @@ static double seconds_run(const struct k6run *run)
 void k6run_finish(struct k6run *run, struct msg_writer *out)
 {
 	const struct conf *conf = run->env->conf;
-	struct run_result r;
+	struct run r;
 	struct outcome_facts facts = {
 		.why_not_started = run->why,
 		.wait_status = run->wait_status,
@@ -355,8 +356,8 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 		.processes = conf->limits.processes,
 	};
 
-	result_init(&r);
-	memcpy(r.run_id, run->id, sizeof(r.run_id));
+	run_init(&r);
+	run_set_text(&r.id, run->id);
 	end_descendants(run);
 	for (int i = 0; i < 1024 && (run->err_fd >= 0 || run->out_fd >= 0); i++) {
 		size_t before = run->output.err.pos + run->output.out.pos;
@@ -373,14 +374,13 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 	facts.oom_killed = count_oom_kills(run->env) > run->oom_kills_before;
 	measure(run, &r, &facts.tmp_full);
 	if (run->started) {
-		r.started_wall_ms = run->start_wall_ms;
+		r.started_ms = run->start_wall_ms;
 		/* From the monotonic clock, so that a jump of the wall clock bends no run. */
-		r.finished_wall_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
+		r.finished_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
 	}
-	free(r.log);
 	r.log = k6out_log(&run->output, &facts.log_from);
 	verdict_reach(run->env->sandbox, run->summary_path, seconds_run(run), &facts, &r, out);
-	result_clear(&r);
+	run_clear(&r);
 	empty_all(run->env);
 }
 

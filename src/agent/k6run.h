@@ -18,7 +18,7 @@
 #include "common/err.h"
 #include "common/hb.h"
 #include "common/msg.h"
-#include "common/result.h"
+#include "common/run.h"
 
 /* After TERM k6 has this long to write its summary: facts say 0.1 s are usual. */
 #define K6RUN_KILL_AFTER_MS 5000

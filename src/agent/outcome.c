@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <math.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -15,25 +16,23 @@
 
 static const struct code {
 	int code;
-	enum result_status status;
-	enum result_reason reason;
+	enum run_status status;
+	enum run_reason reason;
 	const char *text;
 } codes[] = {
-	{99, RESULT_FAILED, RESULT_REASON_THRESHOLDS, "thresholds were crossed"},
-	{100, RESULT_ERROR, RESULT_REASON_TIMEOUT, "setup() took too long"},
-	{101, RESULT_ERROR, RESULT_REASON_TIMEOUT, "teardown() took too long"},
-	{102, RESULT_ERROR, RESULT_REASON_TIMEOUT, "k6 gave up waiting (exit code 102)"},
-	{103, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 could not start the test"},
-	{104, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 refused the options of the test"},
-	{105, RESULT_ERROR, RESULT_REASON_KILLED,
-		"k6 was stopped by a signal that k6fleet did not send"},
-	{106, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED, "k6 could not bind its API address"},
-	{107, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "the script has an error"},
-	{108, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "the script aborted the test (test.abort)"},
-	{109, RESULT_ERROR, RESULT_REASON_KILLED, "k6 crashed (Go panic)"},
-	{110, RESULT_FAILED, RESULT_REASON_CHECKS,
-		"the script marked the test as failed (test.fail)"},
-	{255, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR, "k6 could not load the script"},
+	{99, RUN_FAILED, RUN_REASON_THRESHOLDS, "thresholds were crossed"},
+	{100, RUN_ERROR, RUN_REASON_TIMEOUT, "setup() took too long"},
+	{101, RUN_ERROR, RUN_REASON_TIMEOUT, "teardown() took too long"},
+	{102, RUN_ERROR, RUN_REASON_TIMEOUT, "k6 gave up waiting (exit code 102)"},
+	{103, RUN_ERROR, RUN_REASON_SCRIPT_ERROR, "k6 could not start the test"},
+	{104, RUN_ERROR, RUN_REASON_SCRIPT_ERROR, "k6 refused the options of the test"},
+	{105, RUN_ERROR, RUN_REASON_KILLED, "k6 was stopped by a signal that k6fleet did not send"},
+	{106, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "k6 could not bind its API address"},
+	{107, RUN_ERROR, RUN_REASON_SCRIPT_ERROR, "the script has an error"},
+	{108, RUN_ERROR, RUN_REASON_SCRIPT_ERROR, "the script aborted the test (test.abort)"},
+	{109, RUN_ERROR, RUN_REASON_KILLED, "k6 crashed (Go panic)"},
+	{110, RUN_FAILED, RUN_REASON_CHECKS, "the script marked the test as failed (test.fail)"},
+	{255, RUN_ERROR, RUN_REASON_SCRIPT_ERROR, "k6 could not load the script"},
 };
 
 char *outcome_last_error(const char *log)
@@ -83,8 +82,7 @@ static void squeeze(char *text)
 	*to = '\0';
 }
 
-static void say(
-	struct run_result *r, enum result_status status, enum result_reason reason, char *message)
+static void say(struct run *r, enum run_status status, enum run_reason reason, char *message)
 {
 	r->status = status;
 	r->reason = reason;
@@ -94,23 +92,23 @@ static void say(
 	squeeze(message);
 }
 
-static bool any_threshold_crossed(const struct run_result *r)
+static bool any_threshold_crossed(const struct run *r)
 {
-	for (size_t i = 0; i < r->threshold_count; i++) {
-		if (!r->thresholds[i].ok)
+	for (size_t i = 0; i < r->thresholds.count; i++) {
+		if (!r->thresholds.list[i].ok)
 			return true;
 	}
 	return false;
 }
 
-static char *crossed_list(const struct run_result *r)
+static char *crossed_list(const struct run *r)
 {
 	char *text = x_strdup("thresholds crossed:");
 
-	for (size_t i = 0; i < r->threshold_count && strlen(text) < MESSAGE_LINE_MAX; i++) {
-		if (!r->thresholds[i].ok) {
-			char *longer = x_asprintf("%s %s %s;", text, r->thresholds[i].metric,
-				r->thresholds[i].expression);
+	for (size_t i = 0; i < r->thresholds.count && strlen(text) < MESSAGE_LINE_MAX; i++) {
+		if (!r->thresholds.list[i].ok) {
+			char *longer = x_asprintf("%s %s %s;", text, r->thresholds.list[i].metric,
+				r->thresholds.list[i].expression);
 
 			free(text);
 			text = longer;
@@ -120,11 +118,11 @@ static char *crossed_list(const struct run_result *r)
 	return text;
 }
 
-static void judge_out_of_memory(const struct outcome_facts *f, struct run_result *r)
+static void judge_out_of_memory(const struct outcome_facts *f, struct run *r)
 {
 	char buf[UNITS_TEXT_MAX];
 
-	say(r, RESULT_ERROR, RESULT_REASON_OOM,
+	say(r, RUN_ERROR, RUN_REASON_OOM,
 		x_asprintf(
 			"k6 ran out of memory at its limit of %s%s; raise limits.memory, or use fewer "
 			"VUs or a shorter duration (k6 keeps every sample)",
@@ -133,61 +131,59 @@ static void judge_out_of_memory(const struct outcome_facts *f, struct run_result
 				      : ""));
 }
 
-static void judge_disk_full(struct run_result *r)
+static void judge_disk_full(struct run *r)
 {
-	say(r, RESULT_ERROR, RESULT_REASON_DISK_FULL,
+	say(r, RUN_ERROR, RUN_REASON_DISK_FULL,
 		x_strdup("k6 could not write its summary: its temporary space is full; raise "
 			 "limits.tmp_size or limits.file_size, or let the script write less"));
 }
 
 /* k6 finished by itself with exit code 0. */
-static void judge_finished(const struct outcome_facts *f, struct run_result *r)
+static void judge_finished(const struct outcome_facts *f, struct run *r)
 {
-	double failed_checks =
-		result_has_metric(r, RESULT_CHECKS_FAILED) ? r->metrics[RESULT_CHECKS_FAILED] : 0;
+	double failed_checks = !isnan(r->checks_failed) ? r->checks_failed : 0;
 
 	if (f->summary != OUTCOME_SUMMARY_OK && (f->saw_disk_full || f->tmp_full)) {
 		judge_disk_full(r);
 	} else if (f->summary == OUTCOME_SUMMARY_MISSING) {
-		say(r, RESULT_ERROR, RESULT_REASON_NO_SUMMARY,
+		say(r, RUN_ERROR, RUN_REASON_NO_SUMMARY,
 			x_strdup("k6 ended with exit code 0 but wrote no summary"));
 	} else if (f->summary == OUTCOME_SUMMARY_BAD) {
-		say(r, RESULT_ERROR, RESULT_REASON_BAD_SUMMARY, x_strdup(f->summary_error));
+		say(r, RUN_ERROR, RUN_REASON_BAD_SUMMARY, x_strdup(f->summary_error));
 	} else if (any_threshold_crossed(r)) {
-		say(r, RESULT_FAILED, RESULT_REASON_THRESHOLDS, crossed_list(r));
+		say(r, RUN_FAILED, RUN_REASON_THRESHOLDS, crossed_list(r));
 	} else if (f->checks_count && failed_checks > 0) {
-		say(r, RESULT_FAILED, RESULT_REASON_CHECKS,
+		say(r, RUN_FAILED, RUN_REASON_CHECKS,
 			x_asprintf("%.0f of %.0f checks failed", failed_checks,
-				failed_checks + r->metrics[RESULT_CHECKS_PASSED]));
-	} else if (!result_has_metric(r, RESULT_HTTP_REQS) &&
-		!result_has_metric(r, RESULT_ITERATIONS)) {
-		say(r, RESULT_SUCCESS, RESULT_REASON_NONE,
+				failed_checks + r->checks_passed));
+	} else if (isnan(r->http_reqs) && isnan(r->iterations)) {
+		say(r, RUN_SUCCESS, RUN_REASON_NONE,
 			x_strdup(
 				"no request was finished before the run ended: the target may hang"));
 	} else if (f->late_ms > 0) {
-		say(r, RESULT_SUCCESS, RESULT_REASON_NONE,
+		say(r, RUN_SUCCESS, RUN_REASON_NONE,
 			x_asprintf("not ready at the common start, %lld ms late",
 				(long long)f->late_ms));
 	} else {
-		say(r, RESULT_SUCCESS, RESULT_REASON_NONE, x_strdup(""));
+		say(r, RUN_SUCCESS, RUN_REASON_NONE, x_strdup(""));
 	}
 }
 
-static void judge_signal(const struct outcome_facts *f, int sig, struct run_result *r)
+static void judge_signal(const struct outcome_facts *f, int sig, struct run *r)
 {
 	char buf[UNITS_TEXT_MAX];
 
 	if (sig == SIGKILL && f->cpu_time_ms && r->cpu_ms >= f->cpu_time_ms)
-		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+		say(r, RUN_ERROR, RUN_REASON_KILLED,
 			x_asprintf("k6 used up its CPU time of %s; raise limits.cpu_time",
 				units_format_duration(f->cpu_time_ms, buf)));
 	else
-		say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+		say(r, RUN_ERROR, RUN_REASON_KILLED,
 			x_asprintf("k6 was killed by signal %d (%s)%s", sig, strsignal(sig),
 				sig == SIGKILL ? "; perhaps the kernel was short of memory" : ""));
 }
 
-static void judge_exit_code(const struct outcome_facts *f, int code, struct run_result *r)
+static void judge_exit_code(const struct outcome_facts *f, int code, struct run *r)
 {
 	_cleanup_free_ char *last = outcome_last_error(f->log);
 
@@ -197,18 +193,18 @@ static void judge_exit_code(const struct outcome_facts *f, int code, struct run_
 			return;
 		}
 		if (f->saw_no_process)
-			say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+			say(r, RUN_ERROR, RUN_REASON_KILLED,
 				x_asprintf(
 					"k6 died because it may have no more than %lld processes and "
 					"threads; raise limits.processes, or use fewer VUs",
 					(long long)f->processes));
 		else
-			say(r, RESULT_ERROR, RESULT_REASON_KILLED,
+			say(r, RUN_ERROR, RUN_REASON_KILLED,
 				x_asprintf("k6 died of a fatal error of the Go runtime: %s", last));
 		return;
 	}
 	if (code == 99 && any_threshold_crossed(r)) {
-		say(r, RESULT_FAILED, RESULT_REASON_THRESHOLDS, crossed_list(r));
+		say(r, RUN_FAILED, RUN_REASON_THRESHOLDS, crossed_list(r));
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
@@ -221,22 +217,22 @@ static void judge_exit_code(const struct outcome_facts *f, int code, struct run_
 	if (f->saw_disk_full || f->tmp_full)
 		judge_disk_full(r);
 	else
-		say(r, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR,
+		say(r, RUN_ERROR, RUN_REASON_SCRIPT_ERROR,
 			x_asprintf("k6 ended with the unknown exit code %d%s%s", code,
 				*last ? ": " : "", last));
 }
 
-void outcome_judge(const struct outcome_facts *f, struct run_result *r)
+void outcome_judge(const struct outcome_facts *f, struct run *r)
 {
 	char buf[UNITS_TEXT_MAX];
 
-	r->exit_code = RESULT_EXIT_NONE;
+	r->exit_code = RUN_NONE;
 	if (f->why_not_started && f->why_not_started[0] && !f->cancelled) {
-		say(r, RESULT_ERROR,
-			strstr(f->why_not_started, "allowed_hosts") ? RESULT_REASON_FORBIDDEN_TARGET
+		say(r, RUN_ERROR,
+			strstr(f->why_not_started, "allowed_hosts") ? RUN_REASON_FORBIDDEN_TARGET
 				: strstr(f->why_not_started, "limits.tmp_size")
-				? RESULT_REASON_DISK_FULL
-				: RESULT_REASON_SPAWN_FAILED,
+				? RUN_REASON_DISK_FULL
+				: RUN_REASON_SPAWN_FAILED,
 			x_asprintf("k6 could not be started: %s", f->why_not_started));
 		return;
 	}
@@ -244,9 +240,9 @@ void outcome_judge(const struct outcome_facts *f, struct run_result *r)
 		r->exit_code = WEXITSTATUS(f->wait_status);
 	/* One that ended well just before the signal came has simply ended. */
 	if (f->cancelled && r->exit_code != 0) {
-		say(r, RESULT_ERROR, RESULT_REASON_CANCELLED, x_strdup("the run was cancelled"));
+		say(r, RUN_ERROR, RUN_REASON_CANCELLED, x_strdup("the run was cancelled"));
 	} else if (f->deadline_passed && r->exit_code != 0) {
-		say(r, RESULT_ERROR, RESULT_REASON_TIMEOUT,
+		say(r, RUN_ERROR, RUN_REASON_TIMEOUT,
 			x_asprintf(
 				"k6 was stopped: it still ran after %s (its timeout or what its scenarios "
 				"take, and run_grace)",
@@ -258,6 +254,6 @@ void outcome_judge(const struct outcome_facts *f, struct run_result *r)
 	} else if (r->exit_code == 0) {
 		judge_finished(f, r);
 	} else {
-		judge_exit_code(f, r->exit_code, r);
+		judge_exit_code(f, WEXITSTATUS(f->wait_status), r);
 	}
 }

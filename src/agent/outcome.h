@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "common/result.h"
+#include "common/run.h"
 
 enum outcome_summary { OUTCOME_SUMMARY_OK, OUTCOME_SUMMARY_MISSING, OUTCOME_SUMMARY_BAD };
 
@@ -34,7 +34,7 @@ struct outcome_facts {
 };
 
 /* Sets status, reason, exit_code and message of r, whose metrics and thresholds are filled. */
-void outcome_judge(const struct outcome_facts *facts, struct run_result *r);
+void outcome_judge(const struct outcome_facts *facts, struct run *r);
 /* The last error in k6's log (JSON lines or plain), in one line; the caller frees it. */
 char *outcome_last_error(const char *log);
 

@@ -27,7 +27,7 @@ struct doc {
 struct trend {
 	bool present, has_quantiles;
 	double count, avg, med, p95, p99, max;
-	double q[RESULT_QUANTILES];
+	double q[QUANTILES];
 };
 
 static const json_t *in_list(const json_t *list, const char *name)
@@ -116,7 +116,7 @@ static int get_quantiles(
 	bool found;
 	char key[16];
 
-	for (int i = 0; i < RESULT_QUANTILES; i++) {
+	for (int i = 0; i < QUANTILES; i++) {
 		snprintf(key, sizeof(key), d->shape == SHAPE_MACHINE ? "p%d" : "p(%d)", i);
 		if (get_number(d, values, metric, key, DAYS_MS, &t->q[i], &found) < 0)
 			return -1;
@@ -166,7 +166,7 @@ static int get_trend(const struct doc *d, const char *metric, struct trend *t)
 /* Share of the samples that are at most x, by linear interpolation between the percentiles. */
 static double rank_of(const double *q, double x)
 {
-	int lo = 0, hi = RESULT_QUANTILES - 1;
+	int lo = 0, hi = QUANTILES - 1;
 
 	if (x < q[0])
 		return 0;
@@ -180,7 +180,7 @@ static double rank_of(const double *q, double x)
 		else
 			hi = mid;
 	}
-	return (lo + (x - q[lo]) / (q[hi] - q[lo])) / (RESULT_QUANTILES - 1);
+	return (lo + (x - q[lo]) / (q[hi] - q[lo])) / (QUANTILES - 1);
 }
 
 /*
@@ -191,7 +191,7 @@ static double rank_of(const double *q, double x)
 static void step_over_gap(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
 {
-	const int last = RESULT_QUANTILES - 1;
+	const int last = QUANTILES - 1;
 	const double step = (n - 1) / last; /* ranks from one percentile to the next */
 	int above = (int)ceil(n0 / step), below = (int)floor((n - n0 - 1) / step);
 
@@ -231,9 +231,9 @@ static void subtract_unanswered(
 {
 	double floor_ms = 0;
 
-	for (int i = 0; i < RESULT_QUANTILES; i++) {
-		double want = (double)i / (RESULT_QUANTILES - 1);
-		double lo = floor_ms, hi = all->q[RESULT_QUANTILES - 1];
+	for (int i = 0; i < QUANTILES; i++) {
+		double want = (double)i / (QUANTILES - 1);
+		double lo = floor_ms, hi = all->q[QUANTILES - 1];
 
 		for (int step = 0; step < 60 && hi - lo > 1e-9; step++) {
 			double mid = (lo + hi) / 2;
@@ -267,7 +267,7 @@ static void find_answered(
 }
 
 /* Latency of answered requests into r. */
-static int take_latency(const struct doc *d, double reqs, struct run_result *r)
+static int take_latency(const struct doc *d, double reqs, struct run *r)
 {
 	struct trend all, none;
 	double n0;
@@ -285,33 +285,33 @@ static int take_latency(const struct doc *d, double reqs, struct run_result *r)
 	if (n0 > reqs)
 		return err_set(
 			d->err, "more unanswered requests (%g) than requests (%g)", n0, reqs);
-	result_set_metric(r, RESULT_HTTP_REQS_ANSWERED, reqs - n0);
+	r->http_reqs_answered = reqs - n0;
 	if (n0 >= reqs)
 		return 0;
 	if (n0 > 0 && all.has_quantiles && none.has_quantiles) {
+		r->quantiles = x_calloc(QUANTILES, sizeof(*r->quantiles));
 		find_answered(&all, reqs, &none, n0, r->quantiles);
-		r->has_quantiles = true;
 		all.med = r->quantiles[50];
 		all.p95 = r->quantiles[95];
 		all.p99 = r->quantiles[99];
 		if (all.avg >= 0 && none.avg >= 0)
 			all.avg = fmax(0, (all.avg * reqs - none.avg * n0) / (reqs - n0));
 	} else if (all.has_quantiles) {
-		memcpy(r->quantiles, all.q, sizeof(r->quantiles));
-		r->has_quantiles = true;
+		r->quantiles = x_calloc(QUANTILES, sizeof(*r->quantiles));
+		memcpy(r->quantiles, all.q, sizeof(all.q));
 	}
 	if (all.med >= 0)
-		result_set_metric(r, RESULT_P50, all.med);
+		r->p50_ms = all.med;
 	if (all.p95 >= 0)
-		result_set_metric(r, RESULT_P95, all.p95);
+		r->p95_ms = all.p95;
 	if (all.p99 >= 0)
-		result_set_metric(r, RESULT_P99, all.p99);
+		r->p99_ms = all.p99;
 	if (all.avg >= 0)
-		result_set_metric(r, RESULT_AVG, all.avg);
+		r->avg_ms = all.avg;
 	return 0;
 }
 
-static int take_counts(const struct doc *d, double run_s, double *reqs, struct run_result *r)
+static int take_counts(const struct doc *d, double run_s, double *reqs, struct run *r)
 {
 	const json_t *values;
 	double v;
@@ -322,18 +322,18 @@ static int take_counts(const struct doc *d, double run_s, double *reqs, struct r
 		return -1;
 	if (found) {
 		*reqs = v;
-		result_set_metric(r, RESULT_HTTP_REQS, v);
+		r->http_reqs = v;
 		if (run_s > 0)
-			result_set_metric(r, RESULT_RPS, v / run_s);
+			r->rps = v / run_s;
 	}
 	if (get_count(d, "data_received", "count", &v, &found) < 0)
 		return -1;
 	if (found)
-		result_set_metric(r, RESULT_DATA_RECEIVED, v);
+		r->data_received_bytes = v;
 	if (get_count(d, "iterations", "count", &v, &found) < 0)
 		return -1;
 	if (found)
-		result_set_metric(r, RESULT_ITERATIONS, v);
+		r->iterations = v;
 	if (find_values(d, "http_req_failed", &values) < 0)
 		return -1;
 	if (values) {
@@ -341,7 +341,7 @@ static int take_counts(const struct doc *d, double run_s, double *reqs, struct r
 			    d->shape == SHAPE_EXPORT ? "value" : "rate", 1, &v, &found) < 0)
 			return -1;
 		if (found)
-			result_set_metric(r, RESULT_ERROR_RATE, v);
+			r->error_rate = v;
 	}
 	/* Under a second k6 has no vus metric: absent, not 0. */
 	if (find_values(d, "vus_max", &values) < 0)
@@ -349,11 +349,11 @@ static int take_counts(const struct doc *d, double run_s, double *reqs, struct r
 	if (values && get_number(d, values, "vus_max", "max", 1e9, &v, &found) < 0)
 		return -1;
 	if (values && found)
-		result_set_metric(r, RESULT_VUS, v);
+		r->vus = v;
 	return 0;
 }
 
-static int take_checks(const struct doc *d, struct run_result *r)
+static int take_checks(const struct doc *d, struct run *r)
 {
 	double passed = 0, failed = 0, total = 0;
 	bool found;
@@ -374,13 +374,13 @@ static int take_checks(const struct doc *d, struct run_result *r)
 			get_count(d, "checks", "fails", &failed, &found) < 0)
 			return -1;
 	}
-	result_set_metric(r, RESULT_CHECKS_PASSED, passed);
-	result_set_metric(r, RESULT_CHECKS_FAILED, failed);
+	r->checks_passed = passed;
+	r->checks_failed = failed;
 	return 0;
 }
 
 static int take_thresholds_of(
-	const struct doc *d, const char *name, const json_t *metric, struct run_result *r)
+	const struct doc *d, const char *name, const json_t *metric, struct run *r)
 {
 	json_t *list = json_object_get(metric, "thresholds"), *v;
 	const char *expression;
@@ -396,13 +396,13 @@ static int take_thresholds_of(
 		if (!json_is_boolean(flag))
 			return err_set(d->err, "%s: threshold %.60s is neither true nor false",
 				name, expression);
-		result_add_threshold(r, name, expression,
+		run_add_threshold(r, name, expression,
 			d->shape == SHAPE_EXPORT ? json_is_false(flag) : json_is_true(flag));
 	}
 	return 0;
 }
 
-static int take_thresholds(const struct doc *d, struct run_result *r)
+static int take_thresholds(const struct doc *d, struct run *r)
 {
 	const char *name;
 	json_t *m;
@@ -447,7 +447,7 @@ static int find_shape(struct doc *d, const json_t *root)
 	return 0;
 }
 
-static int take_all(const struct doc *d, double run_s, struct run_result *r)
+static int take_all(const struct doc *d, double run_s, struct run *r)
 {
 	double reqs;
 
@@ -457,7 +457,7 @@ static int take_all(const struct doc *d, double run_s, struct run_result *r)
 	return 0;
 }
 
-int summary_parse(const char *data, size_t len, double run_s, struct run_result *r, struct err *err)
+int summary_parse(const char *data, size_t len, double run_s, struct run *r, struct err *err)
 {
 	_cleanup_json_ json_t *root = NULL;
 	struct doc d = {.err = err};
@@ -472,8 +472,9 @@ int summary_parse(const char *data, size_t len, double run_s, struct run_result 
 		return err_set(err, "the summary is not complete JSON: %s at line %d", jerr.text,
 			jerr.line);
 	if (find_shape(&d, root) < 0 || take_all(&d, run_s, r) < 0) {
-		r->metrics_mask = 0;
-		r->has_quantiles = false;
+		run_clear_group(r, RUN_METRICS);
+		free(r->quantiles);
+		r->quantiles = NULL;
 		return err_prefix(err, "the summary makes no sense");
 	}
 	return 0;
@@ -488,7 +489,7 @@ char *summary_trend_stats(void)
 	if (!f)
 		return x_strdup("avg,min,med,max,p(95),p(99),count");
 	fputs("avg,min,med,max,count", f);
-	for (int i = 0; i < RESULT_QUANTILES; i++)
+	for (int i = 0; i < QUANTILES; i++)
 		fprintf(f, ",p(%d)", i);
 	fclose(f);
 	return list;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
-#include "common/result.h"
+#include "common/run.h"
 
 /* Larger ones are refused: thousands of metrics are a mistake of the script, and jansson needs
  * ten times the text in memory. */
@@ -22,8 +22,7 @@
  * stays absent.  run_s are the seconds that rps is counted over.  On error r's metrics are
  * cleared and err says what is wrong.
  */
-int summary_parse(
-	const char *data, size_t len, double run_s, struct run_result *r, struct err *err);
+int summary_parse(const char *data, size_t len, double run_s, struct run *r, struct err *err);
 
 /* The list for --summary-trend-stats that gives every quantile; the caller frees it. */
 char *summary_trend_stats(void);

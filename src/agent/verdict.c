@@ -34,7 +34,7 @@ static int open_summary(const char *path, off_t *size)
 }
 
 static void read_and_judge(
-	int fd, off_t size, double run_s, struct outcome_facts *facts, struct run_result *r)
+	int fd, off_t size, double run_s, struct outcome_facts *facts, struct run *r)
 {
 	static struct err why;
 	size_t len;
@@ -58,7 +58,7 @@ static void read_and_judge(
 }
 
 _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int answer, double run_s,
-	struct outcome_facts *facts, struct run_result *r)
+	struct outcome_facts *facts, struct run *r)
 {
 	const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, cpu = {CPU_MAX_S, CPU_MAX_S};
 	int fd_copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD, 10),
@@ -81,7 +81,7 @@ _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int an
 	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->parser_filter) < 0)
 		_exit(1);
 	read_and_judge(fd < 0 ? -1 : SUMMARY_FD, size, run_s, facts, r);
-	result_pack(r, &w);
+	run_put(r, &w);
 	if (fdio_write_all(ANSWER_FD, w.data, w.len) < 0)
 		_exit(1);
 	_exit(0);
@@ -91,17 +91,17 @@ _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int an
 static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
 {
 	struct msg_reader in;
-	struct run_result r;
+	struct run r;
 	bool ok = false;
 
 	if (msg_open(&in, data, len, MSG_TO_SUPERVISOR_W, NULL) == MSG_AGENT_RESULT) {
-		ok = result_unpack(&in, &r, NULL) == 0 && !strcmp(r.run_id, run_id);
-		result_clear(&r);
+		ok = run_get(&in, &r, NULL) == 0 && !strcmp(r.id, run_id);
+		run_clear(&r);
 	}
 	return ok;
 }
 
-static void give_up(const char *why, int status, struct outcome_facts *facts, struct run_result *r)
+static void give_up(const char *why, int status, struct outcome_facts *facts, struct run *r)
 {
 	struct err err;
 
@@ -118,7 +118,7 @@ static void give_up(const char *why, int status, struct outcome_facts *facts, st
 }
 
 void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
-	struct outcome_facts *facts, struct run_result *r, struct msg_writer *out)
+	struct outcome_facts *facts, struct run *r, struct msg_writer *out)
 {
 	uint8_t *buf = mmap(
 		NULL, MSG_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -130,7 +130,7 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 
 	if (buf == MAP_FAILED || pipe2(pipefd, O_CLOEXEC) < 0) {
 		give_up(strerror(errno), 0, facts, r);
-		result_pack(r, out);
+		run_put(r, out);
 		return;
 	}
 	pid = fork();
@@ -141,12 +141,12 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	close(pipefd[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (len && status == 0 && is_result_of(buf, len, r->run_id)) {
+	if (len && status == 0 && is_result_of(buf, len, r->id)) {
 		msg_copy(out, buf, len);
 	} else {
 		give_up(pid < 0 ? "there is no room for another process" : "died", status, facts,
 			r);
-		result_pack(r, out);
+		run_put(r, out);
 	}
 	munmap(buf, MSG_MAX_BYTES);
 }

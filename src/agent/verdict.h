@@ -10,12 +10,12 @@
 #include "agent/outcome.h"
 #include "agent/sandbox.h"
 #include "common/msg.h"
-#include "common/result.h"
+#include "common/run.h"
 
 /* r has its run id, times, resources and log; the rest comes from the summary at path, over run_s
  * seconds, and from the facts, whose summary part is filled here.  out gets the AGENT_RESULT
  * message, always. */
 void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
-	struct outcome_facts *facts, struct run_result *r, struct msg_writer *out);
+	struct outcome_facts *facts, struct run *r, struct msg_writer *out);
 
 #endif

@@ -11,9 +11,10 @@ src_common_libcommon_a_SOURCES = \
 	src/common/utf8.c src/common/utf8.h src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
 	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \
 	src/common/msg.c src/common/msg.h src/common/chan.c src/common/chan.h \
-	src/common/prom.c src/common/prom.h src/common/result.c src/common/result.h src/common/creds.c src/common/creds.h
+	src/common/prom.c src/common/prom.h src/common/run.c src/common/run.h src/common/creds.c src/common/creds.h
 src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
-src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h \
+src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h src/common/json_text.c src/common/json_text.h \
+	src/common/run_json.c src/common/run_json.h \
 	src/common/target.c src/common/target_json.c src/common/target.h src/common/sandbox_layers.c src/common/sandbox_layers.h
 src_common_libjson_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h \

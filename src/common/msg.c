@@ -82,6 +82,19 @@ void msg_put_bytes(struct msg_writer *w, const void *p, size_t n)
 	put(w, p, n);
 }
 
+size_t msg_begin_bytes(struct msg_writer *w)
+{
+	msg_put_u32(w, 0);
+	return w->len;
+}
+
+void msg_end_bytes(struct msg_writer *w, size_t begin)
+{
+	uint32_t n = htole32((uint32_t)(w->len - begin));
+
+	memcpy(w->data + begin - sizeof(n), &n, sizeof(n));
+}
+
 void msg_put_str(struct msg_writer *w, const char *s)
 {
 	msg_put_bytes(w, s, strlen(s));

@@ -17,7 +17,7 @@
 
 /* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
-#define MSG_PROTOCOL 4
+#define MSG_PROTOCOL 5
 /* Room for the longest text that a message of ours explains something with. */
 #define MSG_TEXT_MAX 1024
 
@@ -182,23 +182,9 @@ struct msg_bytes {
 		FIELD(flag, first)              /* output of before WORK_LOG */                    \
 		FIELD(bytes, output)            /* of k6 */                                        \
 		END(agent_log)                                                                     \
-	/* See result.h. */                                                                        \
+	/* Of a run that has ended. */                                                              \
 	MESSAGE(AGENT_RESULT, agent_result, MSG_TO_SUPERVISOR_W, MSG_MAX_BYTES, false)             \
-		FIELD(text, run_id)                                                                \
-		FIELD(u8, status)                                                                  \
-		FIELD(u8, reason)                                                                  \
-		FIELD(i32, exit_code)                                                              \
-		FIELD(u64, started_wall_ms)                                                        \
-		FIELD(u64, finished_wall_ms)                                                       \
-		FIELD(text, message)                                                               \
-		FIELD(u32, metrics_mask)                                                           \
-		FIELD(bytes, metrics)                                                              \
-		FIELD(bytes, quantiles)                                                            \
-		FIELD(bytes, thresholds)                                                           \
-		FIELD(u64, cpu_ms)                                                                 \
-		FIELD(u64, max_rss_bytes)                                                          \
-		FIELD(u64, tmp_bytes)                                                              \
-		FIELD(text, log)                                                                   \
+		FIELD(bytes, fields)            /* as run_put() of common/run.h writes them */     \
 		END(agent_result)
 
 #define MSG_NO_FIELD(type, name)
@@ -264,6 +250,9 @@ void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_str(struct msg_writer *w, const char *s);
 void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
+/* What is put between these two is one counted string; msg_end_bytes() takes what msg_begin_bytes() returned. */
+size_t msg_begin_bytes(struct msg_writer *w);
+void msg_end_bytes(struct msg_writer *w, size_t begin);
 /* Makes w a whole message that another process has packed. */
 void msg_copy(struct msg_writer *w, const void *data, size_t len);
 void msg_free(struct msg_writer *w);

@@ -11,7 +11,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/prom.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
 #include "dashboard/live.h"
@@ -58,8 +58,8 @@ static void put_runs(FILE *f, const struct api *api)
 
 	prom_head(
 		f, "k6_runs_total", "counter", "Runs that have ended, by status, since the start.");
-	for (int i = RESULT_SUCCESS; i < RESULT_STATUS_COUNT; i++)
-		fprintf(f, "k6_runs_total{status=\"%s\"} %llu\n", result_status_names[i],
+	for (int i = RUN_SUCCESS; i < RUN_STATUS_COUNT; i++)
+		fprintf(f, "k6_runs_total{status=\"%s\"} %llu\n", run_status_names[i],
 			(unsigned long long)live_total(api->live, i));
 	prom_head(f, "k6_run_p95_ms", "gauge", "95th percentile of the last run of each target.");
 	live_each_target(api->live, put_target, &pt);

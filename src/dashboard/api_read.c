@@ -6,7 +6,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
@@ -85,12 +85,12 @@ static bool read_filter(
 		!api_query_time(req, res, "from", &f->from_ms) ||
 		!api_query_time(req, res, "to", &f->to_ms))
 		return false;
-	if (f->status && result_find(result_status_names, RESULT_STATUS_COUNT, f->status) < 0) {
+	if (f->status && run_find_name(run_status_names, RUN_STATUS_COUNT, f->status) < 0) {
 		api_error(res, 422, "invalid_parameter", "status",
 			"status must be running, success, failed or error");
 		return false;
 	}
-	if (f->sort && result_find(sorts, ARRAY_SIZE(sorts), f->sort) < 0) {
+	if (f->sort && run_find_name(sorts, ARRAY_SIZE(sorts), f->sort) < 0) {
 		api_error(res, 422, "invalid_parameter", "sort",
 			"sort must be one of -startedAt startedAt -p95_ms -error_rate -lagMs");
 		return false;
@@ -238,9 +238,11 @@ static void put_row(FILE *f, const json_t *run)
 			fputc(',', f);
 		put_value(f, json_object_get(run, csv_columns[i]));
 	}
-	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
+	for (size_t i = 0; i < run_field_count; i++) {
+		if (run_fields[i].group != RUN_METRICS)
+			continue;
 		fputc(',', f);
-		put_value(f, json_object_get(metrics, result_metric_names[i]));
+		put_value(f, json_object_get(metrics, run_fields[i].name));
 	}
 	fputs("\r\n", f);
 }
@@ -249,8 +251,10 @@ static void put_head(FILE *f)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++)
 		fprintf(f, "%s%s", i ? "," : "", csv_columns[i]);
-	for (int i = 0; i < RESULT_METRIC_COUNT; i++)
-		fprintf(f, ",%s", result_metric_names[i]);
+	for (size_t i = 0; i < run_field_count; i++) {
+		if (run_fields[i].group == RUN_METRICS)
+			fprintf(f, ",%s", run_fields[i].name);
+	}
 	fputs("\r\n", f);
 }
 

@@ -7,7 +7,7 @@
 
 #include "common/mem.h"
 #include "common/quantiles.h"
-#include "common/result.h"
+#include "common/run.h"
 
 #define MINUTE_MS 60000
 #define MINUTES 61 /* the last hour, and the minute that goes on */
@@ -31,7 +31,7 @@ struct last {
 
 struct live {
 	struct minute ring[MINUTES];
-	uint64_t totals[RESULT_STATUS_COUNT];
+	uint64_t totals[RUN_STATUS_COUNT];
 	struct last targets[LIVE_TARGETS_MAX];
 	size_t target_count;
 };
@@ -93,10 +93,10 @@ static void remember_target(struct live *l, const struct dash_store_sample *run)
 void live_add(struct live *l, const struct dash_store_sample *run, bool corrected, int64_t now_ms)
 {
 	struct minute *m = find_minute(l, run->started_ms, now_ms);
-	int status = result_find(result_status_names, RESULT_STATUS_COUNT, run->status);
+	int status = run_find_name(run_status_names, RUN_STATUS_COUNT, run->status);
 	struct quantiles q;
 
-	if (status <= RESULT_RUNNING)
+	if (status <= RUN_RUNNING)
 		return;
 	l->totals[status]++;
 	remember_target(l, run);
@@ -108,9 +108,9 @@ void live_add(struct live *l, const struct dash_store_sample *run, bool correcte
 		m->error--;
 	}
 	m->runs++;
-	m->success += status == RESULT_SUCCESS;
-	m->failed += status == RESULT_FAILED;
-	m->error += status == RESULT_ERROR;
+	m->success += status == RUN_SUCCESS;
+	m->failed += status == RUN_FAILED;
+	m->error += status == RUN_ERROR;
 	if (isnan(run->http_reqs))
 		return;
 	if (!isnan(run->error_rate)) {

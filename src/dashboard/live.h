@@ -25,7 +25,7 @@ void live_add(struct live *l, const struct dash_store_sample *run, bool correcte
 struct live_sum live_last_hour(struct live *l, int64_t now_ms);
 /* Those of one minute of the last hour, 0 (that goes on) to 59; starts at *from_ms. */
 struct live_sum live_minute(struct live *l, int ago, int64_t now_ms, int64_t *from_ms);
-/* Runs that have come in since the start, by enum result_status. */
+/* Runs that have come in since the start, by enum run_status. */
 uint64_t live_total(const struct live *l, int status);
 /* The last run of each target that is known; up to LIVE_TARGETS_MAX of them. */
 #define LIVE_TARGETS_MAX 1000

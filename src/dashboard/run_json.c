@@ -8,7 +8,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "common/units.h"
 
 #define ID_MAX 64
@@ -80,20 +80,22 @@ static int take_metrics(const json_t *in, json_t *out, struct err *err)
 		return err_set(err, "metrics must be an object");
 	to = json_object();
 	set(out, "metrics", to);
-	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
-		const json_t *v = json_object_get(from, result_metric_names[i]);
+	for (size_t i = 0; i < run_field_count; i++) {
+		const struct run_field *f = &run_fields[i];
+		const json_t *v = json_object_get(from, f->name);
 
+		if (f->group != RUN_METRICS)
+			continue;
 		if (!v || json_is_null(v)) {
-			set(to, result_metric_names[i], json_null());
+			set(to, f->name, json_null());
 			continue;
 		}
 		if (!json_is_number(v) || !isfinite(json_number_value(v)) ||
 			json_number_value(v) < 0 ||
-			(i == RESULT_ERROR_RATE && json_number_value(v) > 1))
+			(f->max && json_number_value(v) > (double)f->max))
 			return err_set(err, "metrics.%s must be a number that is not negative%s",
-				result_metric_names[i],
-				i == RESULT_ERROR_RATE ? " and at most 1" : "");
-		set(to, result_metric_names[i], json_incref((json_t *)(uintptr_t)v));
+				f->name, f->max ? " and at most 1" : "");
+		set(to, f->name, json_incref((json_t *)(uintptr_t)v));
 	}
 	return 0;
 }
@@ -111,10 +113,9 @@ static int take_quantiles(
 		out->quantiles = quantile_lists_take(lists, json_integer_value(list));
 	if (out->quantiles)
 		return 0;
-	if (!json_is_array(list) || json_array_size(list) != RESULT_QUANTILES)
-		return err_set(
-			err, "latencyQuantiles must be %d numbers or null", RESULT_QUANTILES);
-	out->quantiles = x_calloc(RESULT_QUANTILES, sizeof(*out->quantiles));
+	if (!json_is_array(list) || json_array_size(list) != QUANTILES)
+		return err_set(err, "latencyQuantiles must be %d numbers or null", QUANTILES);
+	out->quantiles = x_calloc(QUANTILES, sizeof(*out->quantiles));
 	json_array_foreach (list, i, v) {
 		if (!json_is_number(v) || !isfinite(json_number_value(v)) ||
 			json_number_value(v) < last)
@@ -171,7 +172,7 @@ static int take_status(const json_t *in, json_t *out, struct err *err)
 {
 	const char *status = json_get_text(in, "status", "");
 	const json_t *reason = json_object_get(in, "reason");
-	int index = result_find(result_status_names, RESULT_STATUS_COUNT, status);
+	int index = run_find_name(run_status_names, RUN_STATUS_COUNT, status);
 	bool has_reason = reason && !json_is_null(reason);
 
 	if (index < 0)
@@ -181,10 +182,9 @@ static int take_status(const json_t *in, json_t *out, struct err *err)
 	if (!has_reason)
 		return 0;
 	if (!json_is_string(reason) || !*json_string_value(reason) ||
-		result_find(result_reason_names, RESULT_REASON_COUNT, json_string_value(reason)) <
-			0)
+		run_find_name(run_reason_names, RUN_REASON_COUNT, json_string_value(reason)) < 0)
 		return err_set(err, "reason is none of the known reasons");
-	if (index == RESULT_RUNNING || index == RESULT_SUCCESS)
+	if (index == RUN_RUNNING || index == RUN_SUCCESS)
 		return err_set(err, "a %s run has no reason", status);
 	set(out, "reason", json_string(json_string_value(reason)));
 	return 0;

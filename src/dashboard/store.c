@@ -10,7 +10,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "common/units.h"
 #include "common/uuid.h"
 #include "dashboard/counts.h"

@@ -4,7 +4,7 @@
 #include "dashboard/store_priv.h"
 
 #include "common/limits.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "dashboard/counts.h"
 
 uint16_t dash_store_day_of(int64_t ms)
@@ -22,14 +22,14 @@ int64_t dash_store_day_start(uint16_t day)
 /* Columns: target_no, agent_no, started_at, status. */
 struct counts_key dash_store_count_key(sqlite3_stmt *st, int column)
 {
-	int status = result_find(
-		result_status_names, RESULT_STATUS_COUNT, db_column_text(st, column + 3));
+	int status =
+		run_find_name(run_status_names, RUN_STATUS_COUNT, db_column_text(st, column + 3));
 
 	return (struct counts_key){
 		.target = (uint32_t)sqlite3_column_int64(st, column),
 		.agent = (uint32_t)sqlite3_column_int64(st, column + 1),
 		.day = dash_store_day_of(sqlite3_column_int64(st, column + 2)),
-		.status = (uint8_t)(status < 0 ? RESULT_STATUS_COUNT : status),
+		.status = (uint8_t)(status < 0 ? RUN_STATUS_COUNT : status),
 	};
 }
 
@@ -59,11 +59,11 @@ void dash_store_count_reaped(struct dash_store *s, sqlite3_stmt *st, int column)
 		.target = (uint32_t)sqlite3_column_int64(st, column),
 		.agent = (uint32_t)sqlite3_column_int64(st, column + 1),
 		.day = dash_store_day_of(sqlite3_column_int64(st, column + 2)),
-		.status = RESULT_RUNNING,
+		.status = RUN_RUNNING,
 	};
 
 	counts_add(s->counts, &key, -1);
-	key.status = RESULT_ERROR;
+	key.status = RUN_ERROR;
 	counts_add(s->counts, &key, 1);
 }
 

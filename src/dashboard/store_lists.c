@@ -9,7 +9,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "dashboard/counts.h"
 
 /* A filter in numbers. */
@@ -61,7 +61,7 @@ static int read_query(struct dash_store *s, const struct dash_store_run_filter *
 		q->nothing = !q->counts.target;
 	}
 	if (f->status)
-		q->counts.status = result_find(result_status_names, RESULT_STATUS_COUNT, f->status);
+		q->counts.status = run_find_name(run_status_names, RUN_STATUS_COUNT, f->status);
 	return f->agent || f->host ? find_agents(s, q, err) : 0;
 }
 

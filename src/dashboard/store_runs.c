@@ -7,7 +7,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/quantiles.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "dashboard/counts.h"
 
 /* What is there already decides: a terminal state is final, but for one that the reaper guessed. */
@@ -91,8 +91,8 @@ static int put_run(struct dash_store *s, const char *sql, const struct dash_stor
 	key = (struct counts_key){.target = (uint32_t)target,
 		.agent = (uint32_t)agent,
 		.day = dash_store_day_of(r->started_ms),
-		.status = (uint8_t)result_find(result_status_names, RESULT_STATUS_COUNT,
-			json_get_text(run, "status", ""))};
+		.status = (uint8_t)run_find_name(
+			run_status_names, RUN_STATUS_COUNT, json_get_text(run, "status", ""))};
 	counts_add(s->counts, &key, 1);
 	out->text = steal_ptr(text);
 	return dash_store_rollup_touch(s, r, out->corrected, err) < 0 ? -1 : 1;

@@ -135,9 +135,8 @@ void agent_send_cancel(struct agent *ag)
 void agent_drop_run(struct agent *ag)
 {
 	schedule_end(ag->all->sup->schedule, ag->slot);
-	snprintf(ag->last_result, sizeof(ag->last_result), "%s",
-		json_get_text(ag->run, "status", ""));
-	json_decref(ag->run);
+	snprintf(ag->last_result, sizeof(ag->last_result), "%s", run_status_names[ag->run->status]);
+	runs_free(ag->run);
 	ag->run = NULL;
 	ag->run_sent = false;
 	agents_order_unref(ag->order);
@@ -148,15 +147,15 @@ void agent_drop_run(struct agent *ag)
 /* Each record comes by here once, when it is final. */
 void agent_conclude(const struct agent *ag)
 {
-	metrics_count_run(&ag->all->sup->metrics, json_get_text(ag->run, "status", ""),
-		json_is_null(json_object_get(ag->run, "resources"))
-			? -1
-			: json_get_int(ag->run, "lagMs", -1));
-	log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "run ended", LOG_RUN(agent_run_id(ag)),
-		LOG_QUOTED("target", json_get_text(ag->run, "targetLabel", "")),
-		LOG_WORD("status", json_get_text(ag->run, "status", "")),
-		LOG_WORD("reason", json_get_text(ag->run, "reason", NULL)),
-		LOG_ERROR(json_get_text(ag->run, "errorMessage", NULL)));
+	const struct run *run = ag->run;
+
+	metrics_count_run(
+		&ag->all->sup->metrics, run->status, run->has[RUN_RESOURCES] ? run->lag_ms : -1);
+	log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "run ended", LOG_RUN(run->id),
+		LOG_QUOTED("target", run->target_label),
+		LOG_WORD("status", run_status_names[run->status]),
+		LOG_WORD("reason", run->reason ? run_reason_names[run->reason] : NULL),
+		LOG_ERROR(run->message));
 }
 
 /* --- terminal records -------------------------------------------------------- */
@@ -251,7 +250,7 @@ void agent_bury(struct agent *ag)
 	if (ag->run) {
 		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",
 			agent_name(ag), how);
-		runs_abandon(ag->run, RESULT_REASON_LOST, text, units_now_wall_ms());
+		runs_abandon(ag->run, RUN_REASON_LOST, text, units_now_wall_ms());
 		agent_store_terminal(ag);
 		return;
 	}
@@ -410,7 +409,7 @@ void agents_on_handed_over(struct agents *a)
 
 		if (ag->fd >= 0 || !ag->run)
 			continue;
-		runs_abandon(ag->run, RESULT_REASON_LOST,
+		runs_abandon(ag->run, RUN_REASON_LOST,
 			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
 		agent_conclude(ag);
 		store_put_run(a->sup->store, ag->run, NULL, NULL);
@@ -501,21 +500,21 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 /* --- life ------------------------------------------------------------------------ */
 
 /* Gives each run that the store still has as running to the slot that had it. */
-static void inherit_runs(struct agents *a, json_t *running)
+static void inherit_runs(struct agents *a, struct run_list *running)
 {
-	json_t *run;
-	size_t i;
-
-	json_array_foreach (running, i, run) {
-		int slot = agents_find(a, json_get_text(run, "agent", ""));
+	for (size_t i = 0; i < running->count; i++) {
+		struct run *run = &running->runs[i];
+		int slot = agents_find(a, run->agent ? run->agent : "");
 
 		if (slot >= 0 && !a->slots[slot].run) {
-			a->slots[slot].run = json_incref(run);
+			a->slots[slot].run = x_calloc(1, sizeof(*run));
+			*a->slots[slot].run = *run;
+			run_init(run);
 			continue;
 		}
 		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */
-		runs_abandon(run, RESULT_REASON_LOST,
-			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
+		runs_abandon(run, RUN_REASON_LOST, "k6fleetd was stopped or killed during the run",
+			units_now_wall_ms());
 		store_put_run(a->sup->store, run, NULL, NULL);
 	}
 }
@@ -536,7 +535,8 @@ void agents_grow(struct agents *a, unsigned int count)
 	}
 }
 
-struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err)
+struct agents *agents_new(
+	struct supervisor *sup, int hb_fd, struct run_list *running, struct err *err)
 {
 	struct agents *a = x_calloc(1, sizeof(*a));
 
@@ -561,7 +561,7 @@ void agents_free(struct agents *a)
 		return;
 	for (unsigned int i = 0; i < a->count; i++) {
 		clear_worker(&a->slots[i]);
-		json_decref(a->slots[i].run);
+		runs_free(a->slots[i].run);
 		agents_order_unref(a->slots[i].order);
 	}
 	munmap((void *)(uintptr_t)a->pages, (size_t)CONF_WORKERS_MAX * HB_PAGE_BYTES);

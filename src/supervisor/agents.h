@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/msg.h"
 #include "common/uuid.h"
+#include "supervisor/runs.h"
 #include "supervisor/supervisor.h"
 
 /* Why a worker was started again, as the metric's label says it. */
@@ -25,7 +26,8 @@ enum agents_restart {
 		AGENTS_RESTART_COUNT
 };
 
-struct agents *agents_new(struct supervisor *sup, int hb_fd, json_t *running, struct err *err);
+struct agents *agents_new(
+	struct supervisor *sup, int hb_fd, struct run_list *running, struct err *err);
 /* More slots, after max_workers was raised. */
 void agents_grow(struct agents *a, unsigned int count);
 void agents_free(struct agents *a);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/json.h"
 #include "common/allow.h"
 #include "common/fdio.h"
 #include "common/mem.h"
@@ -19,9 +20,8 @@
 
 static const struct target *target_of(const struct agent *ag)
 {
-	return ag->order
-		? ag->order->target
-		: targets_find(ag->all->sup->targets, json_get_text(ag->run, "targetId", ""));
+	return ag->order ? ag->order->target
+			 : targets_find(ag->all->sup->targets, ag->run->target_id);
 }
 
 static int make_job(const struct agent *ag, const struct target *t, struct err *err)
@@ -45,7 +45,7 @@ static int make_job(const struct agent *ag, const struct target *t, struct err *
 	return fdio_seal("k6fleet-job", text, strlen(text), err);
 }
 
-static void abandon_unsent(struct agent *ag, enum result_reason reason, const char *message)
+static void abandon_unsent(struct agent *ag, enum run_reason reason, const char *message)
 {
 	runs_abandon(ag->run, reason, message, units_now_wall_ms());
 	agent_conclude(ag);
@@ -56,7 +56,7 @@ static void abandon_unsent(struct agent *ag, enum result_reason reason, const ch
 static void send_run(struct agent *ag, const struct target *t, int fd)
 {
 	struct supervisor *sup = ag->all->sup;
-	int64_t planned = json_get_int(ag->run, "plannedMs", 0);
+	int64_t planned = ag->run->planned_ms;
 	const struct msg_work_run run = {
 		.run_id = msg_text(agent_run_id(ag)),
 		.planned_ms = planned,
@@ -87,21 +87,20 @@ static void on_run_stored(void *arg, const struct err *err)
 	ag->committing = false;
 	if (err) {
 		/* Not on disk, so it never was: nothing to take back. */
-		schedule_count_missed(sup->schedule, json_get_text(ag->run, "targetId", ""));
+		schedule_count_missed(sup->schedule, ag->run->target_id);
 		agent_drop_run(ag);
 		ag->last_result[0] = '\0';
 	} else if (ag->fd >= 0 && !ag->eof && ag->alive) {
 		if (ag->unwanted)
-			abandon_unsent(
-				ag, RESULT_REASON_CANCELLED, "cancelled before the run began");
+			abandon_unsent(ag, RUN_REASON_CANCELLED, "cancelled before the run began");
 		else if (fleet_slot(sup->fleet, ag->slot)->state != FLEET_RUNNING)
-			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+			abandon_unsent(ag, RUN_REASON_CANCELLED,
 				"the agent was taken away before the run began");
 		else if (!t)
-			abandon_unsent(ag, RESULT_REASON_CANCELLED,
+			abandon_unsent(ag, RUN_REASON_CANCELLED,
 				"the target was deleted before the run began");
 		else if ((fd = make_job(ag, t, &why)) < 0)
-			abandon_unsent(ag, RESULT_REASON_SPAWN_FAILED, why.msg);
+			abandon_unsent(ag, RUN_REASON_SPAWN_FAILED, why.msg);
 		else
 			send_run(ag, t, fd);
 		if (fd >= 0)
@@ -140,7 +139,7 @@ static void begin(
 	ag->run_sent = false;
 	ag->unwanted = false;
 	if (forbidden) {
-		abandon_unsent(ag, RESULT_REASON_FORBIDDEN_TARGET, forbidden);
+		abandon_unsent(ag, RUN_REASON_FORBIDDEN_TARGET, forbidden);
 		agent_tell_schedule(ag);
 		return;
 	}

@@ -7,7 +7,7 @@
 
 #include "common/mem.h"
 #include "common/msg.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "common/units.h"
 #include "supervisor/logs.h"
 #include "supervisor/metrics.h"
@@ -20,7 +20,7 @@
 static void hold_place(const struct agent *ag)
 {
 	struct supervisor *sup = ag->all->sup;
-	const char *id = json_get_text(ag->run, "targetId", "");
+	const char *id = ag->run->target_id;
 	const struct target *t = targets_find(sup->targets, id);
 	_cleanup_free_ char *host = t ? targets_host(t) : x_strdup(id);
 
@@ -60,7 +60,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	if (!busy && ag->run) {
 		/* Committed, but the last supervisor died before the worker heard of it. */
-		runs_abandon(ag->run, RESULT_REASON_LOST,
+		runs_abandon(ag->run, RUN_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
 		agent_conclude(ag);
 		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
@@ -97,7 +97,7 @@ static void on_planned(struct agent *ag, struct msg_reader *in)
 	if (!ag->run || !msg_text_is(m.run_id, agent_run_id(ag)) || m.planned_ms < 0 ||
 		m.planned_ms > PLANNED_MAX_MS)
 		return;
-	json_object_set_new(ag->run, "plannedMs", json_integer(m.planned_ms));
+	ag->run->planned_ms = m.planned_ms;
 	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 }
 
@@ -111,16 +111,30 @@ static void on_log(struct agent *ag, struct msg_reader *in)
 	logs_take(ag->all->sup->logs, ag->slot, id, m.first, m.output.p, m.output.len);
 }
 
+static int64_t or_zero(int64_t n)
+{
+	return n == RUN_NONE ? 0 : n;
+}
+
+static void count_cost(const struct agent *ag)
+{
+	struct supervisor *sup = ag->all->sup;
+	int64_t rss = or_zero(ag->run->max_rss_bytes), tmp = or_zero(ag->run->tmp_bytes);
+
+	targets_learn(sup->targets, ag->run->target_id, rss + tmp);
+	metrics_count_cost(&sup->metrics, or_zero(ag->run->cpu_ms), rss, tmp);
+}
+
 /* True: the message stays in the socket until the record is on disk. */
 static bool on_result(struct agent *ag, struct msg_reader *in)
 {
-	struct run_result r;
+	struct run r;
 	struct err err;
 	bool keep = false;
 
-	if (result_unpack(in, &r, &err) < 0) {
+	if (run_get(in, &r, &err) < 0) {
 		agent_kill_worker(ag, err.msg);
-	} else if (ag->run && !strcmp(r.run_id, agent_run_id(ag))) {
+	} else if (ag->run && !strcmp(r.id, agent_run_id(ag))) {
 		if (ag->adopted) {
 			/* It had finished before its new supervisor could ask. */
 			ag->adopted = false;
@@ -128,15 +142,13 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 			agent_tell_fleet(ag, FLEET_EV_HELLO);
 			agent_tell_fleet(ag, FLEET_EV_BUSY);
 		}
-		runs_complete(ag->run, &r);
-		targets_learn(ag->all->sup->targets, json_get_text(ag->run, "targetId", ""),
-			r.max_rss_bytes + r.tmp_bytes);
-		metrics_count_cost(&ag->all->sup->metrics, r.cpu_ms, r.max_rss_bytes, r.tmp_bytes);
+		runs_complete(ag->run, &r, units_now_wall_ms());
+		count_cost(ag);
 		agent_store_terminal(ag);
 		keep = true;
 	}
 	/* else: recorded by an earlier supervisor that died before it could take it off. */
-	result_clear(&r);
+	run_clear(&r);
 	return keep;
 }
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "common/chan.h"
-#include "common/json.h"
 #include "common/log.h"
+#include "common/run.h"
 #include "supervisor/agents.h"
 
 struct agent {
@@ -30,7 +30,7 @@ struct agent {
 	bool unwanted; /* its run was cancelled before the worker heard of it */
 	int32_t wait_status;
 	uint32_t layers;
-	json_t *run;         /* in its hands, or given to it in a moment */
+	struct run *run;     /* in its hands, or given to it in a moment */
 	struct order *order; /* that the run belongs to, NULL: the schedule's */
 	char last_result[16];
 };
@@ -78,7 +78,7 @@ void agents_begin_due(struct agents *a, const struct schedule_due *due);
 
 static inline const char *agent_run_id(const struct agent *ag)
 {
-	return json_get_text(ag->run, "id", "");
+	return ag->run ? ag->run->id : "";
 }
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/json.h"
 #include "common/hb.h"
 #include "common/sandbox_layers.h"
 #include "common/units.h"
@@ -83,7 +84,7 @@ json_t *agents_status(const struct agents *a)
 		if (has) {
 			run = progress_object(&page, now);
 			json_object_set_new(run, "id", json_string(agent_run_id(ag)));
-			json_object_set(run, "target", json_object_get(ag->run, "targetLabel"));
+			json_object_set_new(run, "target", json_text(ag->run->target_label));
 		}
 		json_object_set_new(o, "name", json_text(a->names[i]));
 		json_object_set_new(o, "slot", json_integer(i));

@@ -357,7 +357,7 @@ static void open_store(struct supervisor *sup)
 static void make_parts(struct supervisor *sup, bool workers_option, bool again, char *secret)
 {
 	struct fleet_config fleet = {.max_slots = CONF_WORKERS_MAX};
-	_cleanup_json_ json_t *running = NULL;
+	struct run_list running = {0};
 	json_t *origins;
 	struct err err;
 
@@ -366,8 +366,8 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 	srandom((unsigned int)fleet.seed);
 	open_store(sup);
 	wishes_restore_desired(sup, workers_option, again);
-	running = store_running(sup->store, &err);
-	origins = running ? store_origins(sup->store, &err) : NULL;
+	origins = store_running(sup->store, &running, &err) < 0 ? NULL
+								: store_origins(sup->store, &err);
 	if (!origins)
 		fatal(1, "state_dir %s: %s", sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
@@ -384,7 +384,8 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 	wishes_remember(sup, workers_option);
 	sup->follow = follow_new(sup);
 	sup->logs = logs_new(sup);
-	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, running, &err);
+	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, &running, &err);
+	run_list_clear(&running);
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);
 	if (sup->conf->dashboard.url[0]) {

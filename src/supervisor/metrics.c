@@ -12,21 +12,18 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/prom.h"
-#include "common/result.h"
+#include "common/run.h"
 #include "common/units.h"
 #include "supervisor/agents.h"
 #include "supervisor/sync.h"
 
 static const int64_t lag_bounds_ms[METRICS_LAG_BUCKETS] = {
 	5, 10, 25, 50, 100, 500, 1000, 5000, 30000};
-_Static_assert(ARRAY_SIZE(((struct metrics *)0)->runs) >= RESULT_STATUS_COUNT, "a counter each");
+_Static_assert(ARRAY_SIZE(((struct metrics *)0)->runs) >= RUN_STATUS_COUNT, "a counter each");
 
-void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms)
+void metrics_count_run(struct metrics *m, enum run_status status, int64_t lag_ms)
 {
-	for (int i = 0; i < RESULT_STATUS_COUNT; i++) {
-		if (!strcmp(result_status_names[i], status))
-			m->runs[i]++;
-	}
+	m->runs[status]++;
 	if (lag_ms < 0)
 		return;
 	m->lag_count++;
@@ -90,8 +87,8 @@ static void put_runs(FILE *f, const struct supervisor *sup)
 	const struct metrics *m = &sup->metrics;
 
 	prom_head(f, "k6fleet_runs_total", "counter", "Runs that have ended, by status.");
-	for (int i = 0; i < RESULT_STATUS_COUNT; i++)
-		fprintf(f, "k6fleet_runs_total{status=\"%s\"} %llu\n", result_status_names[i],
+	for (int i = 0; i < RUN_STATUS_COUNT; i++)
+		fprintf(f, "k6fleet_runs_total{status=\"%s\"} %llu\n", run_status_names[i],
 			(unsigned long long)m->runs[i]);
 	prom_one(f, "k6fleet_runs_missed_total", "counter",
 		"Instants at which a run was due that could not be made.",
@@ -226,9 +223,9 @@ json_t *metrics_counters(const struct supervisor *sup)
 		json_object_set_new(restarts, agents_restart_names[i],
 			json_integer((json_int_t)agents_restart_count(
 				sup->agents, (enum agents_restart)i)));
-	for (int i = 0; i < RESULT_STATUS_COUNT; i++)
+	for (int i = 0; i < RUN_STATUS_COUNT; i++)
 		json_object_set_new(
-			runs, result_status_names[i], json_integer((json_int_t)m->runs[i]));
+			runs, run_status_names[i], json_integer((json_int_t)m->runs[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(m->requests); i++) {
 		char code[16] = "none";
 

@@ -10,10 +10,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "common/run.h"
 #include "supervisor/supervisor.h"
 
 /* A terminal record; lag_ms: how much later than due its k6 was started, -1: it never was. */
-void metrics_count_run(struct metrics *m, const char *status, int64_t lag_ms);
+void metrics_count_run(struct metrics *m, enum run_status status, int64_t lag_ms);
 void metrics_count_request(struct metrics *m, int status);
 /* What a run has cost. */
 void metrics_count_cost(struct metrics *m, int64_t cpu_ms, int64_t rss_bytes, int64_t tmp_bytes);

@@ -1,141 +1,91 @@
 /* SPDX-License-Identifier: MIT */
-/* Field by field as in the API; a value that is not known is null. */
+/* A value that is not known stays null.  Pure: the time comes from the caller. */
 #include "supervisor/runs.h"
 
-#include <string.h>
-
-#include "common/json.h"
 #include "common/mem.h"
-#include "common/units.h"
+#include "common/uuid.h"
 
-static void set(json_t *o, const char *key, json_t *value)
+void run_list_clear(struct run_list *list)
 {
-	json_object_set_new(o, key, value);
+	for (size_t i = 0; i < list->count; i++)
+		run_clear(&list->runs[i]);
+	free(list->runs);
+	*list = (struct run_list){0};
 }
 
-static const char *shown_label(const struct target *t)
+void run_list_add(struct run_list *list, struct run *run)
 {
-	return t->label[0] ? t->label : t->url ? t->url : t->id;
+	list->runs = x_realloc(list->runs, list->count + 1, sizeof(*list->runs));
+	list->runs[list->count++] = *run;
+	run_init(run);
 }
 
-json_t *runs_make(const char *agent, const char *host, const struct target *t, int64_t planned_ms,
-	int64_t scheduled_ms, int64_t now_ms)
+struct run *runs_make(const char *agent, const char *host, const struct target *t,
+	int64_t planned_ms, int64_t scheduled_ms, int64_t now_ms)
 {
+	struct run *run = x_calloc(1, sizeof(*run));
 	char id[UUID_MAX];
-	json_t *o = json_object();
 
 	uuid_make_v7(now_ms, id);
-	set(o, "id", json_string(id));
-	set(o, "agent", json_text(agent));
-	set(o, "host", json_text(host));
-	set(o, "targetId", json_text(t->id));
-	set(o, "targetLabel", json_text(shown_label(t)));
-	set(o, "status", json_string("running"));
-	set(o, "reason", json_null());
-	set(o, "plannedMs", json_integer(planned_ms));
-	set(o, "scheduledAt", json_time(scheduled_ms));
-	set(o, "scheduledAtMs", json_integer(scheduled_ms));
-	set(o, "startedAt", json_time(now_ms));
-	set(o, "finishedAt", json_null());
-	set(o, "lagMs", json_integer(now_ms > scheduled_ms ? now_ms - scheduled_ms : 0));
-	set(o, "errorMessage", json_null());
-	set(o, "metrics", json_null());
-	set(o, "latencyQuantiles", json_null());
-	set(o, "thresholds", json_array());
-	set(o, "resources", json_null());
-	set(o, "exitCode", json_null());
-	return o;
+	run_init(run);
+	run->id = x_strdup(id);
+	run->agent = x_strdup(agent);
+	run->host = x_strdup(host);
+	run->target_id = x_strdup(t->id);
+	run->target_label = x_strdup(t->label[0] ? t->label : t->url ? t->url : t->id);
+	run->planned_ms = planned_ms;
+	run->scheduled_ms = scheduled_ms;
+	runs_started(run, now_ms);
+	return run;
 }
 
-void runs_started(json_t *run, int64_t started_ms)
+void runs_free(struct run *run)
 {
-	int64_t lag = started_ms - json_get_int(run, "scheduledAtMs", started_ms);
-
-	set(run, "startedAt", json_time(started_ms));
-	set(run, "lagMs", json_integer(lag > 0 ? lag : 0));
+	if (!run)
+		return;
+	run_clear(run);
+	free(run);
 }
 
-static json_t *whole_or_real(double v)
+void runs_started(struct run *run, int64_t started_ms)
 {
-	/* Counts read as integers; latencies keep their fraction. */
-	if (v == (double)(int64_t)v && v < 9e15)
-		return json_integer((json_int_t)v);
-	return json_real(v);
+	int64_t lag = started_ms - run->scheduled_ms;
+
+	run->started_ms = started_ms;
+	run->lag_ms = lag > 0 ? lag : 0;
 }
 
-static json_t *metrics_object(const struct run_result *r)
+/* Every field of the worker is replaced, but k6 may never have been started. */
+static void take(struct run *run, struct run *result)
 {
-	json_t *o = json_object();
+	int64_t started_ms = result->started_ms ? result->started_ms : run->started_ms;
 
-	for (int i = 0; i < RESULT_METRIC_COUNT; i++) {
-		bool count = i == RESULT_DATA_RECEIVED || i == RESULT_ITERATIONS ||
-			i == RESULT_HTTP_REQS || i == RESULT_HTTP_REQS_ANSWERED ||
-			i == RESULT_CHECKS_PASSED || i == RESULT_CHECKS_FAILED || i == RESULT_VUS;
-
-		if (!result_has_metric(r, (enum result_metric)i))
-			set(o, result_metric_names[i], json_null());
-		else
-			set(o, result_metric_names[i],
-				count ? whole_or_real(r->metrics[i]) : json_real(r->metrics[i]));
-	}
-	return o;
+	run_take_result(run, result);
+	runs_started(run, started_ms);
+	run->has[RUN_METRICS] = true;
 }
 
-static json_t *quantiles_array(const struct run_result *r)
+void runs_complete(struct run *run, struct run *result, int64_t now_ms)
 {
-	json_t *a;
-
-	if (!r->has_quantiles)
-		return json_null();
-	a = json_array();
-	for (int i = 0; i < RESULT_QUANTILES; i++)
-		json_array_append_new(a, json_short_real(r->quantiles[i], 9));
-	return a;
+	take(run, result);
+	run->has[RUN_RESOURCES] = true;
+	if (!run->finished_ms)
+		run->finished_ms = now_ms;
+	/* The log of a run that went well has nothing that is worth keeping. */
+	if (run->status == RUN_SUCCESS)
+		run_set_text(&run->log, NULL);
 }
 
-void runs_complete(json_t *run, const struct run_result *r)
+void runs_abandon(struct run *run, enum run_reason reason, const char *message, int64_t now_ms)
 {
-	json_t *thresholds = json_array();
+	struct run result;
 
-	for (size_t i = 0; i < r->threshold_count; i++)
-		json_array_append_new(thresholds,
-			json_pack("{s:o, s:o, s:b}", "metric", json_text(r->thresholds[i].metric),
-				"expression", json_text(r->thresholds[i].expression), "ok",
-				r->thresholds[i].ok));
-	set(run, "status", json_string(result_status_names[r->status]));
-	set(run, "reason", r->reason ? json_string(result_reason_names[r->reason]) : json_null());
-	if (r->started_wall_ms)
-		runs_started(run, r->started_wall_ms);
-	set(run, "finishedAt",
-		json_time(r->finished_wall_ms ? r->finished_wall_ms : units_now_wall_ms()));
-	set(run, "errorMessage", r->message[0] ? json_text(r->message) : json_null());
-	set(run, "metrics", metrics_object(r));
-	set(run, "latencyQuantiles", quantiles_array(r));
-	set(run, "thresholds", thresholds);
-	set(run, "resources",
-		json_pack("{s:I, s:I, s:I}", "cpuMs", (json_int_t)r->cpu_ms, "maxRssBytes",
-			(json_int_t)r->max_rss_bytes, "tmpBytes", (json_int_t)r->tmp_bytes));
-	set(run, "exitCode",
-		r->exit_code == RESULT_EXIT_NONE ? json_null() : json_integer(r->exit_code));
-	/* A run that went well has nothing in its log that is worth keeping. */
-	if (r->status != RESULT_SUCCESS && r->log[0])
-		set(run, "log", json_text(r->log));
-}
-
-void runs_abandon(json_t *run, enum result_reason reason, const char *message, int64_t now_ms)
-{
-	struct run_result r;
-
-	/* Set back while it ran, the wall clock must not make it end before it began. */
-	if (now_ms < json_get_int(run, "scheduledAtMs", 0))
-		now_ms = json_get_int(run, "scheduledAtMs", 0) + json_get_int(run, "lagMs", 0);
-	result_init(&r);
-	free(r.message);
-	r.message = x_strdup(message);
-	r.status = RESULT_ERROR;
-	r.reason = reason;
-	r.finished_wall_ms = now_ms;
-	runs_complete(run, &r);
-	set(run, "resources", json_null());
-	result_clear(&r);
+	run_init(&result);
+	take(run, &result);
+	run->has[RUN_RESOURCES] = false;
+	run->status = RUN_ERROR;
+	run->reason = reason;
+	run_set_text(&run->message, message);
+	/* Set back while the run went on, the wall clock must not make it end before it began. */
+	run->finished_ms = now_ms < run->scheduled_ms ? run->scheduled_ms + run->lag_ms : now_ms;
 }

@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/run_json.h"
 #include "supervisor/store_db.h"
 
 /* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
@@ -300,9 +301,9 @@ char *store_meta_get(struct store *s, const char *key)
 	return store_db_meta_get(s->db, key);
 }
 
-json_t *store_running(struct store *s, struct err *err)
+int store_running(struct store *s, struct run_list *out, struct err *err)
 {
-	return store_db_running(s->db, err);
+	return store_db_running(s->db, out, err);
 }
 
 json_t *store_origins(struct store *s, struct err *err)
@@ -333,21 +334,18 @@ void store_origin_set(struct store *s, const char *target_id, int64_t wall_ms)
 	queue(s, job);
 }
 
-void store_put_run(struct store *s, const json_t *run, store_done *done, void *arg)
+void store_put_run(struct store *s, const struct run *run, store_done *done, void *arg)
 {
 	struct job *job = new_job(store_db_put_run);
-	_cleanup_json_ json_t *without_log = json_copy((json_t *)(uintptr_t)run);
-	const char *log = json_string_value(json_object_get(run, "log"));
 
-	json_object_del(without_log, "log");
-	job->task.text[0] = x_strdup(json_get_text(run, "id", ""));
-	job->task.text[1] = x_strdup(json_get_text(run, "status", ""));
-	job->task.text[2] = x_strdup(json_get_text(run, "agent", ""));
-	job->task.text[3] = x_strdup(json_get_text(run, "targetId", ""));
-	job->task.text[4] = x_strdup(json_get_text(run, "targetLabel", ""));
-	job->task.text[5] = json_compact(without_log);
-	job->task.text[6] = log ? x_strdup(log) : NULL;
-	job->task.number[0] = json_get_int(run, "scheduledAtMs", 0);
+	job->task.text[0] = x_strdup(run->id);
+	job->task.text[1] = x_strdup(run_status_names[run->status]);
+	job->task.text[2] = x_strdup(run->agent);
+	job->task.text[3] = x_strdup(run->target_id);
+	job->task.text[4] = x_strdup(run->target_label);
+	job->task.text[5] = run_to_text(run, RUN_RECORD);
+	job->task.text[6] = run->log ? x_strdup(run->log) : NULL;
+	job->task.number[0] = run->scheduled_ms;
 	job->done = done;
 	job->arg = arg;
 	queue(s, job);

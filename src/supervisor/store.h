@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "supervisor/runs.h"
 
 struct store;
 struct ev_loop;
@@ -33,8 +34,8 @@ void store_close(struct store *s);
 /* --- before the loop runs: synchronous -------------------------------------- */
 /* The caller frees; NULL when never set. */
 char *store_meta_get(struct store *s, const char *key);
-/* Array of run objects that are still `running`; new reference, NULL on error. */
-json_t *store_running(struct store *s, struct err *err);
+/* Fills out with the runs that are still `running`; run_list_clear() frees it.  Returns 0, or -1 with err. */
+int store_running(struct store *s, struct run_list *out, struct err *err);
 /* Object target id -> wall ms of its phase origin; new reference, NULL on error. */
 json_t *store_origins(struct store *s, struct err *err);
 /* Starts the thread. */
@@ -43,8 +44,8 @@ int store_start(struct store *s, struct err *err);
 /* --- queued ------------------------------------------------------------------ */
 void store_meta_set(struct store *s, const char *key, const char *value);
 void store_origin_set(struct store *s, const char *target_id, int64_t wall_ms);
-/* Upserts a run object of the API (its "log" member is kept apart).  A NULL done is allowed. */
-void store_put_run(struct store *s, const json_t *run, store_done *done, void *arg);
+/* Inserts or replaces the record of a run.  A NULL done is allowed. */
+void store_put_run(struct store *s, const struct run *run, store_done *done, void *arg);
 /* Oldest unacknowledged runs: array of {"rev": n, "run": {...}}. */
 void store_fetch_outbox(struct store *s, int limit, store_result *done, void *arg);
 /* acks: array of [id, rev].  A run that has changed since stays in the outbox. */

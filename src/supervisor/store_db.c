@@ -8,6 +8,7 @@
 #include "common/db.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/run_json.h"
 #include "common/uuid.h"
 
 /* How many runs back the last results of agents are looked for. */
@@ -325,28 +326,41 @@ char *store_db_meta_get(struct store_db *db, const char *key)
 	return value;
 }
 
-json_t *store_db_running(struct store_db *db, struct err *err)
+/* Columns: json, id, agent, target_id, target_label, at_ms.  A run whose JSON is unreadable was begun all the same and
+ * has to be ended: the columns know enough of it. */
+static int take_running(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	json_t *list = json_array();
+	_cleanup_json_ json_t *record = load_object(db_column_text(st, 0));
+	struct run run;
+
+	(void)err;
+	if (run_from_json(record, NULL, NULL, &run, NULL) < 0) {
+		run_init(&run);
+		run.id = x_strdup(db_column_text(st, 1));
+		run.scheduled_ms = run.started_ms = sqlite3_column_int64(st, 5);
+	}
+	if (!run.agent)
+		run.agent = x_strdup(db_column_text(st, 2));
+	if (!run.target_id)
+		run.target_id = x_strdup(db_column_text(st, 3));
+	if (!run.target_label)
+		run.target_label = x_strdup(db_column_text(st, 4));
+	run_list_add(arg, &run);
+	return 0;
+}
+
+int store_db_running(struct store_db *db, struct run_list *out, struct err *err)
+{
 	sqlite3_stmt *st;
 	int rc;
 
-	if (db_prepare(db->db, "SELECT json FROM runs WHERE status = 'running' ORDER BY seq", &st,
-		    err) < 0)
-		goto failed;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		json_t *run = load_object(db_column_text(st, 0));
-
-		if (run)
-			json_array_append_new(list, run);
-	}
+	if (db_prepare(db->db,
+		    "SELECT json, id, agent, target_id, target_label, at_ms FROM runs WHERE status = 'running' ORDER BY seq",
+		    &st, err) < 0)
+		return -1;
+	rc = db_each(st, take_running, out, err);
 	sqlite3_finalize(st);
-	if (rc == SQLITE_DONE)
-		return list;
-	err_set(err, "cannot read the runs: %s", sqlite3_errmsg(db->db));
-failed:
-	json_decref(list);
-	return NULL;
+	return rc < 0 ? err_prefix(err, "cannot read the runs") : 0;
 }
 
 json_t *store_db_origins(struct store_db *db, struct err *err)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "supervisor/runs.h"
 
 struct store_db;
 
@@ -58,8 +59,9 @@ store_db_work store_db_probe;
 
 /* Before the thread is started.  The caller frees; NULL: there is none. */
 char *store_db_meta_get(struct store_db *db, const char *key);
-/* New references; NULL and err. */
-json_t *store_db_running(struct store_db *db, struct err *err);
+/* Fills out; returns 0, or -1 with err. */
+int store_db_running(struct store_db *db, struct run_list *out, struct err *err);
+/* New reference; NULL and err. */
 json_t *store_db_origins(struct store_db *db, struct err *err);
 
 #endif

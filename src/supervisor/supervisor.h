@@ -29,7 +29,7 @@ struct commands;
 
 /* Counted where it happens, by these functions only. */
 struct metrics {
-	uint64_t runs[4]; /* by enum result_status */
+	uint64_t runs[4]; /* by enum run_status */
 	uint64_t storms;
 	uint64_t requests[600]; /* to the dashboard, by status; 0: no answer */
 	uint64_t k6_cpu_ms;     /* of finished runs */

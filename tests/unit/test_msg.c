@@ -8,7 +8,6 @@
 
 #include "common/chan.h"
 #include "common/msg.h"
-#include "common/result.h"
 
 /* What the fields of a struct are filled with. */
 enum pattern { ZERO, MIXED, LARGEST, SMALLEST, PATTERNS };
@@ -288,8 +287,8 @@ static void the_wire_has_a_number(void **state)
 		for (const char *p = text; *p; p++)
 			hash = (hash ^ (uint8_t)*p) * 16777619;
 	}
-	assert_int_equal(MSG_PROTOCOL, 4);
-	assert_int_equal(hash, 0x49135685);
+	assert_int_equal(MSG_PROTOCOL, 5);
+	assert_int_equal(hash, 0x7405e664);
 }
 
 static void every_cut_is_refused(void **state)
@@ -352,108 +351,6 @@ static void wrong_side_type_and_size(void **state)
 	msg_free(&w);
 }
 
-static void fill(struct run_result *r)
-{
-	result_init(r);
-	strcpy(r->run_id, "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee");
-	r->status = RESULT_FAILED;
-	r->reason = RESULT_REASON_THRESHOLDS;
-	r->exit_code = 99;
-	r->started_wall_ms = 1;
-	r->finished_wall_ms = 2;
-	free(r->message);
-	r->message = x_strdup("crossed");
-	result_set_metric(r, RESULT_P95, 1.5);
-	r->has_quantiles = true;
-	for (int i = 0; i < RESULT_QUANTILES; i++)
-		r->quantiles[i] = i;
-	result_add_threshold(r, "http_req_duration", "p(95)<1", false);
-	result_add_threshold(r, "checks", "rate>0", true);
-	r->cpu_ms = 3;
-	free(r->log);
-	r->log = x_calloc(1, 2 * RESULT_LOG_MAX + 1);
-	memset(r->log, 'x', 2 * RESULT_LOG_MAX - 1);
-	strcat(r->log, "Z");
-}
-
-static void results_round_trip(void **state)
-{
-	struct msg_writer w = {0};
-	struct run_result a, b;
-	struct msg_reader in;
-	struct err err;
-
-	(void)state;
-	fill(&a);
-	result_pack(&a, &w);
-	assert_in_range(w.len, 1, MSG_MAX_BYTES);
-	assert_int_equal(msg_open(&in, w.data, w.len, MSG_TO_SUPERVISOR_W, &err), MSG_AGENT_RESULT);
-	assert_int_equal(result_unpack(&in, &b, &err), 0);
-	assert_int_equal(b.status, RESULT_FAILED);
-	assert_int_equal(b.reason, RESULT_REASON_THRESHOLDS);
-	assert_int_equal(b.exit_code, 99);
-	assert_string_equal(b.message, "crossed");
-	assert_true(result_has_metric(&b, RESULT_P95));
-	assert_false(result_has_metric(&b, RESULT_P50));
-	assert_near(b.metrics[RESULT_P95], 1.5, 0);
-	assert_near(b.quantiles[100], 100, 0);
-	assert_int_equal(b.threshold_count, 2);
-	assert_string_equal(b.thresholds[0].expression, "p(95)<1");
-	assert_true(b.thresholds[1].ok);
-	/* The end of the log is what is kept. */
-	assert_int_equal(strlen(b.log), RESULT_LOG_MAX);
-	assert_int_equal(b.log[RESULT_LOG_MAX - 1], 'Z');
-	result_clear(&a);
-	result_clear(&b);
-	msg_free(&w);
-}
-
-static int unpack(const struct run_result *r)
-{
-	struct msg_writer w = {0};
-	struct run_result out;
-	struct msg_reader in;
-	struct err err;
-	int rc;
-
-	result_pack(r, &w);
-	assert_int_equal(msg_open(&in, w.data, w.len, MSG_TO_SUPERVISOR_W, &err), MSG_AGENT_RESULT);
-	rc = result_unpack(&in, &out, &err);
-	result_clear(&out);
-	msg_free(&w);
-	return rc;
-}
-
-static void forged_results_are_refused(void **state)
-{
-	struct run_result r;
-
-	(void)state;
-	fill(&r);
-	assert_int_equal(unpack(&r), 0);
-	r.metrics[RESULT_RPS] = NAN;
-	assert_int_equal(unpack(&r), -1);
-	r.metrics[RESULT_RPS] = INFINITY;
-	assert_int_equal(unpack(&r), -1);
-	r.metrics[RESULT_RPS] = -1;
-	assert_int_equal(unpack(&r), -1);
-	r.metrics[RESULT_RPS] = 0;
-	r.quantiles[7] = NAN;
-	assert_int_equal(unpack(&r), -1);
-	r.quantiles[7] = 7;
-	r.status = RESULT_RUNNING;
-	assert_int_equal(unpack(&r), -1);
-	r.status = RESULT_SUCCESS; /* with a reason */
-	assert_int_equal(unpack(&r), -1);
-	r.status = RESULT_ERROR;
-	r.reason = RESULT_REASON_NONE;
-	assert_int_equal(unpack(&r), -1);
-	r.reason = RESULT_REASON_LOST;
-	strcpy(r.run_id, "../../etc/passwd");
-	assert_int_equal(unpack(&r), -1);
-	result_clear(&r);
-}
-
 static void channel_carries_descriptors(void **state)
 {
 	uint8_t *buf = x_calloc(1, MSG_MAX_BYTES);
@@ -512,8 +409,6 @@ int main(void)
 		cmocka_unit_test(the_wire_has_a_number),
 		cmocka_unit_test(every_cut_is_refused),
 		cmocka_unit_test(wrong_side_type_and_size),
-		cmocka_unit_test(results_round_trip),
-		cmocka_unit_test(forged_results_are_refused),
 		cmocka_unit_test(channel_carries_descriptors),
 	};
 

@@ -19,125 +19,125 @@ static struct outcome_facts facts_for(int wait_status)
 		.log = ""};
 }
 
-static void expect(const struct outcome_facts *f, struct run_result *r, enum result_status status,
-	enum result_reason reason, const char *says)
+static void expect(const struct outcome_facts *f, struct run *r, enum run_status status,
+	enum run_reason reason, const char *says)
 {
 	outcome_judge(f, r);
 	if (r->status != status || r->reason != reason || !strstr(r->message, says))
-		fail_msg("status %s reason %s: %s (wanted %s %s: %s)",
-			result_status_names[r->status], result_reason_names[r->reason], r->message,
-			result_status_names[status], result_reason_names[reason], says);
+		fail_msg("status %s reason %s: %s (wanted %s %s: %s)", run_status_names[r->status],
+			run_reason_names[r->reason], r->message, run_status_names[status],
+			run_reason_names[reason], says);
 }
 
 static void exit_codes(void **state)
 {
 	static const struct {
 		int code;
-		enum result_status status;
-		enum result_reason reason;
+		enum run_status status;
+		enum run_reason reason;
 	} table[] = {
-		{2, RESULT_ERROR, RESULT_REASON_KILLED},
-		{99, RESULT_FAILED, RESULT_REASON_THRESHOLDS},
-		{100, RESULT_ERROR, RESULT_REASON_TIMEOUT},
-		{101, RESULT_ERROR, RESULT_REASON_TIMEOUT},
-		{104, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR},
-		{105, RESULT_ERROR, RESULT_REASON_KILLED},
-		{106, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED},
-		{107, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR},
-		{108, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR},
-		{109, RESULT_ERROR, RESULT_REASON_KILLED},
-		{110, RESULT_FAILED, RESULT_REASON_CHECKS},
-		{255, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR},
-		{42, RESULT_ERROR, RESULT_REASON_SCRIPT_ERROR},
+		{2, RUN_ERROR, RUN_REASON_KILLED},
+		{99, RUN_FAILED, RUN_REASON_THRESHOLDS},
+		{100, RUN_ERROR, RUN_REASON_TIMEOUT},
+		{101, RUN_ERROR, RUN_REASON_TIMEOUT},
+		{104, RUN_ERROR, RUN_REASON_SCRIPT_ERROR},
+		{105, RUN_ERROR, RUN_REASON_KILLED},
+		{106, RUN_ERROR, RUN_REASON_SPAWN_FAILED},
+		{107, RUN_ERROR, RUN_REASON_SCRIPT_ERROR},
+		{108, RUN_ERROR, RUN_REASON_SCRIPT_ERROR},
+		{109, RUN_ERROR, RUN_REASON_KILLED},
+		{110, RUN_FAILED, RUN_REASON_CHECKS},
+		{255, RUN_ERROR, RUN_REASON_SCRIPT_ERROR},
+		{42, RUN_ERROR, RUN_REASON_SCRIPT_ERROR},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		struct outcome_facts f = facts_for(EXITED(table[i].code));
-		struct run_result r;
+		struct run r;
 
-		result_init(&r);
+		run_init(&r);
 		f.log = "{\"level\":\"error\",\"msg\":\"boom here\"}\n";
 		/* A message that already lists what was crossed needs no more of the log. */
 		expect(&f, &r, table[i].status, table[i].reason, "boom here");
 		assert_int_equal(r.exit_code, table[i].code);
-		result_clear(&r);
+		run_clear(&r);
 	}
 }
 
 static void finished_runs(void **state)
 {
 	struct outcome_facts f = facts_for(EXITED(0));
-	struct run_result r;
+	struct run r;
 
 	(void)state;
-	result_init(&r);
-	result_set_metric(&r, RESULT_HTTP_REQS, 5);
-	expect(&f, &r, RESULT_SUCCESS, RESULT_REASON_NONE, "");
+	run_init(&r);
+	r.http_reqs = 5;
+	expect(&f, &r, RUN_SUCCESS, RUN_REASON_NONE, "");
 	assert_string_equal(r.message, "");
-	result_set_metric(&r, RESULT_CHECKS_PASSED, 3);
-	result_set_metric(&r, RESULT_CHECKS_FAILED, 1);
-	expect(&f, &r, RESULT_FAILED, RESULT_REASON_CHECKS, "1 of 4 checks failed");
+	r.checks_passed = 3;
+	r.checks_failed = 1;
+	expect(&f, &r, RUN_FAILED, RUN_REASON_CHECKS, "1 of 4 checks failed");
 	f.checks_count = false;
-	expect(&f, &r, RESULT_SUCCESS, RESULT_REASON_NONE, "");
-	result_add_threshold(&r, "http_reqs", "count>9", false);
-	expect(&f, &r, RESULT_FAILED, RESULT_REASON_THRESHOLDS, "http_reqs count>9");
+	expect(&f, &r, RUN_SUCCESS, RUN_REASON_NONE, "");
+	run_add_threshold(&r, "http_reqs", "count>9", false);
+	expect(&f, &r, RUN_FAILED, RUN_REASON_THRESHOLDS, "http_reqs count>9");
 	f.summary = OUTCOME_SUMMARY_MISSING;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_NO_SUMMARY, "no summary");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_NO_SUMMARY, "no summary");
 	f.summary = OUTCOME_SUMMARY_BAD;
 	f.summary_error = "the summary is empty";
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_BAD_SUMMARY, "empty");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_BAD_SUMMARY, "empty");
 	f.saw_disk_full = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_DISK_FULL, "limits.tmp_size");
-	result_clear(&r);
+	expect(&f, &r, RUN_ERROR, RUN_REASON_DISK_FULL, "limits.tmp_size");
+	run_clear(&r);
 
-	result_init(&r);
+	run_init(&r);
 	f = facts_for(EXITED(0));
-	expect(&f, &r, RESULT_SUCCESS, RESULT_REASON_NONE, "may hang");
-	result_clear(&r);
+	expect(&f, &r, RUN_SUCCESS, RUN_REASON_NONE, "may hang");
+	run_clear(&r);
 }
 
 static void stopped_runs(void **state)
 {
 	struct outcome_facts f = facts_for(EXITED(105));
-	struct run_result r;
+	struct run r;
 
 	(void)state;
-	result_init(&r);
+	run_init(&r);
 	f.deadline_passed = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_TIMEOUT, "1m");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_TIMEOUT, "1m");
 	f.cancelled = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_CANCELLED, "cancelled");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_CANCELLED, "cancelled");
 	f.wait_status = SIGKILL;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_CANCELLED, "cancelled");
-	assert_int_equal(r.exit_code, RESULT_EXIT_NONE);
+	expect(&f, &r, RUN_ERROR, RUN_REASON_CANCELLED, "cancelled");
+	assert_int_equal(r.exit_code, RUN_NONE);
 	/* One that ended by itself in the same moment has ended. */
 	f.wait_status = EXITED(0);
-	result_set_metric(&r, RESULT_HTTP_REQS, 1);
-	expect(&f, &r, RESULT_SUCCESS, RESULT_REASON_NONE, "");
+	r.http_reqs = 1;
+	expect(&f, &r, RUN_SUCCESS, RUN_REASON_NONE, "");
 	f = facts_for(SIGKILL);
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_KILLED, "signal 9");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_KILLED, "signal 9");
 	f.cpu_time_ms = 1000;
 	r.cpu_ms = 1000;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_KILLED, "limits.cpu_time");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_KILLED, "limits.cpu_time");
 	f = facts_for(EXITED(2));
 	f.saw_no_memory = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_OOM, "256M; raise limits.memory");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_OOM, "256M; raise limits.memory");
 	f = facts_for(EXITED(2));
 	f.saw_no_process = true;
 	f.processes = 512;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_KILLED,
+	expect(&f, &r, RUN_ERROR, RUN_REASON_KILLED,
 		"512 processes and threads; raise limits.processes");
 	f = facts_for(SIGKILL);
 	f.oom_killed = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_OOM, "memory.max");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_OOM, "memory.max");
 	f.why_not_started = "No such file";
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_SPAWN_FAILED, "No such file");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "No such file");
 	f.why_not_started = "allowed_hosts does not name it";
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_FORBIDDEN_TARGET, "allowed_hosts");
+	expect(&f, &r, RUN_ERROR, RUN_REASON_FORBIDDEN_TARGET, "allowed_hosts");
 	f.cancelled = true;
-	expect(&f, &r, RESULT_ERROR, RESULT_REASON_CANCELLED, "cancelled");
-	result_clear(&r);
+	expect(&f, &r, RUN_ERROR, RUN_REASON_CANCELLED, "cancelled");
+	run_clear(&r);
 }
 
 static void last_errors_of_real_logs(void **state)

@@ -86,15 +86,22 @@ static const struct fixture {
 	{"v2/zeroiter.export.json", -1, -1, -1, -1, -1, -1, -1, 0, -1, -1, 0, 0},
 };
 
-static void check(
-	const struct fixture *f, const struct run_result *r, enum result_metric m, double want)
+static void check(const struct fixture *f, const char *name, double is, double want)
 {
-	if (result_has_metric(r, m) != (want >= 0))
-		fail_msg("%s: %s is %s", f->file, result_metric_names[m],
+	if (isnan(is) != (want < 0))
+		fail_msg("%s: %s is %s", f->file, name,
 			want >= 0 ? "missing" : "there although k6 did not report it");
-	if (want >= 0 && fabs(r->metrics[m] - want) > 1e-9 * (1 + want))
-		fail_msg("%s: %s is %.12g, not %.12g", f->file, result_metric_names[m],
-			r->metrics[m], want);
+	if (want >= 0 && fabs(is - want) > 1e-9 * (1 + want))
+		fail_msg("%s: %s is %.12g, not %.12g", f->file, name, is, want);
+}
+
+static void assert_no_metrics(const struct run *r)
+{
+	for (size_t i = 0; i < run_field_count; i++) {
+		if (run_fields[i].group == RUN_METRICS)
+			assert_true(isnan(*(double *)run_member(&run_fields[i], r)));
+	}
+	assert_null(r->quantiles);
 }
 
 static void every_fixture(void **state)
@@ -102,50 +109,50 @@ static void every_fixture(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(fixtures); i++) {
 		const struct fixture *f = &fixtures[i];
-		struct run_result r;
+		struct run r;
 		struct err err;
 		size_t len, crossed = 0;
 		char *text = read_fixture(f->file, &len);
 
-		result_init(&r);
+		run_init(&r);
 		if (summary_parse(text, len, 10, &r, &err) < 0)
 			fail_msg("%s: %s", f->file, err.msg);
-		check(f, &r, RESULT_P50, f->p50);
-		check(f, &r, RESULT_P95, f->p95);
-		check(f, &r, RESULT_P99, f->p99);
-		check(f, &r, RESULT_AVG, f->avg);
-		check(f, &r, RESULT_ERROR_RATE, f->error_rate);
-		check(f, &r, RESULT_HTTP_REQS, f->http_reqs);
-		check(f, &r, RESULT_RPS, f->http_reqs < 0 ? -1 : f->http_reqs / 10);
-		check(f, &r, RESULT_ITERATIONS, f->iterations);
-		check(f, &r, RESULT_DATA_RECEIVED, f->bytes);
-		check(f, &r, RESULT_CHECKS_PASSED, f->checks_passed);
-		check(f, &r, RESULT_CHECKS_FAILED, f->checks_failed);
-		for (size_t k = 0; k < r.threshold_count; k++)
-			crossed += !r.thresholds[k].ok;
-		assert_int_equal(r.threshold_count, f->thresholds);
+		check(f, RUN_NAME(p50_ms), r.p50_ms, f->p50);
+		check(f, RUN_NAME(p95_ms), r.p95_ms, f->p95);
+		check(f, RUN_NAME(p99_ms), r.p99_ms, f->p99);
+		check(f, RUN_NAME(avg_ms), r.avg_ms, f->avg);
+		check(f, RUN_NAME(error_rate), r.error_rate, f->error_rate);
+		check(f, RUN_NAME(http_reqs), r.http_reqs, f->http_reqs);
+		check(f, RUN_NAME(rps), r.rps, f->http_reqs < 0 ? -1 : f->http_reqs / 10);
+		check(f, RUN_NAME(iterations), r.iterations, f->iterations);
+		check(f, RUN_NAME(data_received_bytes), r.data_received_bytes, f->bytes);
+		check(f, RUN_NAME(checks_passed), r.checks_passed, f->checks_passed);
+		check(f, RUN_NAME(checks_failed), r.checks_failed, f->checks_failed);
+		for (size_t k = 0; k < r.thresholds.count; k++)
+			crossed += !r.thresholds.list[k].ok;
+		assert_int_equal(r.thresholds.count, f->thresholds);
 		assert_int_equal(crossed, f->crossed);
-		result_clear(&r);
+		run_clear(&r);
 		free(text);
 	}
 }
 
-static int parse(const char *text, struct run_result *r, struct err *err)
+static int parse(const char *text, struct run *r, struct err *err)
 {
-	result_init(r);
+	run_init(r);
 	return summary_parse(text, strlen(text), 1, r, err);
 }
 
 static void refuse(const char *text)
 {
-	struct run_result r;
+	struct run r;
 	struct err err = {0};
 
 	if (parse(text, &r, &err) == 0)
 		fail_msg("taken: %s", text);
 	assert_true(strlen(err.msg) > 10);
-	assert_int_equal(r.metrics_mask, 0);
-	result_clear(&r);
+	assert_no_metrics(&r);
+	run_clear(&r);
 }
 
 static void cut_at_every_byte(void **state)
@@ -159,14 +166,14 @@ static void cut_at_every_byte(void **state)
 		len--;
 	for (size_t n = 0; n < len; n++) {
 		char *cut = x_calloc(1, n + 1);
-		struct run_result r;
+		struct run r;
 		struct err err;
 
 		memcpy(cut, text, n);
-		result_init(&r);
+		run_init(&r);
 		assert_int_equal(summary_parse(cut, n, 1, &r, &err), -1);
-		assert_int_equal(r.metrics_mask, 0);
-		result_clear(&r);
+		assert_no_metrics(&r);
+		run_clear(&r);
 		free(cut);
 	}
 	free(text);
@@ -206,18 +213,18 @@ static void forged(void **state)
 static void huge_and_deep(void **state)
 {
 	char *text = x_calloc(1, SUMMARY_MAX_BYTES + 2);
-	struct run_result r;
+	struct run r;
 	struct err err;
 
 	(void)state;
 	memset(text, ' ', SUMMARY_MAX_BYTES + 1);
 	memcpy(text, "{\"metrics\":{}}", 14);
-	result_init(&r);
+	run_init(&r);
 	assert_int_equal(summary_parse(text, SUMMARY_MAX_BYTES + 1, 1, &r, &err), -1);
 	assert_non_null(strstr(err.msg, "more than 4 MiB"));
 	memset(text, '[', SUMMARY_MAX_BYTES);
 	assert_int_equal(summary_parse(text, SUMMARY_MAX_BYTES, 1, &r, &err), -1);
-	result_clear(&r);
+	run_clear(&r);
 	free(text);
 }
 
@@ -271,7 +278,7 @@ static void unanswered_requests_are_taken_out(void **state)
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		struct run_result r;
+		struct run r;
 		struct err err;
 		char *text;
 		unsigned int seed = 7;
@@ -297,7 +304,7 @@ static void unanswered_requests_are_taken_out(void **state)
 		text = with_quantiles(qa, N, qn, N0);
 		if (parse(text, &r, &err) < 0)
 			fail_msg("%s", err.msg);
-		assert_true(r.has_quantiles);
+		assert_non_null(r.quantiles);
 		for (int i = 0; i <= 100; i++) {
 			int lo = (i - 1) * k / 100, hi = (i + 1) * k / 100;
 			/* What lies below the smallest sample has rank 0, above the largest rank 100. */
@@ -308,8 +315,8 @@ static void unanswered_requests_are_taken_out(void **state)
 				fail_msg("round %d: p%d is %g, outside %g..%g", round, i,
 					r.quantiles[i], least, most);
 		}
-		assert_near(r.metrics[RESULT_P95], r.quantiles[95], 0);
-		result_clear(&r);
+		assert_near(r.p95_ms, r.quantiles[95], 0);
+		run_clear(&r);
 		free(text);
 	}
 }
