@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/creds.h"
 #include "common/fdio.h"
+#include "common/found.h"
 #include "common/hostfs.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -21,6 +23,7 @@
 #include "keeper/handover.h"
 
 #define URL_MAX 1024
+#define KEPT_FILE_MAX (4 * 1024 * 1024)
 
 static FILE *open_config(const struct files_options *o, struct err *err)
 {
@@ -94,31 +97,79 @@ static int seal_secret(char *secret, struct err *err)
 	return fd;
 }
 
-/* -1 with an empty err: no dashboard, no secret. */
-static int keep_secret(const struct conf *conf, const struct files_kept *running, struct err *err)
+static enum found found_if(int fd, int *kept)
+{
+	*kept = fd;
+	return fd < 0 ? FOUND_ERROR : FOUND;
+}
+
+static enum found keep_running(int secret_fd, int *kept, struct err *err)
+{
+	*kept = fcntl(secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
+	if (*kept >= 0)
+		return FOUND;
+	err_sys(err, errno, "cannot keep the dashboard's secret");
+	return FOUND_ERROR;
+}
+
+/* *kept gets a sealed copy.  NOT_FOUND: no dashboard, no secret. */
+static enum found keep_secret(
+	const struct conf *conf, const struct files_kept *running, int *kept, struct err *err)
 {
 	const char *env = getenv("DASHBOARD_SECRET");
 	_cleanup_free_ char *given = NULL;
 	const char *file = conf->dashboard.secret_file;
 	char *secret = NULL;
 
-	err->msg[0] = '\0';
 	if (!conf->dashboard.url[0])
-		return -1;
+		return NOT_FOUND;
 	if (env && *env)
-		return seal_secret(x_strdup(env), err);
+		return found_if(seal_secret(x_strdup(env), err), kept);
 	given = creds_given("dashboard-secret");
 	if (given)
 		file = given;
 	else if (!file[0] && running && running->secret_fd >= 0)
-		return fcntl(running->secret_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END);
-	if (!file[0])
-		return err_set(err,
+		return keep_running(running->secret_fd, kept, err);
+	if (!file[0]) {
+		err_set(err,
 			"dashboard.url is set but there is no secret: set dashboard.secret_file or "
 			"DASHBOARD_SECRET (k6fleet-dashboard --make-secrets DIR makes one)");
+		return FOUND_ERROR;
+	}
 	if (creds_read_secret(file, LIMIT_SECRET_BYTES, &secret, err) < 0)
-		return -1;
-	return seal_secret(secret, err);
+		return FOUND_ERROR;
+	return found_if(seal_secret(secret, err), kept);
+}
+
+/* *kept gets a sealed memfd with a copy of the file that dashboard.KEY names.  NOT_FOUND: it names none. */
+static enum found keep_file(const char *key, const char *path, int *kept, struct err *err)
+{
+	_cleanup_fd_ int fd = -1;
+	_cleanup_free_ char *buf = NULL;
+	struct stat st;
+	size_t len = 0;
+
+	if (!path[0])
+		return NOT_FOUND;
+	/* By root, so that a key needs to be readable by nobody else. */
+	fd = hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_sys(err, errno, "dashboard.%s: cannot read %s", key, path);
+		return FOUND_ERROR;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > KEPT_FILE_MAX) {
+		err_set(err, "dashboard.%s: %s is not a file of up to %d MiB", key, path,
+			KEPT_FILE_MAX >> 20);
+		return FOUND_ERROR;
+	}
+	buf = fdio_read_all(fd, path, KEPT_FILE_MAX, &len, err);
+	if (!buf) {
+		err_prefix(err, "dashboard.%s", key);
+		return FOUND_ERROR;
+	}
+	*kept = fdio_seal(key, buf, len, err);
+	mem_wipe(buf, len);
+	return *kept < 0 ? FOUND_ERROR : FOUND;
 }
 
 int files_keep(const struct conf *conf, const struct files_kept *running, struct files_kept *out,
@@ -132,19 +183,17 @@ int files_keep(const struct conf *conf, const struct files_kept *running, struct
 		{"client_cert", conf->dashboard.client_cert, &out->cert_fd},
 		{"client_key", conf->dashboard.client_key, &out->key_fd},
 	};
+	enum found found;
 
 	*out = (struct files_kept){-1, -1, -1, -1};
-	out->secret_fd = keep_secret(conf, running, err);
+	found = keep_secret(conf, running, &out->secret_fd, err);
 	title_forget_env("DASHBOARD_SECRET");
 	/* Not ours, but a stack started from one .env file has it in the environment too. */
 	title_forget_env("ADMIN_BASIC_AUTH");
 	/* Certificates and the client's key are read now: their paths are of the host. */
-	for (size_t i = 0; i < ARRAY_SIZE(files) && (out->secret_fd >= 0 || !err->msg[0]); i++) {
-		*files[i].fd = handover_keep_file(files[i].key, files[i].path, err);
-		if (*files[i].fd < 0 && err->msg[0])
-			break;
-	}
-	if (!err->msg[0])
+	for (size_t i = 0; i < ARRAY_SIZE(files) && found != FOUND_ERROR; i++)
+		found = keep_file(files[i].key, files[i].path, files[i].fd, err);
+	if (found != FOUND_ERROR)
 		return 0;
 	files_close(out);
 	return -1;

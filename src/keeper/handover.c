@@ -9,42 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/fdio.h"
-#include "common/hostfs.h"
 #include "common/log.h"
 #include "common/mem.h"
-
-#define KEPT_FILE_MAX (4 * 1024 * 1024)
-
-int handover_keep_file(const char *key, const char *path, struct err *err)
-{
-	_cleanup_fd_ int fd = -1;
-	_cleanup_free_ char *buf = NULL;
-	struct stat st;
-	size_t len = 0;
-	int kept;
-
-	err->msg[0] = '\0';
-	if (!path[0])
-		return -1;
-	/* By root, so that a key needs to be readable by nobody else. */
-	fd = hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, errno, "dashboard.%s: cannot read %s", key, path);
-	if (!S_ISREG(st.st_mode) || st.st_size > KEPT_FILE_MAX)
-		return err_set(err, "dashboard.%s: %s is not a file of up to %d MiB", key, path,
-			KEPT_FILE_MAX >> 20);
-	buf = fdio_read_all(fd, path, KEPT_FILE_MAX, &len, err);
-	if (!buf)
-		return err_prefix(err, "dashboard.%s", key);
-	kept = fdio_seal(key, buf, len, err);
-	mem_wipe(buf, len);
-	return kept;
-}
 
 int handover_make_config(const struct conf *conf, struct err *err)
 {
@@ -63,9 +33,23 @@ int handover_make_config(const struct conf *conf, struct err *err)
 /* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */
 static int place_descriptors(const struct handover *h, int chan)
 {
-	int from[] = {chan, h->listen_fd, h->hb_fd, h->config_fd, h->state_fd, h->metrics_fd,
-		h->kept.secret_fd, h->kept.ca_fd, h->kept.cert_fd, h->kept.key_fd,
-		log_journal_fd()};
+#define AT(number) [number - HANDOVER_FD_KEEPER]
+	int from[] = {
+		AT(HANDOVER_FD_KEEPER) = chan,
+		AT(HANDOVER_FD_LISTEN) = h->listen_fd,
+		AT(HANDOVER_FD_HEARTBEATS) = h->hb_fd,
+		AT(HANDOVER_FD_CONFIG) = h->config_fd,
+		AT(HANDOVER_FD_STATE_DIR) = h->state_fd,
+		AT(HANDOVER_FD_METRICS) = h->metrics_fd,
+		AT(HANDOVER_FD_SECRET) = h->kept.secret_fd,
+		AT(HANDOVER_FD_CA_FILE) = h->kept.ca_fd,
+		AT(HANDOVER_FD_CLIENT_CERT) = h->kept.cert_fd,
+		AT(HANDOVER_FD_CLIENT_KEY) = h->kept.key_fd,
+		AT(HANDOVER_FD_JOURNAL) = log_journal_fd(),
+	};
+#undef AT
+	_Static_assert(ARRAY_SIZE(from) == HANDOVER_FD_END - HANDOVER_FD_KEEPER,
+		"a descriptor for each number");
 	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {

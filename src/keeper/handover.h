@@ -40,12 +40,10 @@ struct handover {
 	bool again;          /* not the first supervisor of this keeper */
 };
 
-/* A sealed memfd with a copy of the file that the configuration names under `key`; -1 for the path "" without an
- * error, which err then says by being empty. */
-int handover_keep_file(const char *key, const char *path, struct err *err);
-/* A memfd with the effective configuration. */
+/* Returns a memfd with the effective configuration, which the caller closes; -1 and err. */
 int handover_make_config(const struct conf *conf, struct err *err);
-/* Forks and executes the supervisor with chan as its socket.  The pid, or -1. */
+/* Forks and executes the supervisor with chan as its socket, which stays the caller's.  Returns the pid, or -1
+ * and err; what fails in the child ends the child with a line in the log. */
 pid_t handover_start(const struct handover *h, int chan, struct err *err);
 
 #endif

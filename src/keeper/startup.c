@@ -57,6 +57,15 @@ static const char usage[] =
 	"Exit: 0 asked to stop, 1 failed at start, 2 usage, 3 another k6fleetd owns the socket,\n"
 	"75 drained in order to be started anew with a new binary.\n";
 
+static int parse_take_over(const char *text)
+{
+	int64_t fd;
+
+	if (units_parse_int(text, &fd, NULL) < 0 || fd < 3 || fd > INT_MAX)
+		fatal(EXIT_USAGE, "--take-over is for k6fleetd itself, not for the command line");
+	return (int)fd;
+}
+
 static struct files_options parse_options(int argc, char **argv, int *take_over)
 {
 	static const struct option longopts[] = {
@@ -75,7 +84,6 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 	struct files_options o = {0};
 	const char *config = NULL;
 	_cleanup_free_ char *cwd = NULL;
-	int64_t fd;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:tn:s:vh", longopts, NULL)) != -1) {
@@ -87,12 +95,7 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 		case 'v': o.verbose = true; break;
 		case 'F': o.log_format = optarg; break;
 		case 'H': exit(upgrade_check(optarg) == 0 ? EXIT_OK : EXIT_START);
-		case 'T':
-			if (units_parse_int(optarg, &fd, NULL) < 0 || fd < 3 || fd > INT_MAX)
-				fatal(EXIT_USAGE,
-					"--take-over is for k6fleetd itself, not for the command line");
-			*take_over = (int)fd;
-			break;
+		case 'T': *take_over = parse_take_over(optarg); break;
 		case 'V': printf("k6fleetd %s\n", PACKAGE_VERSION); exit(EXIT_OK);
 		case 'h': fputs(usage, stdout); exit(EXIT_OK);
 		default: fputs("Try 'k6fleetd --help'.\n", stderr); exit(EXIT_USAGE);
@@ -235,21 +238,11 @@ static void go_on_without_k6(struct keeper *k, struct k6bin *k6, const struct er
 	*k6 = (struct k6bin){.fd = -1};
 }
 
-void keeper_startup(struct keeper *k, int argc, char **argv)
+static void load_config(struct keeper *k)
 {
-	const int no_lifeline[2] = {-1, -1};
-	struct cgroup cgroup;
-	struct err err;
-	struct k6bin k6;
-	int hb_fd, take_over = -1;
 	bool usage_error;
+	struct err err;
 
-	k->options = parse_options(argc, argv, &take_over);
-	if (take_over >= 0) {
-		upgrade_resume(k, take_over);
-		make_loop_parts(k);
-		return;
-	}
 	k->conf = files_load_config(&k->options, &usage_error, &err);
 	if (!k->conf)
 		fatal(usage_error ? EXIT_USAGE : EXIT_START, "%s", err.msg);
@@ -258,54 +251,86 @@ void keeper_startup(struct keeper *k, int argc, char **argv)
 		conf_print(k->conf, false, stdout);
 		exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_START);
 	}
-	k->exe_path = own_path();
 	k->handover.conf = k->conf;
 	k->handover.workers_option = k->options.workers != NULL;
 	k->handover.as_root = creds_may_change();
 	if (k->handover.as_root && creds_find(k->conf->user, &k->handover.user, &err) < 0)
 		fatal(EXIT_START, "user: %s", err.msg);
+}
+
+/* All that lies on the host by a name. */
+static void open_host(struct keeper *k, struct k6bin *k6)
+{
+	struct err err;
+
+	k->exe_path = own_path();
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	notify_open();
 	log_use_journal(journal_open());
 	open_state_dir(k);
 	open_control_socket(k);
-	if (k6_find(k->conf, false, &k6, &err) < 0)
-		go_on_without_k6(k, &k6, &err);
+	if (k6_find(k->conf, false, k6, &err) < 0)
+		go_on_without_k6(k, k6, &err);
 	k->handover.exe_fd = open_supervisor(k);
 	upgrade_note_binaries(k);
 	k->handover.metrics_fd = open_metrics(k->conf, &k->no_metrics);
-	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
-	json_object_seed(0);
 	if (files_keep(k->conf, NULL, &k->handover.kept, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->handover.config_fd = handover_make_config(k->conf, &err);
+	if (k->handover.config_fd < 0)
+		fatal(EXIT_START, "%s", err.msg);
 	/* Before the host's root is left, with /sys in it. */
 	k->memory_bytes = memory_available();
-	if (k->conf->sandbox == CONF_SANDBOX_OFF)
-		cgroup.base_fd = -1;
-	else if (cgroup_open(&cgroup, &k->no_cgroup) < 0)
-		cgroup.base_fd = -1;
-	if (k->handover.config_fd < 0 || sandbox_prepare(k->conf, k6.fd, &k->sandbox, &err) < 0)
+}
+
+/* Leaves the host's root and gives up all privileges but those that workers need. */
+static void enter_sandbox(struct keeper *k, struct k6bin *k6, struct cgroup *cgroup)
+{
+	struct err err;
+
+	if (k->conf->sandbox == CONF_SANDBOX_OFF || cgroup_open(cgroup, &k->no_cgroup) < 0)
+		cgroup->base_fd = -1;
+	if (sandbox_prepare(k->conf, k6->fd, &k->sandbox, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	/* sandbox = try may have come down to that. */
-	k6.by_fd = k->sandbox.level == SANDBOX_OFF;
-	if (cgroup.base_fd >= 0)
+	k6->by_fd = k->sandbox.level == SANDBOX_OFF;
+	if (cgroup->base_fd >= 0)
 		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
 	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	/* Also without root: in its user namespace the keeper has all of them. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	if (k6.fd >= 0 && probe_k6(&k->sandbox, k->conf, &k6, k->k6_version, &err) < 0)
+	if (k6->fd >= 0 && probe_k6(&k->sandbox, k->conf, k6, k->k6_version, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	hb_fd = hb_create(CONF_WORKERS_MAX, &err);
-	if (hb_fd < 0 ||
-		children_init(&k->children, k->conf, &k->sandbox, hb_fd, &k6, no_lifeline, &err) <
-			0)
+}
+
+void keeper_startup(struct keeper *k, int argc, char **argv)
+{
+	const int no_lifeline[2] = {-1, -1};
+	struct cgroup cgroup;
+	struct k6bin k6;
+	struct err err;
+	int take_over = -1;
+
+	k->options = parse_options(argc, argv, &take_over);
+	if (take_over >= 0) {
+		upgrade_resume(k, take_over);
+		make_loop_parts(k);
+		return;
+	}
+	load_config(k);
+	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
+	json_object_seed(0);
+	open_host(k, &k6);
+	enter_sandbox(k, &k6, &cgroup);
+	k->handover.hb_fd = hb_create(CONF_WORKERS_MAX, &err);
+	if (k->handover.hb_fd < 0 ||
+		children_init(&k->children, k->conf, &k->sandbox, k->handover.hb_fd, &k6,
+			no_lifeline, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->children.cgroup = cgroup;
-	k->handover.hb_fd = hb_fd;
 	k->started_ms = units_now_mono_ms();
 	k->clock_offset_ms = units_now_wall_ms() - k->started_ms;
 	make_loop_parts(k);
