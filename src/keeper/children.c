@@ -16,23 +16,30 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, const struct k6bin *k6, const int lifeline[2], struct err *err)
+static const struct children_system real_system = {
+	.clone = sandbox_clone,
+	.kill = kill,
+	.now_mono_ms = units_now_mono_ms,
+};
+
+int children_init(struct children *c, const struct children_config *config, struct err *err)
 {
-	*c = (struct children){.conf = conf,
-		.sandbox = sandbox,
-		.cgroup = {.base_fd = -1},
-		.hb_fd = hb_fd,
-		.k6 = *k6};
-	c->count = CONF_WORKERS_MAX;
+	*c = (struct children){
+		.conf = config->conf,
+		.sandbox = config->sandbox,
+		.system = config->system ? config->system : &real_system,
+		.cgroup = config->cgroup,
+		.hb_fd = config->hb_fd,
+		.k6 = config->k6,
+		.lifeline = {config->lifeline[0], config->lifeline[1]},
+		.count = CONF_WORKERS_MAX,
+	};
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
 	c->own_files = mmap(NULL, c->count * sizeof(*c->own_files), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (c->own_files == MAP_FAILED)
 		return err_sys(err, errno, "cannot map memory");
-	c->lifeline[0] = lifeline[0];
-	c->lifeline[1] = lifeline[1];
-	if (lifeline[0] < 0 && pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (c->lifeline[0] < 0 && pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
 		return err_sys(err, errno, "cannot make the lifeline pipe");
 	return 0;
 }
@@ -90,66 +97,91 @@ void children_use_k6(struct children *c, const struct k6bin *k6)
 	c->k6 = *k6;
 }
 
-/* The supervisor's end goes where workers do not take it along. */
-static int move_up(int fd, struct err *err)
-{
-	int up = fcntl(fd, F_DUPFD_CLOEXEC, WORKER_FDS_END);
+/* What one worker gets of its own: both ends of its socket and its cgroup. */
+struct outfit {
+	int supervisor_end, worker_end;
+	struct cgroup_slot cgroup;
+};
 
-	if (up < 0)
+/* Closes the worker's own descriptors.  With its end closed here, its death shows as end of file at the other. */
+static void close_workers_part(struct outfit *o)
+{
+	close_fd(&o->worker_end);
+	cgroup_close_slot(&o->cgroup);
+}
+
+static int make_outfit(
+	const struct children *c, unsigned int slot, struct outfit *o, struct err *err)
+{
+	int pair[2];
+
+	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &o->cgroup, err) < 0)
+		return -1;
+	if (chan_pair(pair, err) < 0) {
+		cgroup_close_slot(&o->cgroup);
+		return -1;
+	}
+	o->worker_end = pair[1];
+	/* The supervisor's end goes where workers do not take it along. */
+	o->supervisor_end = fcntl(pair[0], F_DUPFD_CLOEXEC, WORKER_FDS_END);
+	if (o->supervisor_end < 0)
 		err_sys(err, errno, "cannot keep a worker's socket");
-	close(fd);
-	return up;
+	close(pair[0]);
+	if (o->supervisor_end >= 0)
+		return 0;
+	close_workers_part(o);
+	return -1;
+}
+
+/* Whether a worker can be forked with the keeper's own table of descriptors: it keeps those below WORKER_FDS_END.
+ * A keeper that was started with many open descriptors may have none left there. */
+static bool is_shareable(const struct children *c, const struct outfit *o)
+{
+	return o->worker_end < WORKER_FDS_END && o->cgroup.dir_fd < WORKER_FDS_END &&
+		o->cgroup.procs_fd < WORKER_FDS_END && c->lifeline[0] < WORKER_FDS_END &&
+		c->hb_fd < WORKER_FDS_END && c->k6.fd < WORKER_FDS_END;
+}
+
+/* In the child. */
+_Noreturn static void become_worker(const struct children *c, unsigned int slot,
+	uint64_t generation, const struct outfit *o, bool share)
+{
+	const struct worker_args args = {
+		.has_own_files = share ? &c->own_files[slot] : NULL,
+		.conf = c->conf,
+		.sandbox = c->sandbox,
+		.slot = slot,
+		.generation = generation,
+		.chan = o->worker_end,
+		.lifeline = c->lifeline[0],
+		.hb_fd = c->hb_fd,
+		.k6 = c->k6,
+		.cgroup_fd = o->cgroup.dir_fd,
+		.cgroup_procs_fd = o->cgroup.procs_fd,
+	};
+
+	worker_main(&args);
 }
 
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err)
 {
-	struct cgroup_slot cgroup;
-	int pair[2];
+	struct outfit o;
 	/* So that the numbers below WORKER_FDS_END suffice. */
 	bool share = wait_settled(c, CHILDREN_UNSETTLED_MAX - 1);
 	pid_t pid;
 
-	if (cgroup_enter_slot(&c->cgroup, c->conf, slot, &cgroup, err) < 0)
+	if (make_outfit(c, slot, &o, err) < 0)
 		return -1;
-	if (chan_pair(pair, err) < 0) {
-		cgroup_close_slot(&cgroup);
-		return -1;
-	}
-	pair[0] = move_up(pair[0], err);
-	if (pair[0] < 0) {
-		close(pair[1]);
-		cgroup_close_slot(&cgroup);
-		return -1;
-	}
-	/* Started with many open descriptors we may have none left below: then by copying all. */
-	share = share && pair[1] < WORKER_FDS_END && cgroup.dir_fd < WORKER_FDS_END &&
-		cgroup.procs_fd < WORKER_FDS_END && c->lifeline[0] < WORKER_FDS_END &&
-		c->hb_fd < WORKER_FDS_END && c->k6.fd < WORKER_FDS_END;
+	share = share && is_shareable(c, &o);
 	atomic_store(&c->own_files[slot], 0);
-	pid = sandbox_clone(c->sandbox, share);
-	if (pid == 0) {
-		struct worker_args args = {
-			.has_own_files = share ? &c->own_files[slot] : NULL,
-			.conf = c->conf,
-			.sandbox = c->sandbox,
-			.slot = slot,
-			.generation = generation,
-			.chan = pair[1],
-			.lifeline = c->lifeline[0],
-			.hb_fd = c->hb_fd,
-			.k6 = c->k6,
-			.cgroup_fd = cgroup.dir_fd,
-			.cgroup_procs_fd = cgroup.procs_fd,
-		};
-
-		worker_main(&args);
-	}
+	pid = c->system->clone(c->sandbox, share);
+	if (pid == 0)
+		become_worker(c, slot, generation, &o, share);
 	if (pid < 0) {
 		err_sys(err, errno, "cannot fork a worker");
-		close(pair[0]);
-		close(pair[1]);
-		cgroup_close_slot(&cgroup);
+		close(o.supervisor_end);
+		close_workers_part(&o);
 		return -1;
 	}
 	children_adopt(c, slot,
@@ -157,18 +189,15 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 			.alive = true,
 			.pid = pid,
 			.generation = generation,
-			.started_mono_ms = units_now_mono_ms(),
+			.started_mono_ms = c->system->now_mono_ms(),
 			.restarts = restarts,
 			.epoch = c->epoch,
-			.chan = pair[0]});
-	if (share) {
-		c->unsettled[c->unsettled_count++] =
-			(struct unsettled){slot, {pair[1], cgroup.dir_fd, cgroup.procs_fd}};
-	} else {
-		/* Ours closed, the worker's death shows as end of file at the other end. */
-		close(pair[1]);
-		cgroup_close_slot(&cgroup);
-	}
+			.chan = o.supervisor_end});
+	if (share)
+		c->unsettled[c->unsettled_count++] = (struct unsettled){
+			slot, {o.worker_end, o.cgroup.dir_fd, o.cgroup.procs_fd}};
+	else
+		close_workers_part(&o);
 	return 0;
 }
 
@@ -215,11 +244,15 @@ void children_free(struct children *c)
 	c->slots = NULL;
 }
 
+void children_signal(const struct children *c, const struct child *child, int sig)
+{
+	/* Safe: a child that has not been reaped keeps its pid, so the pid is nobody else's. */
+	if (child->alive)
+		c->system->kill(child->pid, sig);
+}
+
 void children_kill_all(const struct children *c)
 {
-	for (unsigned int i = 0; i < c->high; i++) {
-		/* Safe: a child of ours that has not been reaped keeps its pid; nobody else can have it. */
-		if (c->slots[i].alive)
-			kill(c->slots[i].pid, SIGKILL);
-	}
+	for (unsigned int i = 0; i < c->high; i++)
+		children_signal(c, &c->slots[i], SIGKILL);
 }

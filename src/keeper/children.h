@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper's table of workers: pids, generations, and its duplicate of the supervisor's end
- * of each socket, which is what lets a new supervisor take over.  A dead worker's entry stays,
- * with what it last said unread in its socket, until the supervisor says FORGET.
+ * The keeper's table of workers: their pids and generations, and a duplicate of the supervisor's end of each
+ * socket, so that a new supervisor can take over.  The entry of a dead worker stays, with its last messages
+ * unread in its socket, until the supervisor orders the keeper to forget it.
  */
 #ifndef K6FLEET_CHILDREN_H
 #define K6FLEET_CHILDREN_H
@@ -20,30 +20,51 @@
 struct child {
 	bool used, alive;
 	pid_t pid;
-	uint64_t generation;
+	uint64_t generation; /* the supervisor's number for this worker of the slot */
 	int64_t started_mono_ms;
-	int wait_status;
-	uint32_t restarts;  /* the supervisor's count, kept for the next one */
-	unsigned int epoch; /* which binary and limits it was forked with */
-	int chan;           /* the supervisor's end */
+	int wait_status;   /* of waitpid(2); 0 while it lives */
+	uint32_t restarts; /* the supervisor's count, kept for the next supervisor */
+	unsigned int
+		epoch; /* of the keeper when it was forked: which limits and which binary it has */
+	int chan;      /* the supervisor's end of its socket */
 };
 
-/* What belongs to a worker that still shares the keeper's table of descriptors: closed when it has
- * one of its own, or is dead. */
+/* For a moment after its fork a worker still shares the keeper's table of descriptors.  Until it has a table of
+ * its own, or is dead, the keeper must not close the three descriptors that are the worker's. */
 #define CHILDREN_UNSETTLED_MAX 8
 struct unsettled {
 	unsigned int slot;
 	int fds[3];
 };
 
+/* What a test replaces. */
+struct children_system {
+	/* As sandbox_clone(); in the child it returns 0, and worker_main() is called. */
+	pid_t (*clone)(const struct sandbox *sb, bool share_files);
+	int (*kill)(pid_t pid, int sig);
+	int64_t (*now_mono_ms)(void);
+};
+
+/* What children_init() takes over; conf and sandbox must outlive the children. */
+struct children_config {
+	const struct conf *conf;
+	const struct sandbox *sandbox;
+	struct cgroup cgroup; /* its descriptor stays the caller's */
+	int hb_fd;            /* stays the caller's */
+	struct k6bin k6;
+	int lifeline[2];                      /* that of an earlier image, or {-1, -1}: makes one */
+	const struct children_system *system; /* NULL: the real one */
+};
+
 struct children {
 	const struct conf *conf;
 	const struct sandbox *sandbox;
-	struct cgroup cgroup; /* copied in; its descriptor belongs to the process */
-	struct child *slots;  /* CONF_WORKERS_MAX of them, so that the ceiling may be raised */
+	const struct children_system *system;
+	struct cgroup cgroup;
+	struct child *slots; /* CONF_WORKERS_MAX of them, so that the ceiling may be raised */
 	unsigned int count, alive;
 	unsigned int high;  /* no slot from here on is used */
-	unsigned int epoch; /* raised when workers of before are no longer as new ones would be */
+	unsigned int epoch; /* of new workers; raised when limits or the binary change */
 	int hb_fd;
 	struct k6bin k6;
 	_Atomic uint32_t *own_files; /* shared with the workers, one a slot */
@@ -52,25 +73,30 @@ struct children {
 	int lifeline[2]; /* workers poll the read end; closing the write end ends them all */
 };
 
-/* lifeline: that of an earlier image, or {-1, -1} for a new one. */
-int children_init(struct children *c, const struct conf *conf, const struct sandbox *sandbox,
-	int hb_fd, const struct k6bin *k6, const int lifeline[2], struct err *err);
-/* New workers run this one, which is taken over; those that there are keep theirs. */
+/* Returns 0, or -1 and err.  The caller frees with children_free(). */
+int children_init(struct children *c, const struct children_config *config, struct err *err);
+/* New workers run this k6, whose descriptor is taken over; living workers keep theirs. */
 void children_use_k6(struct children *c, const struct k6bin *k6);
-/* Takes over a worker of an earlier image. */
+/* Takes over a worker of an earlier image, and its socket.  The slot is free and below CONF_WORKERS_MAX. */
 void children_adopt(struct children *c, unsigned int slot, const struct child *child);
-/* Forks the worker of a free slot. */
+/* Forks the worker of a free slot below CONF_WORKERS_MAX.  Returns 0, or -1 and err: the slot stays free.
+ * May wait some milliseconds for earlier workers to leave the shared table of descriptors. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);
-/* Closes what workers no longer share; while unsettled_count is not 0, come again in a moment. */
+/* Closes the descriptors that workers no longer share.  While unsettled_count is not 0, the caller comes again
+ * in a moment. */
 void children_settle(struct children *c);
-/* The entry of slot if it is of this generation, else NULL: every order is checked anew. */
+/* Returns the entry of the slot if it is used by this generation, else NULL: every order is checked anew. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
-/* Marks the worker with this pid as dead; its slot, or -1. */
+/* Marks the living worker with this pid as dead.  Returns its slot, or -1 if it is no worker. */
 int children_reaped(struct children *c, pid_t pid, int wait_status);
+/* Frees the slot of a dead worker: closes its socket, and with it what it said and nobody has read. */
 void children_forget(struct children *c, struct child *child);
-void children_free(struct children *c);
-/* KILL to all that live. */
+/* Sends sig to a worker; one that was reaped gets nothing. */
+void children_signal(const struct children *c, const struct child *child, int sig);
+/* Sends KILL to all living workers. */
 void children_kill_all(const struct children *c);
+/* Closes the sockets and frees the tables.  The workers live on. */
+void children_free(struct children *c);
 
 #endif

@@ -56,10 +56,9 @@ static void order_kill(struct keeper *k, struct msg_reader *in)
 	}
 	/* One that has just ended, or been replaced, is not an error: the order crossed its exit. */
 	c = children_find(&k->children, order.slot, order.generation);
-	/* Safe: the pid is the keeper's own record of a child that it has not reaped, so it can be
-	 * nobody else's; the supervisor names slots, never pids. */
-	if (c && c->alive)
-		kill(c->pid, (int)order.sig);
+	/* Safe: the supervisor names slots, never pids. */
+	if (c)
+		children_signal(&k->children, c, (int)order.sig);
 }
 
 static void order_forget(struct keeper *k, struct msg_reader *in)

@@ -308,9 +308,7 @@ static void enter_sandbox(struct keeper *k, struct k6bin *k6, struct cgroup *cgr
 
 void keeper_startup(struct keeper *k, int argc, char **argv)
 {
-	const int no_lifeline[2] = {-1, -1};
-	struct cgroup cgroup;
-	struct k6bin k6;
+	struct children_config children = {.lifeline = {-1, -1}};
 	struct err err;
 	int take_over = -1;
 
@@ -323,14 +321,13 @@ void keeper_startup(struct keeper *k, int argc, char **argv)
 	load_config(k);
 	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
 	json_object_seed(0);
-	open_host(k, &k6);
-	enter_sandbox(k, &k6, &cgroup);
-	k->handover.hb_fd = hb_create(CONF_WORKERS_MAX, &err);
-	if (k->handover.hb_fd < 0 ||
-		children_init(&k->children, k->conf, &k->sandbox, k->handover.hb_fd, &k6,
-			no_lifeline, &err) < 0)
+	open_host(k, &children.k6);
+	enter_sandbox(k, &children.k6, &children.cgroup);
+	children.conf = k->conf;
+	children.sandbox = &k->sandbox;
+	children.hb_fd = k->handover.hb_fd = hb_create(CONF_WORKERS_MAX, &err);
+	if (children.hb_fd < 0 || children_init(&k->children, &children, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	k->children.cgroup = cgroup;
 	k->started_ms = units_now_mono_ms();
 	k->clock_offset_ms = units_now_wall_ms() - k->started_ms;
 	make_loop_parts(k);

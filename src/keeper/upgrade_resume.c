@@ -108,10 +108,9 @@ static void resume_sandbox(struct keeper *k, const struct upgrade_state *s)
 		fatal(EXIT_START, "%s", err.msg);
 }
 
-static void resume_children(struct keeper *k, const struct upgrade_state *s)
+static struct k6bin resume_k6(const struct keeper *k, const struct upgrade_state *s)
 {
-	const int lifeline[2] = {s->fds.lifeline_read, s->fds.lifeline_write};
-	const struct k6bin k6 = {
+	return (struct k6bin){
 		.fd = s->fds.k6,
 		.has_es_modules = k6version_has_es_modules(k->k6_version),
 		.by_fd = s->k6.by_fd,
@@ -120,13 +119,23 @@ static void resume_children(struct keeper *k, const struct upgrade_state *s)
 		.size = s->k6.size_bytes,
 		.modified = {.tv_sec = s->k6.modified_s, .tv_nsec = s->k6.modified_ns},
 	};
+}
+
+static void resume_children(struct keeper *k, const struct upgrade_state *s)
+{
+	const struct children_config config = {
+		.conf = k->conf,
+		.sandbox = &k->sandbox,
+		.cgroup = {.base_fd = s->fds.cgroup, .cpu = s->keeper.cgroup_cpu},
+		.hb_fd = k->handover.hb_fd,
+		.k6 = resume_k6(k, s),
+		.lifeline = {s->fds.lifeline_read, s->fds.lifeline_write},
+	};
 	struct children *c = &k->children;
 	struct err err;
 
-	if (children_init(c, k->conf, &k->sandbox, k->handover.hb_fd, &k6, lifeline, &err) < 0)
+	if (children_init(c, &config, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	c->cgroup.base_fd = s->fds.cgroup;
-	c->cgroup.cpu = s->keeper.cgroup_cpu;
 	/* All of them are of the last image. */
 	c->epoch = s->keeper.epoch + 1;
 	for (size_t i = 0; i < s->children_count; i++) {

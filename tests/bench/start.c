@@ -92,14 +92,19 @@ static double run_floor(int children)
 static double run_workers(
 	const struct conf *conf, const struct sandbox *sb, const struct k6bin *k6, int children)
 {
-	const int no_lifeline[2] = {-1, -1};
 	struct children c;
 	struct err err;
 	int hb_fd = hb_create((unsigned)children, &err);
+	const struct children_config config = {.conf = conf,
+		.sandbox = sb,
+		.cgroup = {.base_fd = -1},
+		.hb_fd = hb_fd,
+		.k6 = *k6,
+		.lifeline = {-1, -1}};
 	const uint8_t *pages;
 	double start, end;
 
-	if (hb_fd < 0 || children_init(&c, conf, sb, hb_fd, k6, no_lifeline, &err) < 0)
+	if (hb_fd < 0 || children_init(&c, &config, &err) < 0)
 		fatal(1, "%s", err.msg);
 	pages = hb_map_all(hb_fd, (unsigned)children, &err);
 	start = now_us();
