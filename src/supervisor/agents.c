@@ -192,7 +192,7 @@ void agent_store_terminal(struct agent *ag)
 {
 	ag->committing = true;
 	agent_watch(ag);
-	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+	fleet_store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -201,7 +201,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+	fleet_store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
 }
 
 static void describe_exit(int status, char *buf, size_t size)
@@ -403,7 +403,7 @@ static void on_last_results(void *arg, json_t *results, const struct err *err)
 
 void agents_on_handed_over(struct agents *a)
 {
-	store_last_results(a->sup->store, on_last_results, a);
+	fleet_store_last_results(a->sup->store, on_last_results, a);
 	for (unsigned int i = 0; i < a->count; i++) {
 		struct agent *ag = &a->slots[i];
 
@@ -412,7 +412,7 @@ void agents_on_handed_over(struct agents *a)
 		runs_abandon(ag->run, RUN_REASON_LOST,
 			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
 		agent_conclude(ag);
-		store_put_run(a->sup->store, ag->run, NULL, NULL);
+		fleet_store_put_run(a->sup->store, ag->run, NULL, NULL);
 		agent_drop_run(ag);
 	}
 }
@@ -515,7 +515,7 @@ static void inherit_runs(struct agents *a, struct run_list *running)
 		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */
 		runs_abandon(run, RUN_REASON_LOST, "k6fleetd was stopped or killed during the run",
 			units_now_wall_ms());
-		store_put_run(a->sup->store, run, NULL, NULL);
+		fleet_store_put_run(a->sup->store, run, NULL, NULL);
 	}
 }
 

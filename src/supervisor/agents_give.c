@@ -49,7 +49,7 @@ static void abandon_unsent(struct agent *ag, enum run_reason reason, const char 
 {
 	runs_abandon(ag->run, reason, message, units_now_wall_ms());
 	agent_conclude(ag);
-	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 	agent_drop_run(ag);
 }
 
@@ -146,7 +146,7 @@ static void begin(
 	ag->committing = true;
 	agent_tell_fleet(ag, FLEET_EV_BUSY);
 	agent_watch(ag);
-	store_put_run(sup->store, ag->run, on_run_stored, ag);
+	fleet_store_put_run(sup->store, ag->run, on_run_stored, ag);
 }
 
 /* From the monotonic to the wall clock, steady while that is only being slewed: agents that are due at one

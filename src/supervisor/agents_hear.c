@@ -63,7 +63,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		runs_abandon(ag->run, RUN_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
 		agent_conclude(ag);
-		store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+		fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 		agent_drop_run(ag);
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	} else if (busy && (!ag->run || !msg_text_is(state.run_id, agent_run_id(ag)))) {
@@ -98,7 +98,7 @@ static void on_planned(struct agent *ag, struct msg_reader *in)
 		m.planned_ms > PLANNED_MAX_MS)
 		return;
 	ag->run->planned_ms = m.planned_ms;
-	store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
 }
 
 static void on_log(struct agent *ag, struct msg_reader *in)

@@ -11,7 +11,7 @@
 #include "common/mem.h"
 #include "supervisor/agents.h"
 #include "supervisor/orders.h"
-#include "supervisor/store.h"
+#include "supervisor/fleet_store.h"
 
 #define META_KEY "commands_done"
 /* The dashboard hands a command out for five minutes; nobody gives so many in that time. */
@@ -29,7 +29,7 @@ struct commands {
 struct commands *commands_new(struct supervisor *sup)
 {
 	struct commands *c = x_calloc(1, sizeof(*c));
-	_cleanup_free_ char *saved = store_meta_get(sup->store, META_KEY);
+	_cleanup_free_ char *saved = fleet_store_meta_get(sup->store, META_KEY);
 
 	c->sup = sup;
 	c->done = saved ? json_loads(saved, 0, NULL) : NULL;
@@ -78,7 +78,7 @@ static void remember(struct commands *c, const char *id)
 	while (json_array_size(c->done) > REMEMBERED_MAX)
 		json_array_remove(c->done, 0);
 	text = json_compact(c->done);
-	store_meta_set(c->sup->store, META_KEY, text);
+	fleet_store_meta_set(c->sup->store, META_KEY, text);
 }
 
 static void on_accepted(void *arg)

@@ -89,7 +89,7 @@ static void settle(struct follower *fo)
 		return;
 	fo->records = json_array();
 	json_array_foreach (fo->ids, i, id)
-		store_get_run(fo->all->sup->store, json_string_value(id), on_record, fo);
+		fleet_store_get_run(fo->all->sup->store, json_string_value(id), on_record, fo);
 }
 
 void follow_runs(struct follow *f, struct control_ticket ticket, const json_t *ids)

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += src/supervisor/libsupervisor.a
 src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/fleet.h \
-	src/supervisor/schedule.c src/supervisor/schedule.h src/supervisor/store.c src/supervisor/store.h src/supervisor/store_db.c src/supervisor/store_db.h \
+	src/supervisor/schedule.c src/supervisor/schedule.h src/supervisor/fleet_store.c src/supervisor/fleet_store.h src/supervisor/fleet_store_db.c src/supervisor/fleet_store_db.h \
 	src/supervisor/runs.c src/supervisor/runs.h src/supervisor/targets.c src/supervisor/targets.h \
 	src/supervisor/sync.c src/supervisor/sync.h src/supervisor/http_client.c src/supervisor/http_client.h \
 	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/agents_priv.h \

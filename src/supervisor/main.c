@@ -202,7 +202,7 @@ static void check_farewell(int64_t now)
 		return;
 	if (!app.farewell_by_ms)
 		app.farewell_by_ms = now + FAREWELL_MS;
-	if (sync_state(sup->sync) == SYNC_CONNECTED && store_outbox_count(sup->store) > 0 &&
+	if (sync_state(sup->sync) == SYNC_CONNECTED && fleet_store_outbox_count(sup->store) > 0 &&
 		now < app.farewell_by_ms)
 		return;
 	ev_break(sup->loop, EVBREAK_ALL);
@@ -228,7 +228,7 @@ static void report_changes(void)
 	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
 	enum msg_dashboard dashboard = dashboard_state(sync_state(sup->sync));
 	unsigned int extent = fleet_extent(sup->fleet);
-	int64_t outbox = store_outbox_count(sup->store);
+	int64_t outbox = fleet_store_outbox_count(sup->store);
 	enum msg_obstacle obstacle = supervisor_obstacle(sup);
 	struct msg_writer m = {0};
 
@@ -263,7 +263,7 @@ static void report_changes(void)
 /* Without a place for their records no runs are started: what comes due counts as missed. */
 static void follow_storage(struct supervisor *sup)
 {
-	enum store_state now = store_state(sup->store);
+	enum fleet_store_state now = fleet_store_state(sup->store);
 
 	if (now == sup->storage)
 		return;
@@ -316,8 +316,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
 	follow_tick(app.sup.follow);
 	logs_tick(app.sup.logs);
-	if (store_state(app.sup.store) != STORE_OK)
-		store_probe(app.sup.store);
+	if (fleet_store_state(app.sup.store) != FLEET_STORE_OK)
+		fleet_store_probe(app.sup.store);
 }
 
 static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
@@ -325,7 +325,7 @@ static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)w;
 	(void)revents;
-	store_prune(app.sup.store, units_now_wall_ms() - app.sup.conf->history_ms,
+	fleet_store_prune(app.sup.store, units_now_wall_ms() - app.sup.conf->history_ms,
 		app.sup.conf->history_bytes);
 }
 
@@ -348,7 +348,7 @@ static void open_store(struct supervisor *sup)
 	struct err err;
 
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", HANDOVER_FD_STATE_DIR);
-	sup->store = store_open(sup->loop, dir, !sup->conf->dashboard.url[0], &err);
+	sup->store = fleet_store_open(sup->loop, dir, !sup->conf->dashboard.url[0], &err);
 	if (!sup->store)
 		fatal(1, "state_dir %s: %s (it must belong to user \"%s\" and have space left)",
 			sup->conf->state_dir, err.msg, sup->conf->user);
@@ -366,8 +366,9 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 	srandom((unsigned int)fleet.seed);
 	open_store(sup);
 	wishes_restore_desired(sup, workers_option, again);
-	origins = store_running(sup->store, &running, &err) < 0 ? NULL
-								: store_origins(sup->store, &err);
+	origins = fleet_store_running(sup->store, &running, &err) < 0
+		? NULL
+		: fleet_store_origins(sup->store, &err);
 	if (!origins)
 		fatal(1, "state_dir %s: %s", sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
@@ -379,7 +380,7 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 	sup->commands = commands_new(sup);
 	/* All synchronous reads come before the thread: a connection has one user at a time. */
 	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
-	if (store_start(sup->store, &err) < 0)
+	if (fleet_store_start(sup->store, &err) < 0)
 		fatal(1, "%s", err.msg);
 	wishes_remember(sup, workers_option);
 	sup->follow = follow_new(sup);
@@ -489,7 +490,7 @@ int main(int argc, char **argv)
 	sync_free(sup->sync);
 	agents_free(sup->agents);
 	targets_free(sup->targets);
-	store_close(sup->store);
+	fleet_store_close(sup->store);
 	if (!app.handing_over)
 		keeper_link_send_simple(app.sup.keeper, MSG_KEEP_QUIT);
 	keeper_link_flush(sup->keeper, FAREWELL_MS);

@@ -159,10 +159,10 @@ static void put_dashboard(FILE *f, const struct supervisor *sup)
 
 	prom_one(f, "k6fleet_storage_ok", "gauge",
 		"0 while the local store cannot be written and no runs are started.",
-		store_state(sup->store) == STORE_OK);
+		fleet_store_state(sup->store) == FLEET_STORE_OK);
 	prom_one(f, "k6fleet_outbox_runs", "gauge",
 		"Records that the dashboard has not acknowledged yet.",
-		(double)store_outbox_count(sup->store));
+		(double)fleet_store_outbox_count(sup->store));
 	prom_one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard answers.",
 		sync_state(sup->sync) == SYNC_CONNECTED);
 	if (contact >= 0)

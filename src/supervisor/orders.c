@@ -97,7 +97,7 @@ static const char *find_obstacle(const struct supervisor *sup)
 		return "k6fleetd is stopping";
 	if (sup->paused)
 		return "the fleet is paused; go on with: k6fleetctl resume";
-	if (store_state(sup->store) != STORE_OK)
+	if (fleet_store_state(sup->store) != FLEET_STORE_OK)
 		return "the local store cannot be written, so the run's record would be lost; "
 		       "k6fleetctl status says why";
 	return NULL;

@@ -140,7 +140,7 @@ static void apply_count(struct supervisor *sup, const struct conf *old)
 	if (sup->conf->workers != old->workers) {
 		count = sup->conf->workers;
 		snprintf(text, sizeof(text), "%lld", (long long)count);
-		store_meta_set(sup->store, "workers_in_file", text);
+		fleet_store_meta_set(sup->store, "workers_in_file", text);
 	}
 	if (count > sup->conf->max_workers)
 		count = sup->conf->max_workers;
@@ -160,7 +160,7 @@ static void apply_dashboard(struct supervisor *sup)
 	if (sup->sync) {
 		sync_reconfigure(sup->sync, secret ? secret : "");
 	} else if (sup->conf->dashboard.url[0]) {
-		store_use_outbox(sup->store);
+		fleet_store_use_outbox(sup->store);
 		sup->sync = sync_new(sup, secret ? secret : "", &err);
 		if (sup->sync)
 			sync_start(sup->sync);

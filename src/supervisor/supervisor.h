@@ -12,7 +12,7 @@
 #include "common/sandbox_layers.h"
 #include "supervisor/fleet.h"
 #include "supervisor/schedule.h"
-#include "supervisor/store.h"
+#include "supervisor/fleet_store.h"
 #include "supervisor/targets.h"
 
 struct ev_loop;
@@ -43,7 +43,7 @@ struct supervisor {
 	struct keeper_link *keeper;
 	struct fleet *fleet;
 	struct schedule *schedule;
-	struct store *store;
+	struct fleet_store *store;
 	struct targets *targets;
 	struct agents *agents;
 	struct sync *sync; /* NULL: no dashboard configured */
@@ -63,8 +63,8 @@ struct supervisor {
 	unsigned int desired;
 	int64_t revision;
 	bool handed_over, stopping, stop_now, paused;
-	enum store_state storage; /* as the schedule was told */
-	json_t *held;             /* slots drained before, until they are handed over */
+	enum fleet_store_state storage; /* as the schedule was told */
+	json_t *held;                   /* slots drained before, until they are handed over */
 };
 
 /* A new desired count, kept across restarts. */

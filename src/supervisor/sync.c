@@ -138,7 +138,7 @@ static void note_failure(struct talk *t, const struct http_reply *reply, const c
 		log_warn("dashboard",
 			"%s failed: %s; trying again in %lld ms, runs are kept outbox=%lld",
 			conversation_names[t->what], s->last_error, (long long)delay,
-			(long long)store_outbox_count(s->sup->store));
+			(long long)fleet_store_outbox_count(s->sup->store));
 	s->state = state;
 	schedule_talk(t, delay);
 }
@@ -265,7 +265,7 @@ static void on_acked(void *arg, const struct err *err)
 	t->in_store = false;
 	(void)err; /* not acknowledged on our side: it will be sent again, and counted once */
 	t->under_way = false;
-	if (t->again || store_outbox_count(t->sync->sup->store) > 0) {
+	if (t->again || fleet_store_outbox_count(t->sync->sup->store) > 0) {
 		t->again = false;
 		schedule_talk(t, 0);
 	}
@@ -293,7 +293,7 @@ static void on_runs(struct talk *t, const struct http_reply *reply, const json_t
 	if (s->batch < OUTBOX_BATCH_MAX)
 		s->batch = s->batch * 2 > OUTBOX_BATCH_MAX ? OUTBOX_BATCH_MAX : s->batch * 2;
 	t->under_way = t->in_store = true;
-	store_ack(s->sup->store, acks, on_acked, t);
+	fleet_store_ack(s->sup->store, acks, on_acked, t);
 }
 
 /* A batch that was refused as a whole: smaller ones find the record that is to blame. */
@@ -433,7 +433,7 @@ static void start_talk(struct talk *t)
 		break;
 	case OUTBOX:
 		t->in_store = true;
-		store_fetch_outbox(s->sup->store, s->batch, post_runs, t);
+		fleet_store_fetch_outbox(s->sup->store, s->batch, post_runs, t);
 		break;
 	case CONVERSATIONS: break;
 	}

@@ -31,7 +31,7 @@ struct known {
 struct targets {
 	const struct conf *conf;
 	struct schedule *schedule;
-	struct store *store;
+	struct fleet_store *store;
 	json_t *origins;
 	struct known *list;
 	int64_t clock_offset_ms; /* wall less monotonic clock, fixed while the keeper lives */
@@ -47,7 +47,7 @@ static int64_t find_origin(struct targets *t, const char *id, bool *fresh)
 	if (*fresh) {
 		wall = now_wall;
 		json_object_set_new(t->origins, id, json_integer(wall));
-		store_origin_set(t->store, id, wall);
+		fleet_store_origin_set(t->store, id, wall);
 	}
 	return now_mono - (now_wall - wall);
 }
@@ -119,11 +119,11 @@ static void drop_unseen(struct targets *t)
 	}
 }
 
-struct targets *targets_new(
-	const struct conf *conf, struct schedule *schedule, struct store *store, json_t *origins)
+struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
+	struct fleet_store *store, json_t *origins)
 {
 	struct targets *t = x_calloc(1, sizeof(*t));
-	_cleanup_free_ char *cached = store_meta_get(store, CACHE_KEY);
+	_cleanup_free_ char *cached = fleet_store_meta_get(store, CACHE_KEY);
 	_cleanup_json_ json_t *list = cached ? json_loads(cached, 0, NULL) : NULL;
 
 	t->conf = conf;
@@ -236,7 +236,7 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err)
 		apply_one(t, item);
 	drop_unseen(t);
 	text = json_compact(list);
-	store_meta_set(t->store, CACHE_KEY, text);
+	fleet_store_meta_set(t->store, CACHE_KEY, text);
 	return 0;
 }
 

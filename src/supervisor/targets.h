@@ -10,13 +10,13 @@
 #include "common/err.h"
 #include "common/target.h"
 #include "supervisor/schedule.h"
-#include "supervisor/store.h"
+#include "supervisor/fleet_store.h"
 
 struct targets;
 
-/* origins: what store_origins() gave; taken over. */
-struct targets *targets_new(
-	const struct conf *conf, struct schedule *schedule, struct store *store, json_t *origins);
+/* origins: what fleet_store_origins() gave; taken over. */
+struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
+	struct fleet_store *store, json_t *origins);
 void targets_free(struct targets *t);
 /* Wall less monotonic clock as the keeper took it at its start: origins are converted by it, so that
  * a supervisor that starts after a jump of the wall clock goes on in the same phase. */

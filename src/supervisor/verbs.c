@@ -39,7 +39,7 @@ static json_t *dashboard_status(const struct supervisor *sup)
 	return json_pack("{s:s, s:s, s:o, s:I, s:o, s:I}", "url", sup->conf->dashboard.url, "state",
 		sync_state_name(sync_state(sup->sync)), "lastContactMs",
 		contact < 0 ? json_null() : json_integer(contact), "outbox",
-		(json_int_t)store_outbox_count(sup->store), "error",
+		(json_int_t)fleet_store_outbox_count(sup->store), "error",
 		*error ? json_text(error) : json_null(), "heartbeatIntervalMs",
 		(json_int_t)sup->conf->dashboard.heartbeat_ms);
 }
@@ -68,10 +68,11 @@ static void verb_status(struct supervisor *sup, struct control_ticket ticket, co
 			sandbox_layers_json(sup->sandbox_layers), "supervisorRestarts",
 			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version, "k6",
 			k6_status(sup), "storage",
-			json_pack("{s:s, s:o}", "state", store_state_name(store_state(sup->store)),
-				"error",
-				store_error(sup->store)[0] ? json_text(store_error(sup->store))
-							   : json_null()),
+			json_pack("{s:s, s:o}", "state",
+				fleet_store_state_name(fleet_store_state(sup->store)), "error",
+				fleet_store_error(sup->store)[0]
+					? json_text(fleet_store_error(sup->store))
+					: json_null()),
 			"counters", metrics_counters(sup), "load", metrics_load(sup), "agents",
 			agents_status(sup->agents)));
 }
@@ -143,7 +144,7 @@ static void verb_runs(struct supervisor *sup, struct control_ticket ticket, cons
 		control_refuse(ticket, "usage", "the number of runs must be 1..%d", RUNS_MAX);
 		return;
 	}
-	store_list_runs(sup->store, (int)limit, json_get_text(request, "target", ""),
+	fleet_store_list_runs(sup->store, (int)limit, json_get_text(request, "target", ""),
 		json_get_text(request, "agent", ""),
 		json_is_true(json_object_get(request, "failed")), on_runs, pend(ticket));
 }
@@ -173,7 +174,7 @@ static void verb_show(struct supervisor *sup, struct control_ticket ticket, cons
 	if (!names_a_run(id))
 		control_refuse(ticket, "usage", "show needs the id of a run, as `runs` prints it");
 	else
-		store_get_run(sup->store, id, on_run, pend(ticket));
+		fleet_store_get_run(sup->store, id, on_run, pend(ticket));
 }
 
 static void verb_ping(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -366,7 +367,7 @@ static void verb_cancel(struct supervisor *sup, struct control_ticket ticket, co
 		control_refuse(ticket, "usage",
 			"cancel needs the id of a run, as `status` and `runs` print it");
 	} else if (slot < 0) {
-		store_get_run(sup->store, id, on_run_to_cancel, pend(ticket));
+		fleet_store_get_run(sup->store, id, on_run_to_cancel, pend(ticket));
 	} else {
 		const char *agent = agents_name(sup->agents, (unsigned int)slot);
 		/* Whole, whatever part of it was given; it goes with the run. */

@@ -28,14 +28,14 @@ static void save_desired(struct supervisor *sup)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%u %lld", sup->desired, (long long)sup->revision);
-	store_meta_set(sup->store, "desired", text);
+	fleet_store_meta_set(sup->store, "desired", text);
 }
 
 enum msg_obstacle supervisor_obstacle(const struct supervisor *sup)
 {
 	if (!sup->k6_version[0])
 		return MSG_OBSTACLE_K6;
-	if (sup->storage != STORE_OK)
+	if (sup->storage != FLEET_STORE_OK)
 		return MSG_OBSTACLE_STORAGE;
 	return sup->paused ? MSG_OBSTACLE_PAUSED : MSG_OBSTACLE_NONE;
 }
@@ -66,7 +66,7 @@ void supervisor_pause(struct supervisor *sup, bool paused, bool now, const char 
 			LOG_WORD("by", who));
 	sup->paused = paused;
 	supervisor_apply_pause(sup);
-	store_meta_set(sup->store, "paused", paused ? "1" : "0");
+	fleet_store_meta_set(sup->store, "paused", paused ? "1" : "0");
 	if (paused && now)
 		agents_cancel_all(sup->agents);
 }
@@ -81,7 +81,7 @@ static void save_held(struct supervisor *sup)
 			json_array_append_new(held, json_integer(i));
 	}
 	text = json_compact(held);
-	store_meta_set(sup->store, "held", text);
+	fleet_store_meta_set(sup->store, "held", text);
 }
 
 void supervisor_set_desired(
@@ -157,7 +157,7 @@ void supervisor_restart(struct supervisor *sup, const unsigned int *slots, size_
 
 void wishes_restore_paused(struct supervisor *sup)
 {
-	_cleanup_free_ char *saved = store_meta_get(sup->store, "paused");
+	_cleanup_free_ char *saved = fleet_store_meta_get(sup->store, "paused");
 
 	sup->paused = saved && !strcmp(saved, "1");
 	schedule_set_paused(sup->schedule, sup->paused);
@@ -167,8 +167,8 @@ void wishes_restore_paused(struct supervisor *sup)
 
 void wishes_restore_desired(struct supervisor *sup, bool option, bool again)
 {
-	_cleanup_free_ char *saved = store_meta_get(sup->store, "desired");
-	_cleanup_free_ char *file = store_meta_get(sup->store, "workers_in_file");
+	_cleanup_free_ char *saved = fleet_store_meta_get(sup->store, "desired");
+	_cleanup_free_ char *file = fleet_store_meta_get(sup->store, "workers_in_file");
 	char now[32];
 	unsigned int count;
 	long long revision;
@@ -187,9 +187,9 @@ void wishes_restore_desired(struct supervisor *sup, bool option, bool again)
 	}
 }
 
-json_t *wishes_load_held(struct store *store)
+json_t *wishes_load_held(struct fleet_store *store)
 {
-	_cleanup_free_ char *saved = store_meta_get(store, "held");
+	_cleanup_free_ char *saved = fleet_store_meta_get(store, "held");
 
 	return saved ? json_loads(saved, 0, NULL) : NULL;
 }
@@ -201,7 +201,7 @@ void wishes_remember(struct supervisor *sup, bool option)
 	snprintf(now, sizeof(now), "%lld", (long long)sup->conf->workers);
 	/* -n is for this start only: it must not look like a change of the file next time. */
 	if (!option)
-		store_meta_set(sup->store, "workers_in_file", now);
+		fleet_store_meta_set(sup->store, "workers_in_file", now);
 	save_desired(sup);
 }
 

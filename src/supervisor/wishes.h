@@ -20,7 +20,7 @@ void wishes_restore_paused(struct supervisor *sup);
 void wishes_restore_desired(struct supervisor *sup, bool option, bool again);
 void wishes_remember(struct supervisor *sup, bool option);
 /* Slots that were drained; NULL when there are none.  The caller owns it. */
-json_t *wishes_load_held(struct store *store);
+json_t *wishes_load_held(struct fleet_store *store);
 /* After the hand-over: holds those of sup->held. */
 void wishes_restore_held(struct supervisor *sup);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements are prepared once, when it is opened. */
-#include "supervisor/store_db.h"
+#include "supervisor/fleet_store_db.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -72,15 +72,15 @@ static const char *const sql[STATEMENTS] = {
 };
 /* clang-format on */
 
-struct store_db {
+struct fleet_store_db {
 	sqlite3 *db;
 	sqlite3_stmt *st[STATEMENTS];
 	_Atomic bool without_outbox; /* the loop's side sets it */
 };
 
-struct store_db *store_db_open(const char *path, struct err *err)
+struct fleet_store_db *fleet_store_db_open(const char *path, struct err *err)
 {
-	struct store_db *db = x_calloc(1, sizeof(*db));
+	struct fleet_store_db *db = x_calloc(1, sizeof(*db));
 
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &db->db, err) < 0) {
 		free(db);
@@ -88,14 +88,14 @@ struct store_db *store_db_open(const char *path, struct err *err)
 	}
 	for (int i = 0; i < STATEMENTS; i++) {
 		if (db_prepare(db->db, sql[i], &db->st[i], err) < 0) {
-			store_db_close(db);
+			fleet_store_db_close(db);
 			return NULL;
 		}
 	}
 	return db;
 }
 
-void store_db_close(struct store_db *db)
+void fleet_store_db_close(struct fleet_store_db *db)
 {
 	if (!db)
 		return;
@@ -105,22 +105,22 @@ void store_db_close(struct store_db *db)
 	free(db);
 }
 
-void store_db_use_outbox(struct store_db *db, bool use)
+void fleet_store_db_use_outbox(struct fleet_store_db *db, bool use)
 {
 	atomic_store(&db->without_outbox, !use);
 }
 
-int store_db_begin(struct store_db *db, struct err *err)
+int fleet_store_db_begin(struct fleet_store_db *db, struct err *err)
 {
 	return db_exec(db->db, "BEGIN IMMEDIATE", err);
 }
 
-int store_db_commit(struct store_db *db, struct err *err)
+int fleet_store_db_commit(struct fleet_store_db *db, struct err *err)
 {
 	return db_exec(db->db, "COMMIT", err);
 }
 
-bool store_db_rollback(struct store_db *db)
+bool fleet_store_db_rollback(struct fleet_store_db *db)
 {
 	bool is_full = (sqlite3_errcode(db->db) & 0xff) == SQLITE_FULL;
 
@@ -129,7 +129,7 @@ bool store_db_rollback(struct store_db *db)
 	return is_full;
 }
 
-int64_t store_db_count_outbox(struct store_db *db, int64_t fallback)
+int64_t fleet_store_db_count_outbox(struct fleet_store_db *db, int64_t fallback)
 {
 	int64_t n = fallback;
 
@@ -139,21 +139,22 @@ int64_t store_db_count_outbox(struct store_db *db, int64_t fallback)
 	return n;
 }
 
-int store_db_meta_set(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_meta_set(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	db_bind_text(db->st[ST_META_SET], 1, t->text[0]);
 	db_bind_text(db->st[ST_META_SET], 2, t->text[1]);
 	return db_run(db->st[ST_META_SET], err);
 }
 
-int store_db_origin_set(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_origin_set(
+	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	db_bind_text(db->st[ST_ORIGIN_SET], 1, t->text[0]);
 	sqlite3_bind_int64(db->st[ST_ORIGIN_SET], 2, t->number[0]);
 	return db_run(db->st[ST_ORIGIN_SET], err);
 }
 
-int store_db_put_run(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_put_run(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_stmt *st = db->st[ST_PUT_RUN];
 
@@ -173,7 +174,8 @@ static json_t *load_object(const char *text)
 	return json_loads(text, 0, NULL);
 }
 
-int store_db_fetch_outbox(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_fetch_outbox(
+	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_stmt *st = db->st[ST_OUTBOX];
 	int64_t bytes = 0;
@@ -201,7 +203,7 @@ int store_db_fetch_outbox(struct store_db *db, struct store_task *t, struct err 
 	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
 }
 
-int store_db_ack(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_ack(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	json_t *pair;
 	size_t i;
@@ -215,7 +217,7 @@ int store_db_ack(struct store_db *db, struct store_task *t, struct err *err)
 	return 0;
 }
 
-int store_db_list(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_list(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_stmt *st = db->st[ST_LIST];
 	int rc;
@@ -236,7 +238,7 @@ int store_db_list(struct store_db *db, struct store_task *t, struct err *err)
 	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
 }
 
-int store_db_get(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_get(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_stmt *st = db->st[uuid_is_end(t->text[0]) ? ST_GET_BY_END : ST_GET];
 	int rc;
@@ -254,7 +256,8 @@ int store_db_get(struct store_db *db, struct store_task *t, struct err *err)
 						     : err_set(err, "%s", sqlite3_errmsg(db->db));
 }
 
-int store_db_last_results(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_last_results(
+	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_stmt *st = db->st[ST_LAST_RESULTS];
 	json_t *agents = json_object(), *targets = json_object();
@@ -275,7 +278,7 @@ int store_db_last_results(struct store_db *db, struct store_task *t, struct err 
 	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
 }
 
-static int64_t pragma(struct store_db *db, const char *text)
+static int64_t pragma(struct fleet_store_db *db, const char *text)
 {
 	sqlite3_stmt *st;
 	int64_t n = 0;
@@ -288,7 +291,7 @@ static int64_t pragma(struct store_db *db, const char *text)
 	return n;
 }
 
-int store_db_prune(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_prune(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	int64_t used;
 
@@ -306,13 +309,13 @@ int store_db_prune(struct store_db *db, struct store_task *t, struct err *err)
 	return 0;
 }
 
-int store_db_probe(struct store_db *db, struct store_task *t, struct err *err)
+int fleet_store_db_probe(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	sqlite3_bind_int64(db->st[ST_PROBE], 1, t->number[0]);
 	return db_run(db->st[ST_PROBE], err);
 }
 
-char *store_db_meta_get(struct store_db *db, const char *key)
+char *fleet_store_db_meta_get(struct fleet_store_db *db, const char *key)
 {
 	sqlite3_stmt *st;
 	char *value = NULL;
@@ -349,7 +352,7 @@ static int take_running(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-int store_db_running(struct store_db *db, struct run_list *out, struct err *err)
+int fleet_store_db_running(struct fleet_store_db *db, struct run_list *out, struct err *err)
 {
 	sqlite3_stmt *st;
 	int rc;
@@ -363,7 +366,7 @@ int store_db_running(struct store_db *db, struct run_list *out, struct err *err)
 	return rc < 0 ? err_prefix(err, "cannot read the runs") : 0;
 }
 
-json_t *store_db_origins(struct store_db *db, struct err *err)
+json_t *fleet_store_db_origins(struct fleet_store_db *db, struct err *err)
 {
 	json_t *map = json_object();
 	sqlite3_stmt *st;

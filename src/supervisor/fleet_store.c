@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A queue of jobs and one thread.  All jobs that wait are done in one transaction of store_db.c: either all of
  * them are on disk when their callbacks run, or all report the error. */
-#include "supervisor/store.h"
+#include "supervisor/fleet_store.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/run_json.h"
-#include "supervisor/store_db.h"
+#include "supervisor/fleet_store_db.h"
 
 /* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
 #define QUEUE_MAX 65536
@@ -24,19 +24,19 @@
 
 struct job {
 	struct job *next;
-	store_db_work *work;
-	store_done *done;
-	store_result *result_done;
+	fleet_store_db_work *work;
+	fleet_store_done *done;
+	fleet_store_result *result_done;
 	void *arg;
-	struct store_task task;
+	struct fleet_store_task task;
 	bool is_write;
 	bool is_full; /* why it failed */
 	struct err err;
 	bool failed;
 };
 
-struct store {
-	struct store_db *db;
+struct fleet_store {
+	struct fleet_store_db *db;
 	bool started;
 	struct ev_loop *loop;
 	ev_async wake;
@@ -47,7 +47,7 @@ struct store {
 	struct job *finished, **finished_tail;
 	size_t queued;
 	bool closing;
-	enum store_state state;
+	enum fleet_store_state state;
 	struct err error;
 	bool probing;
 	_Atomic int64_t outbox_count;
@@ -69,24 +69,24 @@ static void append(struct job ***tail, struct job *job)
 	*tail = &job->next;
 }
 
-static void count_outbox(struct store *s)
+static void count_outbox(struct fleet_store *s)
 {
-	atomic_store(&s->outbox_count, store_db_count_outbox(s->db, s->outbox_count));
+	atomic_store(&s->outbox_count, fleet_store_db_count_outbox(s->db, s->outbox_count));
 }
 
 /* One transaction for the jobs up to, not including, end; on any error none of it has happened. */
-static bool do_together(struct store *s, struct job *first, const struct job *end)
+static bool do_together(struct fleet_store *s, struct job *first, const struct job *end)
 {
 	struct err err = {0};
-	bool ok = store_db_begin(s->db, &err) == 0, is_full;
+	bool ok = fleet_store_db_begin(s->db, &err) == 0, is_full;
 
 	for (struct job *job = first; ok && job != end; job = job->next)
 		ok = job->work(s->db, &job->task, &err) == 0;
 	if (ok)
-		ok = store_db_commit(s->db, &err) == 0;
+		ok = fleet_store_db_commit(s->db, &err) == 0;
 	if (ok)
 		return true;
-	is_full = store_db_rollback(s->db);
+	is_full = fleet_store_db_rollback(s->db);
 	for (struct job *job = first; job != end; job = job->next) {
 		job->failed = true;
 		job->is_full = is_full;
@@ -96,7 +96,7 @@ static bool do_together(struct store *s, struct job *first, const struct job *en
 }
 
 /* What cannot be done together is tried one by one: reading goes on with a full disk. */
-static void do_batch(struct store *s, struct job *batch)
+static void do_batch(struct fleet_store *s, struct job *batch)
 {
 	if (!do_together(s, batch, NULL) && batch->next) {
 		for (struct job *job = batch; job; job = job->next) {
@@ -114,7 +114,7 @@ static void do_batch(struct store *s, struct job *batch)
 
 static void *store_thread(void *arg)
 {
-	struct store *s = arg;
+	struct fleet_store *s = arg;
 
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
@@ -146,28 +146,30 @@ static void *store_thread(void *arg)
 
 /* --- the loop's side --------------------------------------------------------- */
 
-static void note_state(struct store *s, const struct job *job, const struct err *err)
+static void note_state(struct fleet_store *s, const struct job *job, const struct err *err)
 {
-	enum store_state now = !err ? STORE_OK : job->is_full ? STORE_FULL : STORE_FAILING;
+	enum fleet_store_state now = !err ? FLEET_STORE_OK
+		: job->is_full            ? FLEET_STORE_FULL
+					  : FLEET_STORE_FAILING;
 
-	if (job->work == store_db_probe)
+	if (job->work == fleet_store_db_probe)
 		s->probing = false;
 	/* A small record may still fit where the next would not: only the probe says that all is well. */
-	if (now == STORE_OK && s->state != STORE_OK &&
-		(job->work != store_db_probe || !job->task.number[0]))
+	if (now == FLEET_STORE_OK && s->state != FLEET_STORE_OK &&
+		(job->work != fleet_store_db_probe || !job->task.number[0]))
 		return;
-	if (now != s->state && now == STORE_OK)
+	if (now != s->state && now == FLEET_STORE_OK)
 		log_info("store", "can be written again: runs are started as before");
 	else if (now != s->state)
 		log_error("store",
 			"%s: %s; no new runs are started until it can be written again, those that run "
 			"go on and keep their results. Free some space in state_dir",
-			store_state_name(now), err->msg);
+			fleet_store_state_name(now), err->msg);
 	s->state = now;
 	s->error = err ? *err : (struct err){0};
 }
 
-static void finish_jobs(struct store *s)
+static void finish_jobs(struct fleet_store *s)
 {
 	struct job *list;
 
@@ -201,7 +203,7 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 	finish_jobs(w->data);
 }
 
-static void queue(struct store *s, struct job *job)
+static void queue(struct fleet_store *s, struct job *job)
 {
 	if (s->queued >= QUEUE_MAX) {
 		/* Only a disk that hangs gets us here; its caller hears of it like of any error. */
@@ -222,20 +224,20 @@ static void queue(struct store *s, struct job *job)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static struct job *new_job(store_db_work *work)
+static struct job *new_job(fleet_store_db_work *work)
 {
 	struct job *job = x_calloc(1, sizeof(*job));
 
 	job->work = work;
-	job->is_write = work != store_db_fetch_outbox && work != store_db_list &&
-		work != store_db_get && work != store_db_last_results;
+	job->is_write = work != fleet_store_db_fetch_outbox && work != fleet_store_db_list &&
+		work != fleet_store_db_get && work != fleet_store_db_last_results;
 	return job;
 }
 
-struct store *store_open(
+struct fleet_store *fleet_store_open(
 	struct ev_loop *loop, const char *dir, bool without_outbox, struct err *err)
 {
-	struct store *s = x_calloc(1, sizeof(*s));
+	struct fleet_store *s = x_calloc(1, sizeof(*s));
 	_cleanup_free_ char *path = x_asprintf("%s/supervisor.db", dir);
 
 	s->loop = loop;
@@ -243,12 +245,12 @@ struct store *store_open(
 	s->finished_tail = &s->finished;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->filled, NULL);
-	s->db = store_db_open(path, err);
+	s->db = fleet_store_db_open(path, err);
 	if (!s->db) {
 		free(s);
 		return NULL;
 	}
-	store_db_use_outbox(s->db, !without_outbox);
+	fleet_store_db_use_outbox(s->db, !without_outbox);
 	count_outbox(s);
 	ev_async_init(&s->wake, on_wake);
 	s->wake.data = s;
@@ -256,7 +258,7 @@ struct store *store_open(
 	return s;
 }
 
-int store_start(struct store *s, struct err *err)
+int fleet_store_start(struct fleet_store *s, struct err *err)
 {
 	sigset_t all, old;
 	int rc;
@@ -272,7 +274,7 @@ int store_start(struct store *s, struct err *err)
 	return 0;
 }
 
-void store_close(struct store *s)
+void fleet_store_close(struct fleet_store *s)
 {
 	if (!s)
 		return;
@@ -290,53 +292,54 @@ void store_close(struct store *s)
 		free_job(job);
 	}
 	ev_async_stop(s->loop, &s->wake);
-	store_db_close(s->db);
+	fleet_store_db_close(s->db);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->filled);
 	free(s);
 }
 
-char *store_meta_get(struct store *s, const char *key)
+char *fleet_store_meta_get(struct fleet_store *s, const char *key)
 {
-	return store_db_meta_get(s->db, key);
+	return fleet_store_db_meta_get(s->db, key);
 }
 
-int store_running(struct store *s, struct run_list *out, struct err *err)
+int fleet_store_running(struct fleet_store *s, struct run_list *out, struct err *err)
 {
-	return store_db_running(s->db, out, err);
+	return fleet_store_db_running(s->db, out, err);
 }
 
-json_t *store_origins(struct store *s, struct err *err)
+json_t *fleet_store_origins(struct fleet_store *s, struct err *err)
 {
-	return store_db_origins(s->db, err);
+	return fleet_store_db_origins(s->db, err);
 }
 
-void store_use_outbox(struct store *s)
+void fleet_store_use_outbox(struct fleet_store *s)
 {
-	store_db_use_outbox(s->db, true);
+	fleet_store_db_use_outbox(s->db, true);
 }
 
-void store_meta_set(struct store *s, const char *key, const char *value)
+void fleet_store_meta_set(struct fleet_store *s, const char *key, const char *value)
 {
-	struct job *job = new_job(store_db_meta_set);
+	struct job *job = new_job(fleet_store_db_meta_set);
 
 	job->task.text[0] = x_strdup(key);
 	job->task.text[1] = x_strdup(value);
 	queue(s, job);
 }
 
-void store_origin_set(struct store *s, const char *target_id, int64_t wall_ms)
+void fleet_store_origin_set(struct fleet_store *s, const char *target_id, int64_t wall_ms)
 {
-	struct job *job = new_job(store_db_origin_set);
+	struct job *job = new_job(fleet_store_db_origin_set);
 
 	job->task.text[0] = x_strdup(target_id);
 	job->task.number[0] = wall_ms;
 	queue(s, job);
 }
 
-void store_put_run(struct store *s, const struct run *run, store_done *done, void *arg)
+void fleet_store_put_run(
+	struct fleet_store *s, const struct run *run, fleet_store_done *done, void *arg)
 {
-	struct job *job = new_job(store_db_put_run);
+	struct job *job = new_job(fleet_store_db_put_run);
 
 	job->task.text[0] = x_strdup(run->id);
 	job->task.text[1] = x_strdup(run_status_names[run->status]);
@@ -351,9 +354,9 @@ void store_put_run(struct store *s, const struct run *run, store_done *done, voi
 	queue(s, job);
 }
 
-void store_fetch_outbox(struct store *s, int limit, store_result *done, void *arg)
+void fleet_store_fetch_outbox(struct fleet_store *s, int limit, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(store_db_fetch_outbox);
+	struct job *job = new_job(fleet_store_db_fetch_outbox);
 
 	job->task.number[0] = limit;
 	job->result_done = done;
@@ -361,9 +364,9 @@ void store_fetch_outbox(struct store *s, int limit, store_result *done, void *ar
 	queue(s, job);
 }
 
-void store_ack(struct store *s, json_t *acks, store_done *done, void *arg)
+void fleet_store_ack(struct fleet_store *s, json_t *acks, fleet_store_done *done, void *arg)
 {
-	struct job *job = new_job(store_db_ack);
+	struct job *job = new_job(fleet_store_db_ack);
 
 	job->task.result = json_incref(acks);
 	job->done = done;
@@ -371,10 +374,10 @@ void store_ack(struct store *s, json_t *acks, store_done *done, void *arg)
 	queue(s, job);
 }
 
-void store_list_runs(struct store *s, int limit, const char *target, const char *agent,
-	bool failed_only, store_result *done, void *arg)
+void fleet_store_list_runs(struct fleet_store *s, int limit, const char *target, const char *agent,
+	bool failed_only, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(store_db_list);
+	struct job *job = new_job(fleet_store_db_list);
 
 	job->task.number[0] = limit;
 	job->task.number[1] = failed_only;
@@ -385,9 +388,9 @@ void store_list_runs(struct store *s, int limit, const char *target, const char 
 	queue(s, job);
 }
 
-void store_get_run(struct store *s, const char *id, store_result *done, void *arg)
+void fleet_store_get_run(struct fleet_store *s, const char *id, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(store_db_get);
+	struct job *job = new_job(fleet_store_db_get);
 
 	job->task.text[0] = x_strdup(id);
 	job->result_done = done;
@@ -395,9 +398,9 @@ void store_get_run(struct store *s, const char *id, store_result *done, void *ar
 	queue(s, job);
 }
 
-void store_last_results(struct store *s, store_result *done, void *arg)
+void fleet_store_last_results(struct fleet_store *s, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(store_db_last_results);
+	struct job *job = new_job(fleet_store_db_last_results);
 
 	job->result_done = done;
 	job->arg = arg;
@@ -405,7 +408,7 @@ void store_last_results(struct store *s, store_result *done, void *arg)
 }
 
 struct prune {
-	struct store *store;
+	struct fleet_store *store;
 	const struct job *job;
 };
 
@@ -415,12 +418,12 @@ static void on_pruned(void *arg, const struct err *err)
 	_cleanup_free_ struct prune *p = arg;
 
 	if (!err && p->job->task.number[2] > 0)
-		store_prune(p->store, p->job->task.number[0], p->job->task.number[1]);
+		fleet_store_prune(p->store, p->job->task.number[0], p->job->task.number[1]);
 }
 
-void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes)
+void fleet_store_prune(struct fleet_store *s, int64_t before_wall_ms, int64_t max_bytes)
 {
-	struct job *job = new_job(store_db_prune);
+	struct job *job = new_job(fleet_store_db_prune);
 	struct prune *p = x_calloc(1, sizeof(*p));
 
 	*p = (struct prune){s, job};
@@ -431,38 +434,38 @@ void store_prune(struct store *s, int64_t before_wall_ms, int64_t max_bytes)
 	queue(s, job);
 }
 
-enum store_state store_state(const struct store *s)
+enum fleet_store_state fleet_store_state(const struct fleet_store *s)
 {
 	return s->state;
 }
 
-const char *store_state_name(enum store_state state)
+const char *fleet_store_state_name(enum fleet_store_state state)
 {
 	static const char *const names[] = {"ok", "storage full", "storage failing"};
 
 	return names[state];
 }
 
-const char *store_error(const struct store *s)
+const char *fleet_store_error(const struct fleet_store *s)
 {
 	return s->error.msg;
 }
 
-void store_probe(struct store *s)
+void fleet_store_probe(struct fleet_store *s)
 {
 	struct job *job;
 
 	if (s->probing)
 		return;
 	s->probing = true;
-	job = new_job(store_db_probe);
+	job = new_job(fleet_store_db_probe);
 	job->task.number[0] = PROBE_BYTES;
 	queue(s, job);
 	/* Its pages stay in the file as a reserve for the records of runs that go on. */
-	queue(s, new_job(store_db_probe));
+	queue(s, new_job(fleet_store_db_probe));
 }
 
-int64_t store_outbox_count(const struct store *s)
+int64_t fleet_store_outbox_count(const struct fleet_store *s)
 {
 	return atomic_load(&s->outbox_count);
 }
