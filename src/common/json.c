@@ -2,8 +2,6 @@
 /* Small additions to jansson; see json.h. */
 #include "common/json.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -66,12 +64,4 @@ char *json_compact(const json_t *value)
 	char *s = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
 	return s ? s : x_strdup("null");
-}
-
-json_t *json_short_real(double value, int digits)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%.*g", digits, value);
-	return json_real(strtod(text, NULL));
 }

@@ -25,8 +25,4 @@ static inline void cleanup_json(json_t **v)
 
 #define _cleanup_json_ __attribute__((cleanup(cleanup_json)))
 
-/* The number in so many significant digits: nine are a nanosecond in a second, better than latencies are known,
- * seven are what a float holds.  Short numbers are read and written in half the time. */
-json_t *json_short_real(double value, int digits);
-
 #endif

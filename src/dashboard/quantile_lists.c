@@ -6,19 +6,16 @@
  */
 #include "dashboard/quantile_lists.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_fast.h"
 #include "common/mem.h"
 #include "common/quantiles.h"
 
 #define KEY "\"latencyQuantiles\""
-#define EXACT_DIGITS 15 /* a mantissa of so many digits is a double, */
-#define EXACT_TENS 22   /* and so is 10 to that power: one division rounds once (IEEE 754) */
-#define NUMBER_MAX 40
 
 static const char *skip_space(const char *p, const char *end)
 {
@@ -45,53 +42,11 @@ static const char *skip_string(const char *p, const char *end, bool *escaped)
 	return p < end ? p + 1 : end;
 }
 
-/* A number of RFC 8259 without a sign; NULL: none that this can read. */
-static const char *read_number(const char *p, const char *end, double *out)
-{
-	static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-	const char *begin = p;
-	uint64_t mantissa = 0;
-	char copy[NUMBER_MAX + 1];
-	int digits = 0, decimals = 0;
-
-	if (!is_digit(p, end) || (*p == '0' && is_digit(p + 1, end)))
-		return NULL;
-	for (; is_digit(p, end); p++, digits++)
-		mantissa = digits < EXACT_DIGITS ? 10 * mantissa + (uint64_t)(*p - '0') : mantissa;
-	if (p < end && *p == '.') {
-		if (!is_digit(++p, end))
-			return NULL;
-		for (; is_digit(p, end); p++, digits++, decimals++)
-			mantissa = digits < EXACT_DIGITS ? 10 * mantissa + (uint64_t)(*p - '0')
-							 : mantissa;
-	}
-	if (digits <= EXACT_DIGITS && decimals <= EXACT_TENS &&
-		(p == end || (*p != 'e' && *p != 'E'))) {
-		*out = (double)mantissa / tens[decimals];
-		return p;
-	}
-	if (p < end && (*p == 'e' || *p == 'E')) {
-		if (++p < end && (*p == '+' || *p == '-'))
-			p++;
-		if (!is_digit(p, end))
-			return NULL;
-		while (is_digit(p, end))
-			p++;
-	}
-	if (p - begin > NUMBER_MAX)
-		return NULL;
-	memcpy(copy, begin, (size_t)(p - begin));
-	copy[p - begin] = '\0';
-	*out = strtod(copy, NULL);
-	return isfinite(*out) ? p : NULL;
-}
-
 /* p is at the '['.  Behind the ']', or NULL when this is no list of 101 numbers that do not fall. */
 static const char *read_list(const char *p, const char *end, double *out)
 {
 	for (int i = 0; i < QUANTILES; i++) {
-		p = read_number(skip_space(p + 1, end), end, &out[i]);
+		p = json_fast_number(skip_space(p + 1, end), end, &out[i]);
 		if (!p || (i && out[i] < out[i - 1]))
 			return NULL;
 		p = skip_space(p, end);

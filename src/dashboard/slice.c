@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/json_fast.h"
 #include "common/mem.h"
 
 #define FLOAT_DIGITS 7

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "common/json.h"
+#include "common/json_fast.h"
 #include "common/json_text.h"
 #include "common/msg.h"
 #include "common/run_json.h"
