@@ -13,6 +13,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "ctl/render_table.h"
 #include "ctl/verbs.h"
 
 /* Nobody waits longer for a list; the shell then offers nothing. */
@@ -42,7 +43,7 @@ static void offer(const struct completion *c, const char *word, const char *text
 
 static void offer_agents(const struct completion *c)
 {
-	_cleanup_json_ json_t *status = ctl_call(c->ctl, verbs_request("status"), NULL);
+	_cleanup_json_ json_t *status = ctl_call(c->ctl, ctl_request("status"), NULL);
 	json_t *agent;
 	size_t i;
 
@@ -53,7 +54,7 @@ static void offer_agents(const struct completion *c)
 /* By label where it has one; by id for whoever has begun to type that. */
 static void offer_targets(const struct completion *c)
 {
-	_cleanup_json_ json_t *targets = ctl_call(c->ctl, verbs_request("targets"), NULL);
+	_cleanup_json_ json_t *targets = ctl_call(c->ctl, ctl_request("targets"), NULL);
 	json_t *target;
 	size_t i;
 
@@ -87,7 +88,7 @@ static void offer_runs(const struct completion *c)
 
 static void offer_runs_going_on(const struct completion *c)
 {
-	_cleanup_json_ json_t *status = ctl_call(c->ctl, verbs_request("status"), NULL);
+	_cleanup_json_ json_t *status = ctl_call(c->ctl, ctl_request("status"), NULL);
 	json_t *agent;
 	size_t i;
 
@@ -123,23 +124,21 @@ static void offer_verbs(const struct completion *c)
 		{"--socket", "control socket"}, {"--json", "answer in JSON"},
 		{"--no-color", "no colours"}, {"--version", "print the version"},
 		{"--help", "print options and verbs"}};
-	size_t n;
-	const struct verb *verbs = verbs_all(&n);
 
 	for (size_t i = 0; c->typed[0] == '-' && i < ARRAY_SIZE(common); i++)
 		offer(c, common[i][0], common[i][1]);
-	for (size_t i = 0; c->typed[0] != '-' && i < n; i++)
-		offer(c, verbs[i].name, verbs[i].text);
+	for (size_t i = 0; c->typed[0] != '-' && i < ctl_verbs_count; i++)
+		offer(c, ctl_verbs[i].name, ctl_verbs[i].text);
 }
 
 static void offer_option(const struct completion *c, enum option_id id, const char *text)
 {
 	char word[32];
 
-	if (options[id].name)
-		snprintf(word, sizeof(word), "--%s", options[id].name);
+	if (ctl_options[id].name)
+		snprintf(word, sizeof(word), "--%s", ctl_options[id].name);
 	else
-		snprintf(word, sizeof(word), "-%c", options[id].letter);
+		snprintf(word, sizeof(word), "-%c", ctl_options[id].letter);
 	offer(c, word, text);
 }
 
@@ -156,7 +155,7 @@ static void offer_options(const struct completion *c, const struct verb *verb)
 static const struct option_def *find_option(const struct verb *verb, const char *word, size_t len)
 {
 	for (const struct verb_option *o = verb->options; o->id; o++) {
-		const struct option_def *def = &options[o->id];
+		const struct option_def *def = &ctl_options[o->id];
 
 		if (len == 2 && def->letter && word[0] == '-' && word[1] == def->letter)
 			return def;
@@ -174,11 +173,11 @@ static int skip_common(struct ctl *ctl, int argc, char **argv)
 
 	while (i < argc && argv[i][0] == '-') {
 		if ((!strcmp(argv[i], "-s") || !strcmp(argv[i], "--socket")) && i + 1 < argc)
-			ctl->socket = argv[++i];
+			ctl->client.socket = argv[++i];
 		else if (!strncmp(argv[i], "--socket=", 9))
-			ctl->socket = argv[i] + 9;
+			ctl->client.socket = argv[i] + 9;
 		else if (!strncmp(argv[i], "-s", 2) && argv[i][2])
-			ctl->socket = argv[i] + 2;
+			ctl->client.socket = argv[i] + 2;
 		i++;
 	}
 	return i;
@@ -212,7 +211,7 @@ static void complete_verb(struct completion *c, const struct verb *verb, int arg
 		offer_kind(c, verb->kind);
 }
 
-int ctl_complete(struct ctl *ctl, int argc, char **argv)
+enum ctl_exit ctl_complete(struct ctl *ctl, int argc, char **argv)
 {
 	struct completion c = {.ctl = ctl, .typed = argc ? argv[argc - 1] : "", .before = ""};
 	int words = argc ? argc - 1 : 0, first = skip_common(ctl, words, argv);
@@ -226,7 +225,7 @@ int ctl_complete(struct ctl *ctl, int argc, char **argv)
 	} else if (first >= words) {
 		offer_verbs(&c);
 	} else {
-		verb = verbs_find(argv[first]);
+		verb = ctl_verbs_find(argv[first]);
 		if (verb)
 			complete_verb(&c, verb, words - first - 1, argv + first + 1);
 	}

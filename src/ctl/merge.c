@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What several runs measured together.  Counts add up, rates are weighted by their counts, percentiles
  * come from all samples (common/quantiles.h): nothing is averaged that cannot be. */
+#include "ctl/merge.h"
+
+#include <stdlib.h>
+
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/quantiles.h"
-#include "ctl/ctl.h"
 
 /* A metric of one run; false when k6 did not report it. */
 static bool get(const json_t *run, const char *name, double *out)
@@ -60,7 +63,7 @@ static bool read_quantiles(const json_t *run, struct quantiles *out)
 	return get(run, "http_reqs_answered", &out->count) || get(run, "http_reqs", &out->count);
 }
 
-json_t *merge_runs(const json_t *runs)
+json_t *ctl_merge_runs(const json_t *runs)
 {
 	static const char *const sums[] = {"rps", "data_received_bytes", "iterations", "http_reqs",
 		"http_reqs_answered", "checks_passed", "checks_failed", "vus"};

@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "ctl/verbs.h"
 
-const struct option_def options[OPTIONS] = {
+const struct option_def ctl_options[OPTIONS] = {
 	[OPTION_NOW] = {"now", NULL, WORD_NONE, 0},
 	[OPTION_WAIT] = {"wait", NULL, WORD_NONE, 0},
 	[OPTION_WATCH] = {"watch", NULL, WORD_NONE, 'w'},
@@ -33,11 +32,11 @@ const struct option_def options[OPTIONS] = {
 };
 
 /* getopt's value for an option without a letter. */
-#define VALUE_OF(id) (options[id].letter ? options[id].letter : 256 + (int)(id))
+#define VALUE_OF(id) (ctl_options[id].letter ? ctl_options[id].letter : 256 + (int)(id))
 
-struct arguments arguments;
+struct arguments ctl_arguments;
 
-/* The verb's options and those that all take, as getopt wants them. */
+/* The verb's options and the common ones, in the form of getopt_long(3). */
 struct tables {
 	struct option longs[OPTIONS + 1];
 	char letters[2 * OPTIONS + 2];
@@ -45,9 +44,9 @@ struct tables {
 	size_t count;
 };
 
-static void add(struct tables *t, size_t *n_longs, enum option_id id)
+static void add_option(struct tables *t, size_t *n_longs, enum option_id id)
 {
-	const struct option_def *o = &options[id];
+	const struct option_def *o = &ctl_options[id];
 	size_t len = strlen(t->letters);
 
 	t->ids[t->count++] = id;
@@ -67,53 +66,63 @@ static void fill(struct tables *t, const struct verb *verb)
 
 	*t = (struct tables){.letters = ":"};
 	for (const struct verb_option *o = verb->options; o->id; o++)
-		add(t, &n_longs, o->id);
+		add_option(t, &n_longs, o->id);
 	for (enum option_id id = OPTION_JSON; id < OPTIONS; id++)
-		add(t, &n_longs, id);
+		add_option(t, &n_longs, id);
 }
 
 static void take(const struct tables *t, int c)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (VALUE_OF(t->ids[i]) == c) {
-			arguments.given[t->ids[i]] = true;
-			arguments.values[t->ids[i]] = optarg;
+			ctl_arguments.given[t->ids[i]] = true;
+			ctl_arguments.values[t->ids[i]] = optarg;
 		}
 	}
 }
 
-int options_read(const struct verb *verb, int argc, char **argv)
+enum ctl_exit ctl_options_bad_usage(const struct verb *verb, const char *what, const char *arg)
+{
+	fprintf(stderr, "k6fleetctl %s: %s%s\nTry 'k6fleetctl %s --help'.\n", verb->name, what, arg,
+		verb->name);
+	return CTL_USAGE;
+}
+
+enum ctl_exit ctl_options_read(const struct verb *verb, int argc, char **argv)
 {
 	struct tables t;
-	int c, status = CTL_OK;
+	enum ctl_exit status = CTL_OK;
+	int c;
 
 	fill(&t, verb);
-	arguments = (struct arguments){0};
+	ctl_arguments = (struct arguments){0};
 	opterr = 0;
 	optind = 0; /* start anew: main() has used getopt before */
 	while (status == CTL_OK && (c = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
 		if (c == '?')
-			status = verbs_bad_usage(verb, "it takes no option ", argv[optind - 1]);
+			status = ctl_options_bad_usage(
+				verb, "it takes no option ", argv[optind - 1]);
 		else if (c == ':')
-			status = verbs_bad_usage(
+			status = ctl_options_bad_usage(
 				verb, "a value is missing behind ", argv[optind - 1]);
 		else
 			take(&t, c);
 	}
-	arguments.count = argc - optind;
-	arguments.words = argv + optind;
+	ctl_arguments.count = argc - optind;
+	ctl_arguments.words = argv + optind;
 	if (status != CTL_OK || given(OPTION_HELP))
 		return status;
-	if (arguments.count > verb->most)
-		return verbs_bad_usage(verb, "unexpected argument: ", arguments.words[verb->most]);
-	if (arguments.count < verb->least)
-		return verbs_bad_usage(verb, "an argument is missing: ", verb->arguments);
+	if (ctl_arguments.count > verb->most)
+		return ctl_options_bad_usage(
+			verb, "unexpected argument: ", ctl_arguments.words[verb->most]);
+	if (ctl_arguments.count < verb->least)
+		return ctl_options_bad_usage(verb, "an argument is missing: ", verb->arguments);
 	return CTL_OK;
 }
 
-const char *options_spell(enum option_id id, char *buf, size_t size)
+const char *ctl_options_spell(enum option_id id, char *buf, size_t size)
 {
-	const struct option_def *o = &options[id];
+	const struct option_def *o = &ctl_options[id];
 	char letter[4] = {'-', o->letter, '\0'};
 
 	snprintf(buf, size, "%s%s%s%s%s%s", o->letter ? letter : "",
@@ -122,13 +131,13 @@ const char *options_spell(enum option_id id, char *buf, size_t size)
 	return buf;
 }
 
-char *options_synopsis(const struct verb *verb)
+char *ctl_options_synopsis(const struct verb *verb)
 {
 	char *text =
 		x_asprintf("%s%s%s", verb->name, verb->arguments[0] ? " " : "", verb->arguments);
 
 	for (const struct verb_option *v = verb->options; v->id; v++) {
-		const struct option_def *o = &options[v->id];
+		const struct option_def *o = &ctl_options[v->id];
 		char letter[4] = {'-', o->letter, '\0'};
 		char *longer = x_asprintf("%s [%s%s%s%s]", text, o->name ? "--" : letter,
 			o->name ? o->name : "", o->arg ? " " : "", o->arg ? o->arg : "");

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The options behind a verb.  Each means the same wherever it is taken; which verb takes which, and what
- * it does there, is in the table of verbs. */
+/* The options behind a verb.  An option means the same for each verb; the table of verbs says which verb takes
+ * which options, and what the option does there. */
 #ifndef K6FLEET_CTL_OPTIONS_H
 #define K6FLEET_CTL_OPTIONS_H
 
 #include <stdbool.h>
 
-#include "ctl/ctl.h"
+#include "ctl/client.h"
+
+struct ctl;
 
 enum option_id {
-	OPTION_END, /* of a list */
+	OPTION_END, /* ends a list */
 	OPTION_NOW,
 	OPTION_WAIT,
 	OPTION_WATCH,
@@ -26,14 +28,14 @@ enum option_id {
 	OPTION_SCRIPT,
 	OPTION_VUS,
 	OPTION_DURATION,
-	/* Every verb takes these. */
+	/* Each verb takes these. */
 	OPTION_JSON,
 	OPTION_NO_COLOR,
 	OPTION_HELP,
 	OPTIONS,
 };
 
-/* What a word on the command line names. */
+/* The kinds of words on the command line, for completion. */
 enum word_kind {
 	WORD_NONE,
 	WORD_NUMBER,
@@ -47,15 +49,15 @@ enum word_kind {
 
 struct option_def {
 	const char *name; /* without "--"; NULL: only the letter */
-	const char *arg;  /* as the help calls it; NULL: takes none */
+	const char *arg;  /* name of its value in the help; NULL: it has none */
 	enum word_kind kind;
 	char letter; /* 0: none */
 };
 
-/* By option_id. */
-extern const struct option_def options[OPTIONS];
+/* Indexed by option_id. */
+extern const struct option_def ctl_options[OPTIONS];
 
-/* One of the options of a verb, and what it does there. */
+/* An option of a verb, and what it does there. */
 struct verb_option {
 	enum option_id id;
 	const char *text;
@@ -69,11 +71,11 @@ struct verb {
 	const char *text;
 	struct verb_option options[VERB_OPTIONS_MAX + 1];
 	enum word_kind kind; /* of its arguments */
-	int least, most;     /* so many arguments */
-	int (*fn)(struct ctl *ctl, const struct verb *verb);
+	int least, most;     /* numbers of arguments that it takes */
+	enum ctl_exit (*fn)(struct ctl *ctl, const struct verb *verb);
 };
 
-/* What stood behind the verb. */
+/* The words behind the verb. */
 struct arguments {
 	bool given[OPTIONS];
 	const char *values[OPTIONS];
@@ -81,19 +83,22 @@ struct arguments {
 	char **words;
 };
 
-extern struct arguments arguments;
+/* Filled by ctl_options_read(). */
+extern struct arguments ctl_arguments;
 
 static inline bool given(enum option_id id)
 {
-	return arguments.given[id];
+	return ctl_arguments.given[id];
 }
 
-/* Reads argv, whose first word is the verb's name, into `arguments`.  CTL_OK, or CTL_USAGE after a
+/* Reads argv, whose first word is the verb's name, into ctl_arguments.  Returns CTL_OK, or CTL_USAGE after a
  * message. */
-int options_read(const struct verb *verb, int argc, char **argv);
-/* "--script FILE", "-f, --follow"; buf. */
-const char *options_spell(enum option_id id, char *buf, size_t size);
-/* "k6fleetctl scale N [--now] [--wait]" less the first word; the caller frees. */
-char *options_synopsis(const struct verb *verb);
+enum ctl_exit ctl_options_read(const struct verb *verb, int argc, char **argv);
+/* Prints "k6fleetctl VERB: WHATARG" and where the help is; returns CTL_USAGE. */
+enum ctl_exit ctl_options_bad_usage(const struct verb *verb, const char *what, const char *arg);
+/* Spells the option as the help does, "--script FILE" or "-f, --follow"; returns buf. */
+const char *ctl_options_spell(enum option_id id, char *buf, size_t size);
+/* Returns the command line without its first word, "scale N [--now] [--wait]"; the caller frees. */
+char *ctl_options_synopsis(const struct verb *verb);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON for programs: exactly what the daemon said, in one line. */
+#include "ctl/render.h"
+
+#include <stdio.h>
+
 #include "common/json.h"
 #include "common/mem.h"
-#include "ctl/ctl.h"
 
 void render_json(const json_t *value)
 {

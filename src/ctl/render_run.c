@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "ctl/render.h"
 #include "ctl/render_table.h"
 
 #define BAR_CELLS 24
@@ -54,7 +55,7 @@ static void print_thresholds(const json_t *run)
 	}
 }
 
-void render_run(struct ctl *ctl, const json_t *run)
+void render_run(struct screen *screen, const json_t *run)
 {
 	static const char *const fields[] = {"id", "agent", "host", "targetLabel", "status",
 		"reason", "errorMessage", "scheduledAt", "startedAt", "finishedAt", "lagMs",
@@ -62,7 +63,7 @@ void render_run(struct ctl *ctl, const json_t *run)
 	const json_t *resources = json_object_get(run, "resources");
 	const char *log = json_get_text(run, "log", "");
 
-	(void)ctl;
+	(void)screen;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		print_field(run, fields[i]);
 	print_metrics(json_object_get(run, "metrics"));
@@ -182,14 +183,14 @@ void render_runs_progress_end(bool on_terminal)
 		erase_bars();
 }
 
-void render_merged(struct ctl *ctl, const json_t *runs, const json_t *merged)
+void render_merged(struct screen *screen, const json_t *runs, const json_t *merged)
 {
 	const json_t *metrics = json_object_get(merged, "metrics"), *run;
 	const char *status;
 	json_t *n;
 	size_t i;
 
-	render_runs(ctl, runs);
+	render_runs(screen, runs);
 	json_array_foreach (runs, i, run) {
 		const char *message = json_get_text(run, "errorMessage", NULL);
 		char text[1024];

@@ -39,12 +39,12 @@ void render_clean(char *s)
 	}
 }
 
-void render_measure(struct ctl *ctl)
+void render_measure(struct screen *screen)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size = {0};
 
-	ctl->width = ctl->screen_rows = 0;
+	screen->width = screen->rows = 0;
 	if (!isatty(STDOUT_FILENO))
 		return;
 	if (setlocale(LC_CTYPE, "") && !strcmp(nl_langinfo(CODESET), "UTF-8"))
@@ -52,10 +52,10 @@ void render_measure(struct ctl *ctl)
 	/* Labels are UTF-8 whatever the user's locale is; this one tells how wide they are. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	ctl->screen_rows = size.ws_row ? size.ws_row : 24;
-	ctl->width = size.ws_col ? size.ws_col : columns ? (size_t)atoi(columns) : 80;
-	if (ctl->width < 20)
-		ctl->width = 20;
+	screen->rows = size.ws_row ? size.ws_row : 24;
+	screen->width = size.ws_col ? size.ws_col : columns ? (size_t)atoi(columns) : 80;
+	if (screen->width < 20)
+		screen->width = 20;
 }
 
 /* Of the character at s: its bytes and its columns. */
@@ -111,35 +111,35 @@ size_t render_fit(const char *s, size_t columns)
 
 /* --- lines -------------------------------------------------------------------------- */
 
-static void end_line(struct ctl *ctl)
+static void end_line(struct screen *screen)
 {
 	/* On a screen that is drawn over, the rest of the old line goes: ECMA-48, EL. */
-	fputs(ctl->drawing ? "\033[K\n" : "\n", stdout);
-	ctl->row++;
+	fputs(screen->drawing ? "\033[K\n" : "\n", stdout);
+	screen->row++;
 }
 
-void render_screen_begin(struct ctl *ctl)
+void render_screen_begin(struct screen *screen)
 {
-	render_measure(ctl);
-	ctl->drawing = true;
-	ctl->row = 0;
+	render_measure(screen);
+	screen->drawing = true;
+	screen->row = 0;
 	fputs("\033[H", stdout);
 }
 
-void render_screen_end(struct ctl *ctl)
+void render_screen_end(struct screen *screen)
 {
 	/* And what stood below. */
 	fputs("\033[J", stdout);
-	ctl->drawing = false;
+	screen->drawing = false;
 }
 
 /* Whether the screen has no row left but the last, where the cursor waits. */
-static bool is_full(const struct ctl *ctl, size_t more)
+static bool is_full(const struct screen *screen, size_t more)
 {
-	return ctl->drawing && ctl->row + more >= ctl->screen_rows;
+	return screen->drawing && screen->row + more >= screen->rows;
 }
 
-void render_line(struct ctl *ctl, const char *fmt, ...)
+void render_line(struct screen *screen, const char *fmt, ...)
 {
 	char text[2048], *at = text;
 	size_t indent = 0;
@@ -149,8 +149,8 @@ void render_line(struct ctl *ctl, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	render_clean(text);
-	while (!is_full(ctl, 1)) {
-		size_t room = ctl->width ? ctl->width - indent : sizeof(text);
+	while (!is_full(screen, 1)) {
+		size_t room = screen->width ? screen->width - indent : sizeof(text);
 		size_t n = render_fit(at, room), cut = n;
 
 		if (at[n]) {
@@ -159,7 +159,7 @@ void render_line(struct ctl *ctl, const char *fmt, ...)
 			n = cut ? cut : n;
 		}
 		printf("%*s%.*s", (int)indent, "", (int)n, at);
-		end_line(ctl);
+		end_line(screen);
 		at += n;
 		at += strspn(at, " ");
 		if (!*at)
@@ -170,7 +170,7 @@ void render_line(struct ctl *ctl, const char *fmt, ...)
 
 /* --- tables ------------------------------------------------------------------------- */
 
-void table_row(struct table *t, const char *const cells[])
+void render_table_row(struct table *t, const char *const cells[])
 {
 	if (t->rows == t->room) {
 		t->room = t->room ? 2 * t->room : 16;
@@ -261,10 +261,11 @@ static void fit(const struct table *t, size_t *widths)
 		natural_widths(t, widths);
 		for (size_t c = 0; c < t->count; c++)
 			widths[c] = left_out[c] ? 0 : widths[c];
-		while (t->ctl->width && total_width(t, widths) > t->ctl->width &&
+		while (t->screen->width && total_width(t, widths) > t->screen->width &&
 			cut_widest(t, widths))
 			;
-	} while (t->ctl->width && total_width(t, widths) > t->ctl->width && leave_out(t, left_out));
+	} while (t->screen->width && total_width(t, widths) > t->screen->width &&
+		leave_out(t, left_out));
 }
 
 static void print_cell(const struct table *t, size_t c, const char *cell, size_t columns,
@@ -299,23 +300,23 @@ static void print_row(const struct table *t, const size_t *widths, ssize_t row)
 	for (size_t c = 0; c <= last; c++) {
 		const char *cell =
 			row < 0 ? t->columns[c].head : t->cells[(size_t)row * t->count + c];
-		const char *colour = !t->ctl->color ? NULL : row < 0 ? "1" : colour_of(cell);
+		const char *colour = !t->screen->color ? NULL : row < 0 ? "1" : colour_of(cell);
 
 		if (widths[c])
 			print_cell(t, c, cell, widths[c], colour, c == last);
 	}
-	end_line(t->ctl);
+	end_line(t->screen);
 }
 
-void table_print(struct table *t)
+void render_table(struct table *t)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
 
 	fit(t, widths);
 	print_row(t, widths, -1);
 	for (size_t r = 0; r < t->rows; r++) {
-		if (is_full(t->ctl, 2) && r + 1 < t->rows) {
-			render_line(t->ctl, "... and %zu more", t->rows - r);
+		if (is_full(t->screen, 2) && r + 1 < t->rows) {
+			render_line(t->screen, "... and %zu more", t->rows - r);
 			break;
 		}
 		print_row(t, widths, (ssize_t)r);

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "common/uuid.h"
+#include "ctl/render.h"
 #include "ctl/render_table.h"
 
 /* A whole id and what belongs to it. */
@@ -51,12 +52,12 @@ const char *render_number(const json_t *v, const char *fmt, char *buf, size_t si
 }
 
 /* A time of the API: as it is, or on a terminal the user's own clock. */
-static const char *when(const struct ctl *ctl, const char *text, char *buf, size_t size)
+static const char *when(const struct screen *screen, const char *text, char *buf, size_t size)
 {
 	time_t now = time(NULL), at;
 	struct tm tm = {0}, today;
 
-	if (!ctl->width || !text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+	if (!screen->width || !text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
 		return text ? text : "-";
 	at = timegm(&tm);
 	localtime_r(&at, &tm);
@@ -95,7 +96,7 @@ static const char *list_layers(const json_t *layers, char *buf, size_t size)
 }
 
 /* What is in force for all, and each agent for which it is something else. */
-static void status_layers(struct ctl *ctl, const json_t *st)
+static void status_layers(struct screen *screen, const json_t *st)
 {
 	const json_t *all = json_object_get(st, "sandboxLayers"), *agent;
 	char text[256];
@@ -103,35 +104,36 @@ static void status_layers(struct ctl *ctl, const json_t *st)
 
 	if (!json_is_object(all))
 		return;
-	render_line(ctl, "sandbox layers: %s", list_layers(all, text, sizeof(text)));
+	render_line(screen, "sandbox layers: %s", list_layers(all, text, sizeof(text)));
 	json_array_foreach (json_object_get(st, "agents"), i, agent) {
 		const json_t *own = json_object_get(agent, "sandboxLayers");
 
 		if (json_is_object(own) && !json_equal(own, all))
-			render_line(ctl, "sandbox layers of %s: %s",
+			render_line(screen, "sandbox layers of %s: %s",
 				json_get_text(agent, "name", "?"),
 				list_layers(own, text, sizeof(text)));
 	}
 }
 
 /* What keeps runs from being started. */
-static void status_obstacles(struct ctl *ctl, const json_t *st)
+static void status_obstacles(struct screen *screen, const json_t *st)
 {
 	const json_t *storage = json_object_get(st, "storage"), *load = json_object_get(st, "load");
 	const char *no_k6 = json_get_text(json_object_get(st, "k6"), "error", NULL);
 
 	if (no_k6)
-		render_line(ctl, "k6 MISSING: %s", no_k6);
+		render_line(screen, "k6 MISSING: %s", no_k6);
 	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
-		render_line(ctl, "%s: no new runs are started (%s); free some space in state_dir",
+		render_line(screen,
+			"%s: no new runs are started (%s); free some space in state_dir",
 			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
 	if (json_get_text(load, "blockedBy", NULL))
-		render_line(ctl, "%lld agents wait for a place: schedule.%s",
+		render_line(screen, "%lld agents wait for a place: schedule.%s",
 			(long long)json_get_int(load, "queued", 0),
 			json_get_text(load, "blockedBy", ""));
 }
 
-static void status_headline(struct ctl *ctl, const json_t *st)
+static void status_headline(struct screen *screen, const json_t *st)
 {
 	const json_t *d = json_object_get(st, "dashboard");
 	const char *state = json_get_text(d, "state", "none");
@@ -139,21 +141,21 @@ static void status_headline(struct ctl *ctl, const json_t *st)
 		   *k6 = json_get_text(st, "k6Version", "");
 	char up[32];
 
-	render_line(ctl, "%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s",
+	render_line(screen, "%s: %s%lld/%lld agents up, %lld running k6, up %s, sandbox %s, k6 %s",
 		json_get_text(st, "host", "?"),
 		json_is_true(json_object_get(st, "paused")) ? "PAUSED (k6fleetctl resume), " : "",
 		(long long)json_get_int(st, "running", 0),
 		(long long)json_get_int(st, "desired", 0), (long long)json_get_int(st, "busy", 0),
 		render_span(json_get_int(st, "uptimeMs", 0), up, sizeof(up)),
 		json_get_text(st, "sandbox", "?"), *k6 ? k6 : "missing");
-	status_obstacles(ctl, st);
+	status_obstacles(screen, st);
 	if (!strcmp(state, "none"))
-		render_line(ctl, "dashboard: none configured");
+		render_line(screen, "dashboard: none configured");
 	else
-		render_line(ctl, "dashboard: %s %s, %lld records waiting%s%s",
+		render_line(screen, "dashboard: %s %s, %lld records waiting%s%s",
 			json_get_text(d, "url", ""), state, (long long)json_get_int(d, "outbox", 0),
 			error ? "; " : "", error ? error : "");
-	status_layers(ctl, st);
+	status_layers(screen, st);
 }
 
 static void add_agent(struct table *t, const json_t *a)
@@ -169,7 +171,7 @@ static void add_agent(struct table *t, const json_t *a)
 		snprintf(progress, sizeof(progress), "%s%s%s",
 			render_span(json_get_int(run, "elapsedMs", 0), e, sizeof(e)),
 			duration ? "/" : "", duration ? render_span(duration, d, sizeof(d)) : "");
-	table_row(t,
+	render_table_row(t,
 		(const char *const[]){json_get_text(a, "name", "?"), json_get_text(a, "state", "?"),
 			pid, render_span(json_get_int(a, "uptimeMs", 0), up, sizeof(up)), restarts,
 			json_get_text(run, "target", "-"), progress,
@@ -177,38 +179,38 @@ static void add_agent(struct table *t, const json_t *a)
 			json_get_text(a, "lastResult", "-")});
 }
 
-void render_status(struct ctl *ctl, const json_t *st)
+void render_status(struct screen *screen, const json_t *st)
 {
 	/* All of them fit into 80 columns. */
 	static const struct table_column columns[] = {{"AGENT", false, 12, 0},
 		{"STATE", false, 0, 0}, {"PID", true, 0, 6}, {"UPTIME", true, 0, 4},
 		{"RST", true, 0, 5}, {"RUNNING", false, 8, 0}, {"PROGRESS", true, 0, 1},
 		{"MEMORY", true, 0, 3}, {"LAST", false, 0, 2}};
-	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
+	struct table t = {.screen = screen, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *agents = json_object_get(st, "agents"), *a;
 	size_t i;
 
-	status_headline(ctl, st);
+	status_headline(screen, st);
 	if (!json_array_size(agents))
 		return;
-	render_line(ctl, "%s", "");
+	render_line(screen, "%s", "");
 	json_array_foreach (agents, i, a)
 		add_agent(&t, a);
-	table_print(&t);
+	render_table(&t);
 }
 
-void render_targets(struct ctl *ctl, const json_t *targets)
+void render_targets(struct screen *screen, const json_t *targets)
 {
 	static const struct table_column columns[] = {{"ID", false, 8, 0}, {"LABEL", false, 10, 0},
 		{"WHAT", false, 12, 6}, {"VUS", true, 0, 4}, {"DURATION", true, 0, 5},
 		{"INTERVAL", true, 0, 1}, {"SOURCE", false, 0, 3}, {"NEXT", false, 0, 0},
 		{"MISSED", true, 0, 2}};
-	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
+	struct table t = {.screen = screen, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;
 
 	if (!json_array_size(targets)) {
-		render_line(ctl,
+		render_line(screen,
 			"No targets. Add one in the dashboard, or as target \"NAME\" { ... } in "
 			"k6fleetd.conf.");
 		return;
@@ -219,7 +221,7 @@ void render_targets(struct ctl *ctl, const json_t *targets)
 
 		snprintf(vus, sizeof(vus), "%lld", (long long)json_get_int(o, "vus", 0));
 		snprintf(missed, sizeof(missed), "%lld", (long long)json_get_int(o, "missed", 0));
-		table_row(&t,
+		render_table_row(&t,
 			(const char *const[]){json_get_text(o, "id", "?"),
 				json_get_text(o, "label", ""),
 				script ? "script" : json_get_text(o, "url", "?"),
@@ -230,45 +232,45 @@ void render_targets(struct ctl *ctl, const json_t *targets)
 				render_span(json_get_int(o, "runIntervalMs", 0), iv, sizeof(iv)),
 				json_get_text(o, "source", "?"),
 				json_is_true(json_object_get(o, "enabled"))
-					? when(ctl, json_get_text(o, "nextDueAt", NULL), next,
+					? when(screen, json_get_text(o, "nextDueAt", NULL), next,
 						  sizeof(next))
 					: "disabled",
 				missed});
 	}
-	table_print(&t);
+	render_table(&t);
 }
 
 /* An id whole, or on a narrow terminal its end, which every verb takes, too. */
-static const char *short_id(const struct ctl *ctl, const char *id)
+static const char *short_id(const struct screen *screen, const char *id)
 {
 	size_t len = strlen(id);
 
-	return ctl->width && ctl->width < WIDE_ENOUGH_FOR_IDS && len > UUID_END
+	return screen->width && screen->width < WIDE_ENOUGH_FOR_IDS && len > UUID_END
 		? id + len - UUID_END
 		: id;
 }
 
-void render_runs(struct ctl *ctl, const json_t *runs)
+void render_runs(struct screen *screen, const json_t *runs)
 {
 	static const struct table_column columns[] = {{"RUN", false, 0, 0},
 		{"STARTED", false, 0, 2}, {"AGENT", false, 8, 1}, {"TARGET", false, 10, 0},
 		{"STATUS", false, 0, 0}, {"REASON", false, 8, 4}, {"P95 MS", true, 0, 3},
 		{"ERRORS", true, 0, 5}, {"RPS", true, 0, 6}};
-	struct table t = {.ctl = ctl, .columns = columns, .count = ARRAY_SIZE(columns)};
+	struct table t = {.screen = screen, .columns = columns, .count = ARRAY_SIZE(columns)};
 	const json_t *o;
 	size_t i;
 
 	if (!json_array_size(runs)) {
-		render_line(ctl, "No runs yet.");
+		render_line(screen, "No runs yet.");
 		return;
 	}
 	json_array_foreach (runs, i, o) {
 		const json_t *m = json_object_get(o, "metrics");
 		char p95[32], rate[32], rps[32], started[64];
 
-		table_row(&t,
-			(const char *const[]){short_id(ctl, json_get_text(o, "id", "?")),
-				when(ctl, json_get_text(o, "startedAt", NULL), started,
+		render_table_row(&t,
+			(const char *const[]){short_id(screen, json_get_text(o, "id", "?")),
+				when(screen, json_get_text(o, "startedAt", NULL), started,
 					sizeof(started)),
 				json_get_text(o, "agent", "?"), json_get_text(o, "targetLabel", ""),
 				json_get_text(o, "status", "?"), json_get_text(o, "reason", "-"),
@@ -277,7 +279,7 @@ void render_runs(struct ctl *ctl, const json_t *runs)
 					json_object_get(m, "error_rate"), "%", rate, sizeof(rate)),
 				render_number(json_object_get(m, "rps"), "rps", rps, sizeof(rps))});
 	}
-	table_print(&t);
+	render_table(&t);
 }
 
 void render_reload(const json_t *reload)

@@ -1,39 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files with verbs share. */
+/* The verbs. */
 #ifndef K6FLEET_CTL_VERBS_H
 #define K6FLEET_CTL_VERBS_H
+
+#include <stddef.h>
 
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 
-/* All of them, in the order of the help; *count of them. */
-const struct verb *verbs_all(size_t *count);
-/* NULL: there is none of that name. */
-const struct verb *verbs_find(const char *name);
-/* Says what is wrong with the arguments; CTL_USAGE. */
-int verbs_bad_usage(const struct verb *verb, const char *what, const char *arg);
-/* {"verb": name}; new reference. */
-json_t *verbs_request(const char *verb);
+/* All verbs in the order of the help. */
+extern const struct verb ctl_verbs[];
+extern const size_t ctl_verbs_count;
+
+/* Returns the verb of this name; NULL: there is none. */
+const struct verb *ctl_verbs_find(const char *name);
+/* Runs a verb, whose name is argv[0], with its options and arguments.  Returns the exit status. */
+enum ctl_exit ctl_verbs_run(struct ctl *ctl, int argc, char **argv);
+
+/* Each sends its request, prints the result and returns the exit status; ctl_arguments has its options and
+ * arguments, of which ctl_options_read() has checked the number. */
 
 /* In verbs_fleet.c. */
-int verb_scale(struct ctl *ctl, const struct verb *verb);
-int verb_restart(struct ctl *ctl, const struct verb *verb);
-int verb_drain(struct ctl *ctl, const struct verb *verb);
-int verb_pause(struct ctl *ctl, const struct verb *verb);
-int verb_resume(struct ctl *ctl, const struct verb *verb);
-int verb_reload(struct ctl *ctl, const struct verb *verb);
-int verb_metrics(struct ctl *ctl, const struct verb *verb);
-int verb_ping(struct ctl *ctl, const struct verb *verb);
-int verb_version(struct ctl *ctl, const struct verb *verb);
-int verb_stop(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_scale(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_restart(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_drain(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_pause(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_resume(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_reload(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_metrics(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_ping(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_version(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_stop(struct ctl *ctl, const struct verb *verb);
 /* In verbs_view.c. */
-int verb_status(struct ctl *ctl, const struct verb *verb);
-int verb_targets(struct ctl *ctl, const struct verb *verb);
-int verb_runs(struct ctl *ctl, const struct verb *verb);
-int verb_show(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_status(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_targets(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_runs(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_show(struct ctl *ctl, const struct verb *verb);
 /* In verbs_run.c. */
-int verb_run(struct ctl *ctl, const struct verb *verb);
-int verb_cancel(struct ctl *ctl, const struct verb *verb);
-int verb_logs(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_run(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_cancel(struct ctl *ctl, const struct verb *verb);
+enum ctl_exit ctl_verb_logs(struct ctl *ctl, const struct verb *verb);
 
 #endif

@@ -10,13 +10,14 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "ctl/render.h"
 
 static json_t *names(void)
 {
 	json_t *list = json_array();
 
-	for (int i = 0; i < arguments.count; i++)
-		json_array_append_new(list, json_text(arguments.words[i]));
+	for (int i = 0; i < ctl_arguments.count; i++)
+		json_array_append_new(list, json_text(ctl_arguments.words[i]));
 	return list;
 }
 
@@ -31,13 +32,14 @@ static json_t *call_with_bar(struct ctl *ctl, json_t *request)
 	return data;
 }
 
-int verb_scale(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_scale(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = NULL;
 	int64_t n;
 
-	if (units_parse_int(arguments.words[0], &n, NULL) < 0 || n < 0)
-		return verbs_bad_usage(verb, "not a number of agents: ", arguments.words[0]);
+	if (units_parse_int(ctl_arguments.words[0], &n, NULL) < 0 || n < 0)
+		return ctl_options_bad_usage(
+			verb, "not a number of agents: ", ctl_arguments.words[0]);
 	data = call_with_bar(ctl,
 		json_pack("{s:s, s:I, s:b, s:b}", "verb", "scale", "agents", (json_int_t)n, "now",
 			given(OPTION_NOW), "wait", given(OPTION_WAIT)));
@@ -52,7 +54,7 @@ int verb_scale(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_restart(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_restart(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = NULL;
 
@@ -70,7 +72,7 @@ int verb_restart(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_drain(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_drain(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data =
 		ctl_call(ctl, json_pack("{s:s, s:o}", "verb", verb->name, "agents", names()), NULL);
@@ -79,7 +81,7 @@ int verb_drain(struct ctl *ctl, const struct verb *verb)
 		render_json(data);
 	else
 		printf("%s may finish its run and then stays stopped until: k6fleetctl restart %s\n",
-			arguments.words[0], arguments.words[0]);
+			ctl_arguments.words[0], ctl_arguments.words[0]);
 	return CTL_OK;
 }
 
@@ -89,8 +91,8 @@ static int reload_binary(struct ctl *ctl)
 	_cleanup_json_ json_t *version = NULL;
 
 	json_decref(ctl_call(ctl, json_pack("{s:s, s:b}", "verb", "reload", "binary", true), NULL));
-	ctl_disconnect(ctl);
-	version = ctl_call(ctl, verbs_request("version"), NULL);
+	ctl_client_disconnect(&ctl->client);
+	version = ctl_call(ctl, ctl_request("version"), NULL);
 	if (ctl->json)
 		render_json(version);
 	else
@@ -99,7 +101,7 @@ static int reload_binary(struct ctl *ctl)
 	return CTL_OK;
 }
 
-int verb_reload(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_reload(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = NULL;
 
@@ -113,9 +115,9 @@ int verb_reload(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_metrics(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_metrics(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = ctl_call(ctl, verbs_request(verb->name), NULL);
+	_cleanup_json_ json_t *data = ctl_call(ctl, ctl_request(verb->name), NULL);
 
 	if (ctl->json)
 		render_json(data);
@@ -124,9 +126,9 @@ int verb_metrics(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_ping(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_ping(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = ctl_call(ctl, verbs_request(verb->name), NULL);
+	_cleanup_json_ json_t *data = ctl_call(ctl, ctl_request(verb->name), NULL);
 
 	if (ctl->json)
 		render_json(data);
@@ -135,9 +137,9 @@ int verb_ping(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_version(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_version(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = ctl_call(ctl, verbs_request(verb->name), NULL);
+	_cleanup_json_ json_t *data = ctl_call(ctl, ctl_request(verb->name), NULL);
 	const char *k6 = json_get_text(data, "k6Version", "");
 
 	json_object_set_new(data, "k6fleetctl", json_string(PACKAGE_VERSION));
@@ -149,7 +151,7 @@ int verb_version(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_pause(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_pause(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = ctl_call(
 		ctl, json_pack("{s:s, s:b}", "verb", verb->name, "now", given(OPTION_NOW)), NULL);
@@ -163,9 +165,9 @@ int verb_pause(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_resume(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_resume(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *data = ctl_call(ctl, verbs_request(verb->name), NULL);
+	_cleanup_json_ json_t *data = ctl_call(ctl, ctl_request(verb->name), NULL);
 
 	if (ctl->json)
 		render_json(data);
@@ -174,7 +176,7 @@ int verb_resume(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-int verb_stop(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_stop(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = ctl_call(
 		ctl, json_pack("{s:s, s:b}", "verb", verb->name, "now", given(OPTION_NOW)), NULL);

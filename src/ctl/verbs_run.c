@@ -15,6 +15,8 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "ctl/merge.h"
+#include "ctl/render.h"
 
 /* As for scripts of targets. */
 #define SCRIPT_MAX_BYTES (1024 * 1024)
@@ -67,26 +69,26 @@ static int add_script(json_t *request, const char *path)
 static int add_count(
 	const struct verb *verb, json_t *request, const char *key, enum option_id option)
 {
-	const char *text = arguments.values[option];
+	const char *text = ctl_arguments.values[option];
 	int64_t n;
 
 	if (!text)
 		return CTL_OK;
 	if (units_parse_int(text, &n, NULL) < 0 || n < 1)
-		return verbs_bad_usage(verb, "not a number of 1 or more: ", text);
+		return ctl_options_bad_usage(verb, "not a number of 1 or more: ", text);
 	json_object_set_new(request, key, json_integer(n));
 	return CTL_OK;
 }
 
 static int add_duration(const struct verb *verb, json_t *request)
 {
-	const char *text = arguments.values[OPTION_DURATION];
+	const char *text = ctl_arguments.values[OPTION_DURATION];
 	int64_t ms;
 
 	if (!text)
 		return CTL_OK;
 	if (units_parse_duration(text, &ms, NULL) < 0 || ms < 1000)
-		return verbs_bad_usage(verb, "not a duration of 1s or more: ", text);
+		return ctl_options_bad_usage(verb, "not a duration of 1s or more: ", text);
 	json_object_set_new(request, "durationMs", json_integer(ms));
 	return CTL_OK;
 }
@@ -101,16 +103,16 @@ static int make_request(const struct verb *verb, json_t *request)
 		status = add_duration(verb, request);
 	if (status != CTL_OK)
 		return status;
-	if (arguments.count != (given(OPTION_SCRIPT) ? 0 : 1))
-		return verbs_bad_usage(verb,
+	if (ctl_arguments.count != (given(OPTION_SCRIPT) ? 0 : 1))
+		return ctl_options_bad_usage(verb,
 			"say what to run, a target or --script FILE, for example: k6fleetctl run "
 			"Homepage --agents 5",
 			"");
 	if (given(OPTION_SYNC))
 		json_object_set_new(request, "sync", json_true());
 	if (given(OPTION_SCRIPT))
-		return add_script(request, arguments.values[OPTION_SCRIPT]);
-	json_object_set_new(request, "target", json_text(arguments.words[0]));
+		return add_script(request, ctl_arguments.values[OPTION_SCRIPT]);
+	json_object_set_new(request, "target", json_text(ctl_arguments.words[0]));
 	return CTL_OK;
 }
 
@@ -142,12 +144,12 @@ static int follow(struct ctl *ctl, const json_t *started)
 		ctl->json ? NULL : show_progress);
 	render_runs_progress_end(on_terminal);
 	runs = json_object_get(ended, "runs");
-	merged = merge_runs(runs);
+	merged = ctl_merge_runs(runs);
 	if (ctl->json) {
 		json_object_set(ended, "merged", merged);
 		render_json(ended);
 	} else {
-		render_merged(ctl, runs, merged);
+		render_merged(&ctl->screen, runs, merged);
 	}
 	return json_get_int(json_object_get(merged, "statuses"), "success", 0) ==
 			(json_int_t)json_array_size(runs)
@@ -155,9 +157,9 @@ static int follow(struct ctl *ctl, const json_t *started)
 		: CTL_FAILED;
 }
 
-int verb_run(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_run(struct ctl *ctl, const struct verb *verb)
 {
-	_cleanup_json_ json_t *request = verbs_request(verb->name), *started = NULL;
+	_cleanup_json_ json_t *request = ctl_request(verb->name), *started = NULL;
 	int status = make_request(verb, request);
 	json_t *run;
 	size_t i;
@@ -182,17 +184,18 @@ int verb_run(struct ctl *ctl, const struct verb *verb)
 
 /* --- cancel --------------------------------------------------------------------- */
 
-int verb_cancel(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_cancel(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = ctl_call(ctl,
-		json_pack("{s:s, s:o}", "verb", verb->name, "run", json_text(arguments.words[0])),
+		json_pack(
+			"{s:s, s:o}", "verb", verb->name, "run", json_text(ctl_arguments.words[0])),
 		NULL);
 
 	if (ctl->json)
 		render_json(data);
 	else
 		printf("%s stops its run; what it has measured so far is kept: k6fleetctl show %s\n",
-			json_get_text(data, "agent", "?"), arguments.words[0]);
+			json_get_text(data, "agent", "?"), ctl_arguments.words[0]);
 	return CTL_OK;
 }
 
@@ -212,15 +215,15 @@ static void show_piece(const json_t *piece)
 	fflush(stdout);
 }
 
-int verb_logs(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_logs(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *data = NULL;
 	json_t *names = json_array(), *piece;
 	size_t i;
 
-	for (int k = 0; k < arguments.count; k++)
-		json_array_append_new(names, json_text(arguments.words[k]));
-	name_agents = arguments.count != 1;
+	for (int k = 0; k < ctl_arguments.count; k++)
+		json_array_append_new(names, json_text(ctl_arguments.words[k]));
+	name_agents = ctl_arguments.count != 1;
 	as_json = ctl->json;
 	data = ctl_call(ctl,
 		json_pack("{s:s, s:o, s:b}", "verb", verb->name, "agents", names, "follow",

@@ -9,17 +9,19 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
+#include "ctl/render.h"
+#include "ctl/render_table.h"
 
 #define WATCH_US 1000000
 #define SCREEN_BYTES (256 * 1024)
 
-typedef void renderer(struct ctl *ctl, const json_t *data);
+typedef void renderer(struct screen *screen, const json_t *data);
 
 /* Keeps it on the screen until somebody ends it; what another program reads follows below one
  * another, in JSON a line a second.  The request is taken over. */
 static int watch(struct ctl *ctl, json_t *request, renderer *render)
 {
-	bool screen = !ctl->json && ctl->width;
+	bool drawing = !ctl->json && ctl->screen.width;
 
 	/* One write a second: nothing flickers. */
 	setvbuf(stdout, NULL, _IOFBF, SCREEN_BYTES);
@@ -29,11 +31,11 @@ static int watch(struct ctl *ctl, json_t *request, renderer *render)
 		if (ctl->json) {
 			render_json(data);
 		} else {
-			if (screen)
-				render_screen_begin(ctl);
-			render(ctl, data);
-			if (screen)
-				render_screen_end(ctl);
+			if (drawing)
+				render_screen_begin(&ctl->screen);
+			render(&ctl->screen, data);
+			if (drawing)
+				render_screen_end(&ctl->screen);
 		}
 		if (fflush(stdout) != 0) {
 			json_decref(request);
@@ -51,11 +53,11 @@ static int view(struct ctl *ctl, json_t *request, renderer *render)
 	if (given(OPTION_WATCH))
 		return watch(ctl, request, render);
 	if (ctl->json) {
-		ctl_print_answer(ctl, request);
+		ctl_print_response(ctl, request);
 		return CTL_OK;
 	}
 	data = ctl_call(ctl, request, NULL);
-	render(ctl, data);
+	render(&ctl->screen, data);
 	return CTL_OK;
 }
 
@@ -88,7 +90,7 @@ static bool is_well(const json_t *st, char *text, size_t size)
 
 static int check_status(struct ctl *ctl)
 {
-	_cleanup_json_ json_t *st = ctl_call(ctl, verbs_request("status"), NULL);
+	_cleanup_json_ json_t *st = ctl_call(ctl, ctl_request("status"), NULL);
 	char text[512];
 	bool well = is_well(st, text, sizeof(text));
 
@@ -103,41 +105,44 @@ static int check_status(struct ctl *ctl)
 	return well ? CTL_OK : CTL_FAILED;
 }
 
-int verb_status(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_status(struct ctl *ctl, const struct verb *verb)
 {
 	return given(OPTION_CHECK) ? check_status(ctl)
-				   : view(ctl, verbs_request(verb->name), render_status);
+				   : view(ctl, ctl_request(verb->name), render_status);
 }
 
-int verb_targets(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_targets(struct ctl *ctl, const struct verb *verb)
 {
-	return view(ctl, verbs_request(verb->name), render_targets);
+	return view(ctl, ctl_request(verb->name), render_targets);
 }
 
-int verb_runs(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_runs(struct ctl *ctl, const struct verb *verb)
 {
 	json_t *request;
 	int64_t n = 0;
 
 	if (given(OPTION_COUNT) &&
-		(units_parse_int(arguments.values[OPTION_COUNT], &n, NULL) < 0 || n < 1))
-		return verbs_bad_usage(
-			verb, "not a number of runs: ", arguments.values[OPTION_COUNT]);
-	request = verbs_request(verb->name);
+		(units_parse_int(ctl_arguments.values[OPTION_COUNT], &n, NULL) < 0 || n < 1))
+		return ctl_options_bad_usage(
+			verb, "not a number of runs: ", ctl_arguments.values[OPTION_COUNT]);
+	request = ctl_request(verb->name);
 	if (n)
 		json_object_set_new(request, "limit", json_integer(n));
 	if (given(OPTION_TARGET))
-		json_object_set_new(request, "target", json_text(arguments.values[OPTION_TARGET]));
+		json_object_set_new(
+			request, "target", json_text(ctl_arguments.values[OPTION_TARGET]));
 	if (given(OPTION_AGENT))
-		json_object_set_new(request, "agent", json_text(arguments.values[OPTION_AGENT]));
+		json_object_set_new(
+			request, "agent", json_text(ctl_arguments.values[OPTION_AGENT]));
 	if (given(OPTION_FAILED))
 		json_object_set_new(request, "failed", json_true());
 	return view(ctl, request, render_runs);
 }
 
-int verb_show(struct ctl *ctl, const struct verb *verb)
+enum ctl_exit ctl_verb_show(struct ctl *ctl, const struct verb *verb)
 {
 	return view(ctl,
-		json_pack("{s:s, s:o}", "verb", verb->name, "run", json_text(arguments.words[0])),
+		json_pack(
+			"{s:s, s:o}", "verb", verb->name, "run", json_text(ctl_arguments.words[0])),
 		render_run);
 }
