@@ -46,6 +46,7 @@ www_files = src/dashboard/www/app.js \
 	src/dashboard/www/pages/run/run.js \
 	src/dashboard/www/pages/runs/runs.js \
 	src/dashboard/www/pages/site/site.js \
+	src/dashboard/www/pages/sites/fields.js \
 	src/dashboard/www/pages/sites/form.js \
 	src/dashboard/www/pages/sites/sites.js
 EXTRA_DIST += $(www_files) contrib/stage-www.sh

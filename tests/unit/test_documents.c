@@ -3,11 +3,14 @@
  * promises another limit, and a field that no table has are errors.  A message says which line is missing. */
 #include "test.h"
 
+#include <ctype.h>
+
 #include "common/json.h"
 #include "common/target.h"
 
 #define OPENAPI TOP_SRCDIR "/docs/openapi.yaml"
 #define SCHEMA TOP_SRCDIR "/docs/k6fleetctl.schema.json"
+#define FORM TOP_SRCDIR "/src/dashboard/www/pages/sites/fields.js"
 #define MANUAL TOP_SRCDIR "/man/k6fleetd.conf.5"
 
 /* The text of the file between two lines: behind `begin`, before `end`.  The caller frees. */
@@ -234,12 +237,80 @@ static void targets_in_the_manual(void **state)
 	}
 }
 
+/* The row of a field in fields.js: from its name to that of the next.  The caller frees. */
+static char *read_form_row(const char *name)
+{
+	_cleanup_free_ char *begin = x_asprintf("name: \"%s\",", name);
+
+	return read_between(FORM, begin, "name: \"");
+}
+
+static void want_in_form(const char *name, const char *row, const char *wanted)
+{
+	const char *at = strstr(row, wanted);
+
+	if (!at || isdigit((unsigned char)at[strlen(wanted)]))
+		fail_msg("%s: the row of \"%s\" must have %s", FORM, name, wanted);
+}
+
+static void want_limits_in_form(const struct target_field *f, const char *row)
+{
+	char text[64];
+
+	if (f->kind == TARGET_NUMBER || f->kind == TARGET_TIME) {
+		snprintf(text, sizeof(text), "min: %lld", (long long)f->min);
+		want_in_form(f->name, row, text);
+		snprintf(text, sizeof(text), "max: %lld", (long long)f->max);
+		want_in_form(f->name, row, text);
+		if (!f->null) {
+			snprintf(text, sizeof(text), "initial: %lld", (long long)f->initial);
+			want_in_form(f->name, row, text);
+		}
+	}
+	if (f->kind == TARGET_FLAG)
+		want_in_form(f->name, row, f->initial ? "initial: true" : "initial: false");
+	for (size_t i = 0; f->choices && f->choices[i]; i++) {
+		snprintf(text, sizeof(text), "[\"%s\"", f->choices[i]);
+		want_in_form(f->name, row, text);
+	}
+	if (f->text || f->choices) {
+		snprintf(text, sizeof(text), "initial: \"%s\"",
+			f->text ? f->text : f->choices[f->initial]);
+		want_in_form(f->name, row, text);
+	}
+}
+
+static void targets_in_the_form(void **state)
+{
+	_cleanup_free_ char *all = read_between(FORM, "FIELDS = [", "\n];");
+
+	(void)state;
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *f = &target_fields[i];
+		_cleanup_free_ char *row = f->name ? read_form_row(f->name) : NULL;
+
+		if (!row)
+			continue;
+		want_in_form(f->name, row, "kind: \"");
+		want_in_form(f->name, row, "en: \"");
+		want_in_form(f->name, row, "pt: \"");
+		want_limits_in_form(f, row);
+	}
+	for (const char *p = all; (p = strstr(p, "name: \"")); p++) {
+		const char *name = p + strlen("name: \"");
+
+		if (!target_knows(name, strcspn(name, "\"")))
+			fail_msg("%s: no target has \"%.40s\"", FORM, name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(targets_in_openapi),
 		cmocka_unit_test(targets_in_the_schema_of_the_command_line),
 		cmocka_unit_test(targets_in_the_manual),
+		cmocka_unit_test(targets_in_the_form),
 	};
 
 	return cmocka_run_group_tests_name("documents", tests, NULL, NULL);

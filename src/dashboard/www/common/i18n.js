@@ -30,6 +30,8 @@ export function setLanguage(name) {
     /* for this page only */
   }
 }
+/** The one of two texts that is in the current language. */
+export const pick = (english, portuguese) => (current === "pt-BR" ? portuguese : english);
 /** The text of that key with {names} filled in; `otherwise`, or the key, where there is none. */
 export function t(key, values, otherwise) {
   const text = texts[current][key] ?? en[key] ?? otherwise ?? key;

@@ -1,160 +1,161 @@
 // SPDX-License-Identifier: MIT
-// A target as a form: the six fields first, the rest folded.  The server judges; what it says stands at the field.
+// A target as a form, made from the rows of fields.js: the first fields open, the rest folded.  The server judges; what
+// it says stands at the field.
 import { h, field, showProblem } from "../../common/dom.js";
 import { call, id } from "../../common/api.js";
-import { t } from "../../common/i18n.js";
+import { pick, t } from "../../common/i18n.js";
 import { nameOf, number } from "../../common/format.js";
 import { open, toast } from "../../components/dialogs.js";
+import { FIELDS } from "./fields.js";
 
-const SCRIPT_MAX = 1048576;
 const UNITS = { s: 1000, min: 60000, h: 3600000 };
-const lines = text =>
-  text
-    .split("\n")
-    .map(l => l.trim())
-    .filter(Boolean);
-function pairs(text, separator) {
-  const made = {};
-  for (const l of lines(text)) {
-    const at = l.indexOf(separator);
-    if (at < 1) throw new Error(t("form.line", { line: l, separator }));
-    made[l.slice(0, at).trim()] = l.slice(at + separator.length).trim();
-  }
-  return made;
-}
-function lists(text) {
-  const made = {};
-  for (const l of lines(text)) {
-    const at = l.lastIndexOf(": ");
-    if (at < 1) throw new Error(t("form.line", { line: l, separator: ": " }));
-    (made[l.slice(0, at).trim()] ??= []).push(l.slice(at + 2).trim());
-  }
-  return made;
-}
-function integer(control, name) {
-  if (control.value.trim() === "") return null;
-  const n = Number(control.value);
-  if (!Number.isFinite(n)) throw new Error(t("form.number", { name }));
-  return n;
-}
 const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
-/** Resolves to the target as the server has it now, or null. */
-export function editTarget(old) {
-  const o = old || {};
-  const unit =
-    Object.keys(UNITS)
-      .reverse()
-      .find(u => (o.runIntervalMs ?? 60000) % UNITS[u] === 0) || "s";
-  const text = (value, more) => h("input", { value: value ?? "", ...more }),
-    area = (value, more) => h("textarea", { rows: 3, spellcheck: "false", value: value ?? "", ...more });
-  const c = {
-    url: text(o.url, { type: "url", inputmode: "url", placeholder: "https://www.example.org/" }),
-    label: text(o.label),
-    vus: text(o.vus ?? 1, { type: "number", min: 1, max: 10000 }),
-    durationS: text(o.durationS ?? 30, { type: "number", min: 1, max: 86400 }),
-    runIntervalMs: text((o.runIntervalMs ?? 60000) / UNITS[unit], { type: "number", min: 0, step: "any" }),
-    enabled: h("input", { type: "checkbox", checked: o.enabled ?? true }),
-    method: h(
-      "select",
-      null,
-      ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map(m => h("option", null, m)),
-    ),
-    headers: area(
-      Object.entries(o.headers || {})
-        .map(([k, v]) => `${k}: ${v}`)
-        .join("\n"),
-    ),
-    body: area(o.body),
-    expectedStatuses: text((o.expectedStatuses || []).join(", ")),
-    checks: h(
-      "select",
-      null,
-      ["count", "ignore"].map(v => h("option", { value: v }, t("checks." + v))),
-    ),
-    thresholds: area(
-      Object.entries(o.thresholds || {})
-        .flatMap(([k, l]) => l.map(e => `${k}: ${e}`))
-        .join("\n"),
-      { class: "code" },
-    ),
-    maxAgents: text(o.maxAgents, { type: "number", min: 1 }),
-    timeoutS: text(o.timeoutS, { type: "number", min: 1 }),
-    tags: area(
-      Object.entries(o.tags || {})
-        .map(([k, v]) => `${k}=${v}`)
-        .join("\n"),
-    ),
-    script: area(o.script, { rows: 12, class: "code", wrap: "off" }),
-  };
-  c.method.value = o.method || "GET";
-  c.checks.value = o.checks || "count";
+/** Calls take(name, value) for each line "name, separator, value"; the separator is found by find(line). */
+function eachPair(text, separator, find, take) {
+  for (const line of text.split("\n").map(l => l.trim())) {
+    if (!line) continue;
+    const at = find(line);
+    if (at < 1) throw new Error(t("form.line", { line, separator }));
+    take(line.slice(0, at).trim(), line.slice(at + separator.length).trim());
+  }
+}
+function readNumber(control, row) {
+  if (control.value.trim() === "") return null;
+  const n = Number(control.value);
+  if (!Number.isFinite(n)) throw new Error(t("form.number", { name: row.name }));
+  return n;
+}
+const input = (value, more) => h("input", { value: value ?? "", ...more });
+const area = (value, more) => h("textarea", { rows: 3, spellcheck: "false", value: value ?? "", ...more });
+const readText = (control, row) => (row.null ? control.value || null : control.value);
+
+function makeInterval(value) {
+  const largest = Object.keys(UNITS).reverse();
+  const unit = largest.find(u => value % UNITS[u] === 0) || "s";
   const units = h(
     "select",
     { "aria-label": t("form.unit") },
     Object.keys(UNITS).map(u => h("option", { value: u }, t("unit." + u))),
   );
   units.value = unit;
-  const size = h("span", { class: "small quiet" });
+  return { control: input(value / UNITS[unit], { type: "number", min: 0, step: "any" }), beside: units };
+}
+function makeScript(value, row) {
+  const control = area(value, { rows: 12, class: "code", wrap: "off" }),
+    size = h("span", { class: "small quiet" });
   const measure = () => {
-    const n = new TextEncoder().encode(c.script.value).length;
-    size.textContent = t("form.size", { n: number(n), max: number(SCRIPT_MAX) });
-    size.className = n > SCRIPT_MAX ? "bad small" : "small quiet";
+    const n = new TextEncoder().encode(control.value).length;
+    size.textContent = t("form.size", { n: number(n), max: number(row.max) });
+    size.className = n > row.max ? "bad small" : "small quiet";
   };
-  c.script.addEventListener("input", measure);
+  control.addEventListener("input", measure);
   measure();
-  const read = {
-    url: () => c.url.value.trim() || null,
-    label: () => c.label.value,
-    vus: () => integer(c.vus, "vus"),
-    durationS: () => integer(c.durationS, "durationS"),
-    runIntervalMs: () => {
-      const n = integer(c.runIntervalMs, "runIntervalMs");
+  return { control, below: size };
+}
+function makeChoice(value, row) {
+  const options = row.choices.map(([v, en, pt]) => h("option", { value: v }, en ? pick(en, pt) : v));
+  const control = h("select", null, options);
+  control.value = value;
+  return { control };
+}
+function readPairs(control, row) {
+  const made = {};
+  eachPair(
+    control.value,
+    row.separator,
+    line => line.indexOf(row.separator),
+    (name, value) => (made[name] = value),
+  );
+  return made;
+}
+function readThresholds(control) {
+  const made = {};
+  eachPair(
+    control.value,
+    ": ",
+    line => line.lastIndexOf(": "),
+    (metric, expression) => (made[metric] ??= []).push(expression),
+  );
+  return made;
+}
+function writePairs(value, row) {
+  const between = row.separator === ":" ? ": " : row.separator;
+  return Object.entries(value || {}).map(([name, v]) => name + between + v);
+}
+const writeThresholds = value => Object.entries(value || {}).flatMap(([m, list]) => list.map(e => `${m}: ${e}`));
+
+/** By kind: make(value, row) gives { control, beside, below } with the control that shows the value, and what else
+ *  belongs to the field; read(control, row, beside) gives the value back, or throws what is wrong with it.
+ *  A wide field takes the whole width of the form. */
+const KINDS = {
+  text: { make: value => ({ control: input(value) }), read: readText },
+  url: {
+    make: v => ({ control: input(v, { type: "url", inputmode: "url", placeholder: "https://www.example.org/" }) }),
+    read: control => control.value.trim() || null,
+  },
+  area: { wide: true, make: value => ({ control: area(value) }), read: readText },
+  script: { wide: true, make: makeScript, read: readText },
+  number: {
+    make: (v, row) => ({ control: input(v, { type: "number", min: row.min, max: row.max }) }),
+    read: readNumber,
+  },
+  interval: {
+    make: makeInterval,
+    read(control, row, units) {
+      const n = readNumber(control, row);
       return n === null ? null : Math.round(n * UNITS[units.value]);
     },
-    enabled: () => c.enabled.checked,
-    method: () => c.method.value,
-    headers: () => pairs(c.headers.value, ":"),
-    body: () => c.body.value || null,
-    expectedStatuses: () =>
-      c.expectedStatuses.value
-        .split(/[\s,]+/)
-        .filter(Boolean)
-        .map(Number),
-    checks: () => c.checks.value,
-    thresholds: () => lists(c.thresholds.value),
-    maxAgents: () => integer(c.maxAgents, "maxAgents"),
-    timeoutS: () => integer(c.timeoutS, "timeoutS"),
-    tags: () => pairs(c.tags.value, "="),
-    script: () => c.script.value || null,
-  };
-  const initial = Object.fromEntries(Object.entries(read).map(([k, f]) => [k, f()]));
-  return open(old ? t("site.edit", { name: nameOf(o) }) : t("site.add"), close => {
+  },
+  flag: {
+    make: value => ({ control: h("input", { type: "checkbox", checked: value }) }),
+    read: control => control.checked,
+  },
+  choice: { make: makeChoice, read: readText },
+  pairs: { wide: true, make: (v, row) => ({ control: area(writePairs(v, row).join("\n")) }), read: readPairs },
+  thresholds: {
+    wide: true,
+    make: value => ({ control: area(writeThresholds(value).join("\n"), { class: "code" }) }),
+    read: readThresholds,
+  },
+  statuses: {
+    make: value => ({ control: input((value || []).join(", ")) }),
+    read(control) {
+      const words = control.value.split(/[\s,]+/).filter(Boolean);
+      return words.map(Number);
+    },
+  },
+};
+
+/** The field with its label, as it stands in the form. */
+function makeField(row, made) {
+  const hint = Array.isArray(row.hint) ? pick(...row.hint) : row.hint;
+  const labelled = field(pick(row.en, row.pt), made.control, { hint, inline: row.kind === "flag" });
+  return made.beside ? h("div", { class: "row" }, labelled, made.beside) : [labelled, made.below];
+}
+
+/** Resolves to the target as the server has it now, or null. */
+export function editTarget(old) {
+  const fields = FIELDS.map(row => {
+    const made = KINDS[row.kind].make(old?.[row.name] ?? row.initial, row);
+    return { row, ...made, read: () => KINDS[row.kind].read(made.control, row, made.beside) };
+  });
+  for (const f of fields) f.initial = f.read();
+  const show = wanted => fields.filter(f => wanted(f.row)).map(f => makeField(f.row, f));
+  const isWide = row => Boolean(KINDS[row.kind].wide);
+  return open(old ? t("site.edit", { name: nameOf(old) }) : t("site.add"), close => {
     const general = h("p", { class: "bad", role: "alert" }),
       save = h("button", { class: "primary" }, t("save"));
     const folded = h(
       "details",
       null,
       h("summary", null, t("form.more")),
-      h(
-        "div",
-        { class: "fields" },
-        field(t("form.method"), c.method),
-        field(t("form.statuses"), c.expectedStatuses, { hint: "200, 204" }),
-        field(t("form.checks"), c.checks),
-        field(t("form.maxAgents"), c.maxAgents),
-        field(t("form.timeout"), c.timeoutS),
-      ),
-      field(t("form.headers"), c.headers, { hint: "Accept: text/html" }),
-      field(t("form.body"), c.body),
-      field(t("form.thresholds"), c.thresholds, { hint: "http_req_duration: p(95)<500" }),
-      field(t("form.tags"), c.tags, { hint: "team=web" }),
-      field(t("form.script"), c.script, { hint: t("form.script.hint") }),
-      size,
+      h("div", { class: "fields" }, ...show(row => !row.first && !isWide(row))),
+      ...show(row => !row.first && isWide(row)),
     );
-    folded.open = Boolean(o.script);
+    folded.open = Boolean(old?.script);
     function fail(name, message) {
-      const control = c[name];
+      const control = fields.find(f => f.row.name === name)?.control;
       if (!control) {
         general.textContent = message;
         return;
@@ -163,35 +164,34 @@ export function editTarget(old) {
       showProblem(control, message);
       control.focus();
     }
+    /** What has changed, and of a new target the first fields; null after a mistake, which is shown. */
+    function collect() {
+      const body = {};
+      for (const f of fields) {
+        try {
+          const value = f.read();
+          if (!same(value, f.initial) || (!old && f.row.first)) body[f.row.name] = value;
+        } catch (x) {
+          fail(f.row.name, x.message);
+          return null;
+        }
+      }
+      if (!old && body.url === null) delete body.url;
+      return body;
+    }
+    function send(body) {
+      if (!old) return call("POST", "/api/admin/k6/targets", body);
+      return Object.keys(body).length ? call("PATCH", "/api/admin/k6/targets/" + id(old.id), body) : old;
+    }
     async function submit(e) {
       e.preventDefault();
       general.textContent = "";
-      for (const control of Object.values(c)) showProblem(control, null);
-      const body = {};
-      for (const [k, f] of Object.entries(read)) {
-        let v;
-        try {
-          v = f();
-        } catch (x) {
-          fail(k, x.message);
-          return;
-        }
-        if (
-          old
-            ? !same(v, initial[k])
-            : !same(v, initial[k]) || ["url", "label", "vus", "durationS", "runIntervalMs", "enabled"].includes(k)
-        )
-          body[k] = v;
-      }
-      if (!old && body.url === null) delete body.url;
+      for (const f of fields) showProblem(f.control, null);
+      const body = collect();
+      if (!body) return;
       save.disabled = true;
       try {
-        const made = old
-          ? Object.keys(body).length
-            ? await call("PATCH", "/api/admin/k6/targets/" + id(o.id), body)
-            : old
-          : await call("POST", "/api/admin/k6/targets", body);
-        close(made);
+        close(await send(body));
         toast(t("saved"));
       } catch (x) {
         fail(x.field ? x.field.split(/[.[]/)[0] : null, x.message);
@@ -202,16 +202,7 @@ export function editTarget(old) {
     return h(
       "form",
       { onsubmit: submit, novalidate: true },
-      h(
-        "div",
-        { class: "fields" },
-        field("URL", c.url),
-        field(t("form.label"), c.label),
-        field("VUs", c.vus),
-        field(t("form.duration"), c.durationS),
-        h("div", { class: "row" }, field(t("form.interval"), c.runIntervalMs), units),
-        field(t("form.enabled"), c.enabled, { inline: true }),
-      ),
+      h("div", { class: "fields" }, ...show(row => row.first)),
       folded,
       general,
       h("div", { class: "actions" }, h("button", { type: "button", onclick: () => close(null) }, t("cancel")), save),
