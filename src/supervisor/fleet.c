@@ -19,7 +19,7 @@
 
 const char *const fleet_state_names[FLEET_STATE_COUNT] = {
 #define X(id, name) [FLEET_##id] = name,
-	FLEET_STATES(X)
+	AGENT_STATES(X)
 #undef X
 };
 

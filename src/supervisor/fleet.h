@@ -12,20 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* clang-format off */
-/* X(enum, name in status) */
-#define FLEET_STATES(X)                                                                            \
-	X(STOPPED, "stopped")                                                                      \
-	X(STARTING, "starting")                                                                    \
-	X(IDLE, "idle")                                                                            \
-	X(RUNNING, "running")                                                                      \
-	X(DRAINING, "draining")                                                                    \
-	X(BACKOFF, "backoff")                                                                      \
-	X(STOPPING, "stopping")
+#include "common/agent_state.h"
 
+/* clang-format off */
 enum fleet_state {
 #define X(id, name) FLEET_##id,
-	FLEET_STATES(X)
+	AGENT_STATES(X)
 #undef X
 	FLEET_STATE_COUNT
 };

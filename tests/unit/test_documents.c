@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 
+#include "common/agent_state.h"
 #include "common/json.h"
 #include "common/target.h"
 
@@ -304,6 +305,57 @@ static void targets_in_the_form(void **state)
 	}
 }
 
+/* --- agents ------------------------------------------------------------------------- */
+
+static void want_text(const char *path, const char *wanted)
+{
+	_cleanup_free_ char *text = read_between(path, "", "\nend of file");
+
+	if (!strstr(text, wanted))
+		fail_msg("%s must have %s", path, wanted);
+}
+
+static void states_of_agents(void **state)
+{
+#define STATE_NAME(id, text) text,
+	static const char *const names[] = {AGENT_STATES(STATE_NAME) AGENT_OFFLINE};
+#undef STATE_NAME
+	static const char *const texts[] = {TOP_SRCDIR "/src/dashboard/www/common/en.js",
+		TOP_SRCDIR "/src/dashboard/www/common/pt.js"};
+	_cleanup_free_ char *grid = read_between(
+		TOP_SRCDIR "/src/dashboard/www/pages/fleet/agents.js", "const STATES = [", "];");
+	_cleanup_free_ char *yaml = x_strdup("AgentStatus: {enum: [");
+	_cleanup_free_ char *json = x_strdup("\"state\": {\"enum\": [");
+	size_t in_grid = 1;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *quoted = x_asprintf("\"%s\"", names[i]);
+		_cleanup_free_ char *label = x_asprintf("\"status.%s\": ", names[i]);
+		bool last = i == ARRAY_SIZE(names) - 1;
+		char *longer = x_asprintf("%s%s%s", yaml, names[i], last ? "]}" : ", ");
+
+		free(yaml);
+		yaml = longer;
+		if (!last) {
+			longer = x_asprintf(
+				"%s%s%s", json, quoted, i == ARRAY_SIZE(names) - 2 ? "]}" : ", ");
+			free(json);
+			json = longer;
+		}
+		if (!strstr(grid, quoted))
+			fail_msg("pages/fleet/agents.js: STATES lacks %s", quoted);
+		for (size_t k = 0; k < ARRAY_SIZE(texts); k++)
+			want_text(texts[k], label);
+	}
+	for (const char *p = grid; *p; p++)
+		in_grid += *p == ',';
+	assert_int_equal(in_grid, ARRAY_SIZE(names));
+	want_text(OPENAPI, yaml);
+	/* The supervisor's own: nobody there is offline. */
+	want_text(SCHEMA, json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +363,7 @@ int main(void)
 		cmocka_unit_test(targets_in_the_schema_of_the_command_line),
 		cmocka_unit_test(targets_in_the_manual),
 		cmocka_unit_test(targets_in_the_form),
+		cmocka_unit_test(states_of_agents),
 	};
 
 	return cmocka_run_group_tests_name("documents", tests, NULL, NULL);

@@ -18,7 +18,8 @@ import {
 } from "../../common/format.js";
 import { open, attempt } from "../../components/dialogs.js";
 
-export const STATES = ["idle", "running", "draining", "stopped", "offline"];
+/** As in src/common/agent_state.h, in the order of the legend; tests/unit/test_documents.c compares them. */
+const STATES = ["idle", "running", "draining", "starting", "backoff", "stopping", "stopped", "offline"];
 const byName = (a, b) =>
   a.host.localeCompare(b.host) ||
   (a.slot ?? 1e9) - (b.slot ?? 1e9) ||
