@@ -1,6 +1,6 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
-CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_conf tests/unit/test_target tests/unit/test_documents \
+CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
 	tests/unit/test_base tests/unit/test_log \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard \
@@ -61,6 +61,10 @@ tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_conf_LDADD = $(UNIT_LIBS)
+tests_unit_test_body_SOURCES = tests/unit/test_body.c
+tests_unit_test_body_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_body_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_body_LDADD = $(UNIT_LIBS)
 tests_unit_test_documents_SOURCES = tests/unit/test_documents.c
 tests_unit_test_documents_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_documents_CFLAGS = $(UNIT_CFLAGS)

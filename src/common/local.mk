@@ -3,7 +3,7 @@
 noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a \
 	src/common/libfilter.a src/common/libhttpd.a
 src_common_libcommon_a_SOURCES = \
-	src/common/err.c src/common/err.h src/common/limits.h src/common/fdio.c src/common/fdio.h src/common/hash.h src/common/log.c src/common/log.h \
+	src/common/err.c src/common/err.h src/common/limits.h src/common/agent_state.h src/common/fdio.c src/common/fdio.h src/common/hash.h src/common/log.c src/common/log.h \
 	src/common/journal.c src/common/journal.h \
 	src/common/hostfs.c src/common/hostfs.h src/common/allow.c src/common/allow.h \
 	src/common/k6version.c src/common/k6version.h src/common/quantiles.c src/common/quantiles.h \
@@ -14,7 +14,7 @@ src_common_libcommon_a_SOURCES = \
 	src/common/prom.c src/common/prom.h src/common/run.c src/common/run.h src/common/creds.c src/common/creds.h
 src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
 src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h src/common/json_fast.c src/common/json_fast.h src/common/json_text.c src/common/json_text.h \
-	src/common/run_json.c src/common/run_json.h \
+	src/common/run_json.c src/common/run_json.h src/common/body.c src/common/body.h \
 	src/common/target.c src/common/target_json.c src/common/target.h src/common/sandbox_layers.c src/common/sandbox_layers.h
 src_common_libjson_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h \

@@ -3,7 +3,10 @@
  * say more than this dashboard knows. */
 #include <string.h>
 
+#include "common/agent_state.h"
+#include "common/body.h"
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/api.h"
@@ -11,13 +14,11 @@
 #include "dashboard/live.h"
 #include "dashboard/run_json.h"
 
-#define NAME_MAX_BYTES 255
-
 static bool is_name(const char *s, bool may_be_empty)
 {
 	size_t n = s ? strlen(s) : 0;
 
-	return s && n <= NAME_MAX_BYTES && (n > 0 || may_be_empty);
+	return s && n <= LIMIT_NAME_BYTES && (n > 0 || may_be_empty);
 }
 
 static json_t *desired_json(const struct dash_store_desired *d)
@@ -42,7 +43,7 @@ static json_t *agents_of(struct api_request *req, struct api_response *res, cons
 		(json_object_get(req->json, "host") &&
 			!json_is_string(json_object_get(req->json, "host")))) {
 		api_error(res, 400, "invalid_field", "host",
-			"host must be a string of up to %d bytes", NAME_MAX_BYTES);
+			"host must be a string of up to %d bytes", LIMIT_NAME_BYTES);
 		return NULL;
 	}
 	list = json_object_get(req->json, "agents");
@@ -59,7 +60,7 @@ static json_t *agents_of(struct api_request *req, struct api_response *res, cons
 	json_array_foreach (list, i, item) {
 		if (!json_is_object(item) || !is_name(json_get_text(item, "name", NULL), false)) {
 			api_error(res, 400, "invalid_field", "name",
-				"agent %zu has no name of 1 to %d bytes", i, NAME_MAX_BYTES);
+				"agent %zu has no name of 1 to %d bytes", i, LIMIT_NAME_BYTES);
 			json_decref(list);
 			return NULL;
 		}
@@ -67,48 +68,51 @@ static json_t *agents_of(struct api_request *req, struct api_response *res, cons
 	return list;
 }
 
+static int64_t known_or(int64_t n, int64_t otherwise)
+{
+	return n == BODY_UNKNOWN ? otherwise : n;
+}
+
 static bool take_host(struct api_request *req, struct api_response *res, struct dash_store_host *h,
 	json_t *agents)
 {
-	const json_t *desired = json_object_get(req->json, "desired");
+	int64_t count = (int64_t)json_array_size(agents);
+	struct body_registration b;
 
-	h->managed = json_is_true(json_object_get(req->json, "managed"));
-	h->max_agents = json_get_int(req->json, "maxAgents", (int64_t)json_array_size(agents));
-	h->version = json_get_text(req->json, "version", NULL);
-	h->k6_version = json_get_text(req->json, "k6Version", NULL);
-	h->sandbox = json_get_text(req->json, "sandbox", NULL);
-	h->has_desired = h->managed;
-	h->desired.agents = json_get_int(desired, "agents", (int64_t)json_array_size(agents));
-	h->desired.revision = json_get_int(desired, "revision", 0);
-	if (h->max_agents < 0 || h->max_agents > 100000 || h->desired.agents < 0 ||
-		h->desired.agents > 100000 || h->desired.revision < 0 ||
+	body_registration_read(req->json, &b);
+	h->managed = h->has_desired = b.managed;
+	h->max_agents = known_or(b.max_agents, count);
+	h->version = b.version;
+	h->k6_version = b.k6_version;
+	h->sandbox = b.sandbox;
+	h->desired.agents = known_or(b.desired.agents, count);
+	h->desired.revision = known_or(b.desired.revision, 0);
+	if (h->max_agents < 0 || h->max_agents > LIMIT_AGENTS || h->desired.agents < 0 ||
+		h->desired.agents > LIMIT_AGENTS || h->desired.revision < 0 ||
 		h->desired.revision > INT64_MAX / 2) {
 		api_error(res, 422, "invalid_field", "desired",
-			"maxAgents and desired.agents must be 0..100000, "
-			"desired.revision not negative");
+			"maxAgents and desired.agents must be 0..%d, "
+			"desired.revision not negative",
+			LIMIT_AGENTS);
 		return false;
 	}
 	return true;
 }
 
-static int register_all(struct api_request *req, const char *host, json_t *agents, int64_t now,
-	json_t *out, struct err *err)
+static int register_all(struct api_request *req, const struct dash_store_host *h, json_t *agents,
+	int64_t now, json_t *out, struct err *err)
 {
 	json_t *item;
 	size_t i;
 
 	json_array_foreach (agents, i, item) {
-		struct dash_store_agent a = {
-			.name = json_get_text(item, "name", ""),
-			.version = json_get_text(
-				item, "version", json_get_text(req->json, "version", NULL)),
-			.k6_version = json_get_text(
-				item, "k6Version", json_get_text(req->json, "k6Version", NULL)),
-			.slot = json_get_int(item, "slot", -1),
-		};
+		struct body_agent_registration a;
 		char id[64];
 
-		if (dash_store_register_agent(req->api->store, host, &a, now, id, err) < 0)
+		body_agent_registration_read(item, &a);
+		a.version = a.version ? a.version : h->version;
+		a.k6_version = a.k6_version ? a.k6_version : h->k6_version;
+		if (dash_store_register_agent(req->api->store, h->host, &a, now, id, err) < 0)
 			return -1;
 		json_array_append_new(out, json_pack("{s:s, s:s}", "id", id, "name", a.name));
 	}
@@ -150,7 +154,7 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	}
 	if (dash_store_register_host(
 		    s, &h, now, req->api->config->reaper.offline_after_ms, &d, &err) < 0 ||
-		register_all(req, h.host, agents, now, out, &err) < 0) {
+		register_all(req, &h, agents, now, out, &err) < 0) {
 		dash_store_rollback(s);
 		api_store_error(res, &err);
 		return;
@@ -165,18 +169,6 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	publish_agents(req, h.host, names);
 }
 
-static const char *const statuses[] = {
-	"starting", "idle", "running", "draining", "backoff", "stopping", "stopped", "offline"};
-
-static bool is_status(const char *s)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
-		if (!strcmp(statuses[i], s))
-			return true;
-	}
-	return false;
-}
-
 /* -1 with err: the database; 0: done, unknown names are in `unknown`. */
 static int heartbeat_all(struct api *api, const char *host, json_t *agents, int64_t now,
 	json_t *unknown, json_t *changed, struct err *err)
@@ -186,19 +178,13 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 	size_t i;
 
 	json_array_foreach (agents, i, item) {
-		const json_t *progress = json_object_get(item, "progress");
-		struct dash_store_agent a = {
-			.name = json_get_text(item, "name", ""),
-			.status = json_get_text(item, "status", "idle"),
-			.current_run_id = json_get_text(item, "currentRunId", NULL),
-			.restarts = json_get_int(item, "restarts", -1),
-			.rss_bytes = json_get_int(item, "rssBytes", -1),
-			.progress = json_is_object(progress) ? progress : NULL,
-		};
+		struct body_agent_heartbeat a;
 		bool news = false;
-		int known =
-			dash_store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
+		int known;
 
+		body_agent_heartbeat_read(item, &a);
+		a.status = a.status ? a.status : "idle";
+		known = dash_store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
 		if (known < 0)
 			return -1;
 		if (!known)
@@ -238,7 +224,7 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	if (!agents)
 		return;
 	json_array_foreach (agents, i, item) {
-		if (!is_status(json_get_text(item, "status", "idle"))) {
+		if (!agent_state_is_known(json_get_text(item, "status", "idle"))) {
 			api_error(res, 422, "invalid_field", "status",
 				"agent %zu: \"%.40s\" is no status of an agent", i,
 				json_get_text(item, "status", ""));
@@ -427,9 +413,9 @@ void api_agents_scale(struct api_request *req, struct api_response *res)
 		api_error(res, 400, "invalid_field", "agents", "agents must be an integer");
 		return;
 	}
-	if (json_integer_value(count) < 0 || json_integer_value(count) > 100000) {
-		api_error(res, 422, "invalid_field", "agents", "agents must be 0..100000, got %lld",
-			(long long)json_integer_value(count));
+	if (json_integer_value(count) < 0 || json_integer_value(count) > LIMIT_AGENTS) {
+		api_error(res, 422, "invalid_field", "agents", "agents must be 0..%d, got %lld",
+			LIMIT_AGENTS, (long long)json_integer_value(count));
 		return;
 	}
 	if (dash_store_begin(s, &err) < 0) {

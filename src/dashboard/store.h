@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/body.h"
 #include "common/err.h"
 #include "common/target.h"
 
@@ -24,13 +25,6 @@ struct dash_store_host {
 	bool managed, has_desired;
 	int64_t max_agents;
 	struct dash_store_desired desired; /* as the host has it */
-};
-
-/* One registration or heartbeat of an agent; texts are borrowed, NULL where unknown. */
-struct dash_store_agent {
-	const char *name, *version, *k6_version, *status, *current_run_id;
-	int64_t slot, restarts, rss_bytes; /* -1: unknown */
-	const json_t *progress;
 };
 
 struct dash_store_run_filter {
@@ -105,10 +99,10 @@ json_t *dash_store_list_hosts(
 /* --- agents ----------------------------------------------------------------------- */
 /* id_out has 37 bytes. */
 int dash_store_register_agent(struct dash_store *s, const char *host,
-	const struct dash_store_agent *agent, int64_t now_ms, char *id_out, struct err *err);
+	const struct body_agent_registration *agent, int64_t now_ms, char *id_out, struct err *err);
 /* 1: done, 0: unknown.  news (NULL: nobody asks): it is not as it was at the last one. */
 int dash_store_heartbeat(struct dash_store *s, const char *host,
-	const struct dash_store_agent *agent, int64_t now_ms, bool *news, struct err *err);
+	const struct body_agent_heartbeat *agent, int64_t now_ms, bool *news, struct err *err);
 json_t *dash_store_get_agent(
 	struct dash_store *s, const char *host, const char *name, struct err *err);
 json_t *dash_store_list_agents(struct dash_store *s, struct err *err);

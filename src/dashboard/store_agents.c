@@ -17,7 +17,7 @@ static void bind_known(sqlite3_stmt *st, int index, int64_t value)
 }
 
 int dash_store_register_agent(struct dash_store *s, const char *host,
-	const struct dash_store_agent *a, int64_t now_ms, char *id_out, struct err *err)
+	const struct body_agent_registration *a, int64_t now_ms, char *id_out, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"INSERT INTO k6_agents (id, host, name, slot, status, last_seen_at, registered_at, version,"
@@ -48,7 +48,7 @@ int dash_store_register_agent(struct dash_store *s, const char *host,
 }
 
 /* 1: the agent is known. */
-static int is_news(struct dash_store *s, const char *host, const struct dash_store_agent *a,
+static int is_news(struct dash_store *s, const char *host, const struct body_agent_heartbeat *a,
 	const char *progress, bool *news, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
@@ -70,14 +70,15 @@ static int is_news(struct dash_store *s, const char *host, const struct dash_sto
 	return known;
 }
 
-int dash_store_heartbeat(struct dash_store *s, const char *host, const struct dash_store_agent *a,
-	int64_t now_ms, bool *news, struct err *err)
+int dash_store_heartbeat(struct dash_store *s, const char *host,
+	const struct body_agent_heartbeat *a, int64_t now_ms, bool *news, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"UPDATE k6_agents SET status = ?3, current_run_id = ?4, last_seen_at = ?5,"
 		" restarts = coalesce(?6, restarts), rss_bytes = ?7, progress = ?8 WHERE host = ?1 AND name = ?2",
 		err);
-	_cleanup_free_ char *progress = a->progress ? json_compact(a->progress) : NULL;
+	_cleanup_json_ json_t *object = a->progress.known ? body_progress_json(&a->progress) : NULL;
+	_cleanup_free_ char *progress = object ? json_compact(object) : NULL;
 	int known = news ? is_news(s, host, a, progress, news, err) : 1;
 
 	if (known <= 0 || !st)

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#include "common/json.h"
+#include "common/body.h"
 #include "common/hb.h"
+#include "common/json.h"
 #include "common/sandbox_layers.h"
 #include "common/units.h"
 
@@ -30,16 +31,26 @@ static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t 
 						    : sandbox_layers_json(ag->layers);
 }
 
-/* What a page says of a run. */
-static json_t *progress_object(const struct hb_page *page, int64_t now)
+/* The progress of a run, by the heartbeat page of its worker. */
+static struct body_progress progress_made(const struct hb_page *page, int64_t now)
 {
 	int64_t elapsed = now - (int64_t)page->run_start_mono_ms;
 
-	/* Before a common start. */
-	return json_pack("{s:I, s:I, s:I, s:I}", "elapsedMs",
-		(json_int_t)(elapsed > 0 ? elapsed : 0), "durationMs",
-		(json_int_t)page->run_duration_ms, "vus", (json_int_t)page->vus, "iterations",
-		(json_int_t)page->iterations);
+	return (struct body_progress){
+		.known = true,
+		/* The start lies ahead where several agents wait for a common one. */
+		.elapsed_ms = elapsed > 0 ? elapsed : 0,
+		.duration_ms = (int64_t)page->run_duration_ms,
+		.vus = (int64_t)page->vus,
+		.iterations = (int64_t)page->iterations,
+	};
+}
+
+static json_t *progress_object(const struct hb_page *page, int64_t now)
+{
+	const struct body_progress progress = progress_made(page, now);
+
+	return body_progress_json(&progress);
 }
 
 json_t *agents_progress(const struct agents *a, const json_t *ids)
@@ -118,22 +129,20 @@ json_t *agents_heartbeats(struct agents *a)
 
 	for (unsigned int i = 0; i < extent; i++) {
 		const struct agent *ag = &a->slots[i];
-		json_t *o = json_object();
 		struct hb_page page;
 		bool has = progress_of(a, ag, now, &page);
+		struct body_agent_heartbeat beat = {
+			.name = a->names[i],
+			.status = state_name(a, i),
+			.current_run_id = ag->run ? agent_run_id(ag) : NULL,
+			.rss_bytes = has && page.k6_rss_bytes ? (int64_t)page.k6_rss_bytes
+							      : BODY_UNKNOWN,
+			.restarts = fleet_slot(a->sup->fleet, i)->restarts,
+		};
 
-		json_object_set_new(o, "name", json_text(a->names[i]));
-		json_object_set_new(o, "status", json_string(state_name(a, i)));
-		json_object_set_new(
-			o, "currentRunId", ag->run ? json_string(agent_run_id(ag)) : json_null());
-		json_object_set_new(o, "rssBytes",
-			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
-						 : json_null());
-		json_object_set_new(
-			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
 		if (has)
-			json_object_set_new(o, "progress", progress_object(&page, now));
-		json_array_append_new(list, o);
+			beat.progress = progress_made(&page, now);
+		json_array_append_new(list, body_agent_heartbeat_json(&beat));
 	}
 	a->told_extent = now_extent;
 	return list;
@@ -145,14 +154,14 @@ json_t *agents_registrations(const struct agents *a)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < extent; i++) {
-		json_t *o = json_object();
+		const struct body_agent_registration r = {
+			.name = a->names[i],
+			.slot = i,
+			.pid = a->slots[i].pid ? a->slots[i].pid : BODY_UNKNOWN,
+			.k6_version = a->sup->k6_version,
+		};
 
-		json_object_set_new(o, "name", json_text(a->names[i]));
-		json_object_set_new(o, "slot", json_integer(i));
-		json_object_set_new(
-			o, "pid", a->slots[i].pid ? json_integer(a->slots[i].pid) : json_null());
-		json_object_set_new(o, "k6Version", json_text(a->sup->k6_version));
-		json_array_append_new(list, o);
+		json_array_append_new(list, body_agent_registration_json(&r));
 	}
 	return list;
 }

@@ -12,6 +12,7 @@
 
 #include "config.h"
 
+#include "common/body.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -143,19 +144,21 @@ static void note_failure(struct talk *t, const struct http_reply *reply, const c
 	schedule_talk(t, delay);
 }
 
-static json_t *desired_object(const struct sync *s)
+static struct body_desired own_desired(const struct sync *s)
 {
-	return json_pack("{s:I, s:I}", "agents", (json_int_t)s->sup->desired, "revision",
-		(json_int_t)s->sup->revision);
+	return (struct body_desired){
+		.known = true, .agents = s->sup->desired, .revision = s->sup->revision};
 }
 
 /* The dashboard's wish, if it is newer than what we have. */
 static void take_desired(struct sync *s, const json_t *answer, bool tie_wins)
 {
-	const json_t *desired = json_object_get(answer, "desired");
-	int64_t agents = json_get_int(desired, "agents", -1);
-	int64_t revision = json_get_int(desired, "revision", -1);
+	struct body_desired desired;
+	int64_t agents, revision;
 
+	body_desired_read(json_object_get(answer, "desired"), &desired);
+	agents = desired.agents;
+	revision = desired.revision;
 	if (agents < 0 || revision < 0 || s->scale_pending)
 		return;
 	if (revision < s->sup->revision || (revision == s->sup->revision && !tie_wins))
@@ -190,11 +193,19 @@ static json_t *registration(const struct sync *s)
 {
 	const struct supervisor *sup = s->sup;
 
-	return json_pack("{s:s, s:b, s:I, s:s, s:s, s:s, s:o, s:o}", "host", sup->conf->host_name,
-		"managed", 1, "maxAgents", (json_int_t)sup->conf->max_workers, "version",
-		PACKAGE_VERSION, "k6Version", sup->k6_version, "sandbox",
-		sandbox_level_name(sup->sandbox_level), "desired", desired_object(s), "agents",
-		agents_registrations(sup->agents));
+	_cleanup_json_ json_t *agents = agents_registrations(sup->agents);
+	const struct body_registration b = {
+		.host = sup->conf->host_name,
+		.managed = true,
+		.max_agents = sup->conf->max_workers,
+		.version = PACKAGE_VERSION,
+		.k6_version = sup->k6_version,
+		.sandbox = sandbox_level_name(sup->sandbox_level),
+		.desired = own_desired(s),
+		.agents = agents,
+	};
+
+	return body_registration_json(&b);
 }
 
 /* --- scale ------------------------------------------------------------------------- */
@@ -243,6 +254,20 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 }
 
 /* --- heartbeat --------------------------------------------------------------------- */
+
+/* Agents that have gone are named once more, as stopped. */
+static json_t *heartbeat(const struct sync *s)
+{
+	_cleanup_json_ json_t *agents = agents_heartbeats(s->sup->agents);
+	const struct body_heartbeat b = {
+		.host = s->sup->conf->host_name,
+		.desired = own_desired(s),
+		.agents = agents,
+		.commands_done = s->acknowledging,
+	};
+
+	return body_heartbeat_json(&b);
+}
 
 static void on_heartbeat(struct talk *t, const struct http_reply *reply, const json_t *answer)
 {
@@ -422,12 +447,9 @@ static void start_talk(struct talk *t)
 		http_client_send(s->http, path, NULL, s->etag, on_reply, t);
 		break;
 	case HEARTBEAT:
-		/* Agents that have gone are named once more, as stopped. */
 		json_decref(s->acknowledging);
 		s->acknowledging = commands_done(s->sup->commands);
-		body = json_pack("{s:s, s:o, s:o, s:O}", "host", s->sup->conf->host_name, "desired",
-			desired_object(s), "agents", agents_heartbeats(s->sup->agents),
-			"commandsDone", s->acknowledging);
+		body = heartbeat(s);
 		text = json_compact(body);
 		http_client_send(s->http, "/api/k6/agents/heartbeat", text, NULL, on_reply, t);
 		break;

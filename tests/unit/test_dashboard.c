@@ -149,19 +149,19 @@ static void numbers_of_lists_are_those_of_strtod(void **state)
 
 static void add_agent(struct dash_store *s, const char *name, const char *run_id, int64_t seen)
 {
-	const struct dash_store_agent a = {.name = name,
+	const struct body_agent_registration a = {.name = name, .slot = BODY_UNKNOWN};
+	const struct body_agent_heartbeat beat = {.name = name,
 		.status = "running",
 		.current_run_id = run_id,
-		.slot = -1,
-		.restarts = -1,
-		.rss_bytes = -1};
+		.restarts = BODY_UNKNOWN,
+		.rss_bytes = BODY_UNKNOWN};
 	struct err err;
 	char id[64];
 	bool news;
 
 	assert_int_equal(dash_store_begin(s, &err), 0);
 	assert_int_equal(dash_store_register_agent(s, "h", &a, seen, id, &err), 0);
-	assert_int_equal(dash_store_heartbeat(s, "h", &a, seen, &news, &err), 1);
+	assert_int_equal(dash_store_heartbeat(s, "h", &beat, seen, &news, &err), 1);
 	assert_int_equal(dash_store_commit(s, &err), 0);
 }
 
