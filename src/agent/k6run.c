@@ -79,8 +79,14 @@ static void spawn(struct k6run *run, int job_fd)
 	run->cgroup_cpu_us_before = read_cgroup_cpu_us(run->env);
 	run->pid = fork();
 	if (run->pid == 0)
-		launch_k6(run->env, run->id, run->summary_path, run->plan.start_wall_ms, job_fd,
-			out[1], err[1], fail[1]);
+		launch_k6(&(struct launch_order){.env = run->env,
+			.id = run->id,
+			.summary_path = run->summary_path,
+			.start_wall_ms = run->plan.start_wall_ms,
+			.job_fd = job_fd,
+			.out_fd = out[1],
+			.err_fd = err[1],
+			.fail_fd = fail[1]});
 	if (run->pid < 0) {
 		fail_to_start(run, "there is no room for another process");
 		goto out;
@@ -100,17 +106,22 @@ out:
  * for, but watched like k6 itself. */
 static void watch_exec(struct k6run *run)
 {
+	char report[LAUNCH_REPORT_MAX];
 	ssize_t n;
 
 	if (run->fail_fd < 0)
 		return;
-	n = read(run->fail_fd, run->why, sizeof(run->why) - 1);
+	n = read(run->fail_fd, report, sizeof(report));
 	if (n < 0)
 		return; /* not yet */
-	run->why[n] = '\0';
 	close_fd(&run->fail_fd);
-	if (n > 0)
+	if (n > 0) {
+		run->not_started = report[0] > 0 && report[0] < ERR_CODE_COUNT
+			? (enum err_code)report[0]
+			: ERR_OTHER;
+		snprintf(run->why, sizeof(run->why), "%.*s", (int)n - 1, report + 1);
 		return;
+	}
 	run->started = true;
 	run->start_mono_ms = units_now_mono_ms();
 	run->start_wall_ms = units_now_wall_ms();
@@ -346,6 +357,7 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 	struct run r;
 	struct outcome_facts facts = {
 		.why_not_started = run->why,
+		.not_started = run->not_started,
 		.wait_status = run->wait_status,
 		.deadline_passed = run->deadline_passed,
 		.cancelled = run->cancelled,

@@ -62,9 +62,10 @@ struct k6run {
 	pid_t pid;
 	/* Read ends of k6's stdout and stderr, and of what its launch has to say; -1 when closed. */
 	int out_fd, err_fd, fail_fd;
-	char why[K6RUN_WHY_MAX]; /* k6 could not be executed; "" when it could */
-	bool started;            /* k6 has been executed */
-	bool planned;            /* k6 has said how long it will take */
+	char why[K6RUN_WHY_MAX];   /* k6 could not be executed; "" when it could */
+	enum err_code not_started; /* the kind of that, see launch.h */
+	bool started;              /* k6 has been executed */
+	bool planned;              /* k6 has said how long it will take */
 	bool exited, term_sent, kill_sent, deadline_passed, cancelled;
 	int wait_status;
 	uint64_t oom_kills_before, cgroup_cpu_us_before; /* of the cgroup, which outlives runs */

@@ -27,6 +27,9 @@
 #define ALLOWED_MAX 1024
 #define NAMES_IN_SCRIPT_MAX 64
 
+/* Numbers in the process that becomes k6. */
+enum { K6_FD = 3, FAIL_FD = 4 };
+
 /* Where distributions keep the one file with all certificates. */
 static const char *const cert_bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",
@@ -41,10 +44,8 @@ struct strings {
 };
 
 struct launch {
-	const struct k6run_env *env;
-	const char *id, *summary_path;
-	int64_t start_wall_ms;
-	int fail;
+	const struct launch_order *order;
+	int fail_fd;
 	json_t *job;
 	struct target *target;
 	char *script; /* text of the target's script */
@@ -55,16 +56,16 @@ struct launch {
 	size_t allowed_count;
 };
 
-__attribute__((noreturn, format(printf, 2, 3))) static void give_up(
-	const struct launch *l, const char *fmt, ...)
+__attribute__((noreturn, format(printf, 3, 4))) static void give_up(
+	const struct launch *l, enum err_code code, const char *fmt, ...)
 {
-	char text[K6RUN_WHY_MAX];
+	char report[LAUNCH_REPORT_MAX] = {(char)code};
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(report + 1, sizeof(report) - 1, fmt, ap);
 	va_end(ap);
-	if (write(l->fail, text, strlen(text)) < 0)
+	if (write(l->fail_fd, report, strlen(report + 1) + 1) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -86,13 +87,13 @@ static void read_job(struct launch *l, int fd)
 	char *text = fdio_read_all(fd, "the job", JOB_MAX_BYTES, NULL, &err);
 
 	if (!text)
-		give_up(l, "%s", err.msg);
+		give_up(l, ERR_OTHER, "%s", err.msg);
 	l->job = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	l->target = target_new();
 	if (!l->job || target_apply_json(l->target, l->job, false, &terr) < 0 ||
 		target_validate(l->target, &terr) < 0)
-		give_up(l, "the job makes no sense");
+		give_up(l, ERR_OTHER, "the job makes no sense");
 }
 
 static void write_file(const struct launch *l, const char *path, const char *text)
@@ -100,30 +101,30 @@ static void write_file(const struct launch *l, const char *path, const char *tex
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0 || fdio_write_all(fd, text, strlen(text)) < 0)
-		give_up(l, "the script cannot be written: %s%s", strerror(errno),
-			errno == ENOSPC ? "; raise limits.tmp_size" : "");
+		give_up(l, err_code_of_errno(errno), "the script cannot be written: %s%s",
+			strerror(errno), errno == ENOSPC ? "; raise limits.tmp_size" : "");
 	close(fd);
 }
 
 /* A user's script, or any that has to wait for others, is run through a module around it. */
 static void write_scripts(struct launch *l)
 {
-	const char *dir = l->env->work_dir;
+	const char *dir = l->order->env->work_dir;
 	const char *suffix = "js";
 	_cleanup_free_ char *name = NULL, *path = NULL, *around = NULL;
 
 	l->script = script_make(l->target);
 	if (l->target->script && script_is_typescript(l->script))
 		suffix = "ts";
-	if ((!l->target->script && !l->start_wall_ms) || !script_is_module(l->script)) {
-		l->script_path = x_asprintf("%s/k6-script-%s.%s", dir, l->id, suffix);
+	if ((!l->target->script && !l->order->start_wall_ms) || !script_is_module(l->script)) {
+		l->script_path = x_asprintf("%s/k6-script-%s.%s", dir, l->order->id, suffix);
 		write_file(l, l->script_path, l->script);
 		return;
 	}
-	l->script_path = x_asprintf("%s/k6-script-%s.js", dir, l->id);
-	name = x_asprintf("./k6-module-%s.%s", l->id, suffix);
+	l->script_path = x_asprintf("%s/k6-script-%s.js", dir, l->order->id);
+	name = x_asprintf("./k6-module-%s.%s", l->order->id, suffix);
 	path = x_asprintf("%s/%s", dir, name + 2);
-	around = script_wrap(name, l->start_wall_ms, l->env->k6.has_es_modules);
+	around = script_wrap(name, l->order->start_wall_ms, l->order->env->k6.has_es_modules);
 	write_file(l, path, l->script);
 	write_file(l, l->script_path, around);
 }
@@ -214,7 +215,7 @@ static void read_allowed_hosts(struct launch *l)
 		l->allowed[l->allowed_count++] =
 			json_string_value(item) ? json_string_value(item) : "";
 	if (l->target->url && (!host || !allow_host(l->allowed, l->allowed_count, host)))
-		give_up(l, "allowed_hosts does not name the host of the target");
+		give_up(l, ERR_FORBIDDEN, "allowed_hosts does not name the host of the target");
 	/* resolv.conf(5): not the usual 5 s twice for each server. */
 	setenv("RES_OPTIONS", "timeout:2 attempts:1", 1);
 	a = x_calloc(1, sizeof(*a));
@@ -247,7 +248,7 @@ static void add_proxy_env(const struct launch *l, struct strings *env)
 	FILE *f = open_memstream(&list, &size);
 
 	if (!f)
-		give_up(l, "out of memory");
+		give_up(l, ERR_OTHER, "out of memory");
 	for (size_t i = 0; i < l->allowed_count; i++) {
 		const char *suffix = allow_suffix(l->allowed[i]);
 
@@ -281,7 +282,8 @@ static void check_imports(const struct launch *l)
 		url = x_strndup(p, len);
 		host = allow_url_host(url);
 		if (!host || !allow_host(l->allowed, l->allowed_count, host))
-			give_up(l, "the script imports %.200s, which allowed_hosts does not name",
+			give_up(l, ERR_FORBIDDEN,
+				"the script imports %.200s, which allowed_hosts does not name",
 				url);
 	}
 }
@@ -293,7 +295,7 @@ static struct strings make_argv(const struct launch *l)
 	static const char *const fixed[] = {"k6", "run", "--no-color", "--no-usage-report",
 		"--log-format", "json", "--address", "", "--include-system-env-vars=false",
 		"--paused=false", "--summary-trend-stats"};
-	const struct opt_list *extra = &l->env->conf->k6.args;
+	const struct opt_list *extra = &l->order->env->conf->k6.args;
 	int64_t vus = json_get_int(l->job, "vusForScript", 0);
 	int64_t duration_ms = json_get_int(l->job, "durationMsForScript", 0);
 	struct strings argv = {0};
@@ -302,7 +304,7 @@ static struct strings make_argv(const struct launch *l)
 		add(&argv, x_strdup(fixed[i]));
 	add(&argv, summary_trend_stats());
 	add(&argv, x_strdup("--summary-export"));
-	add(&argv, x_strdup(l->summary_path));
+	add(&argv, x_strdup(l->order->summary_path));
 	if (vus > 0)
 		add(&argv, x_asprintf("--vus=%lld", (long long)vus));
 	if (duration_ms > 0)
@@ -321,13 +323,13 @@ static struct strings make_argv(const struct launch *l)
 /* Nothing of the daemon's environment: the script can read all of k6's. */
 static struct strings make_env(const struct launch *l)
 {
-	const struct conf *conf = l->env->conf;
+	const struct conf *conf = l->order->env->conf;
 	long long go_limit = conf->limits.memory_bytes / 8 * 7;
 	struct strings env = {0};
 
 	add(&env, x_strdup("PATH=/usr/bin:/bin"));
-	add(&env, x_asprintf("HOME=%s", confine_home(l->env->sandbox)));
-	add(&env, x_asprintf("TMPDIR=%s", l->env->work_dir));
+	add(&env, x_asprintf("HOME=%s", confine_home(l->order->env->sandbox)));
+	add(&env, x_asprintf("TMPDIR=%s", l->order->env->work_dir));
 	add(&env, x_strdup("GOMAXPROCS=1"));
 	add(&env, x_strdup("GOGC=50"));
 	add(&env, x_asprintf("GOMEMLIMIT=%lldB", go_limit));
@@ -352,62 +354,68 @@ static struct strings make_env(const struct launch *l)
 
 /* --- exec ----------------------------------------------------------------------------- */
 
-_Noreturn void launch_k6(const struct k6run_env *env, const char *id, const char *summary_path,
-	int64_t start_wall_ms, int job_fd, int out, int err, int fail)
+/* Puts all descriptors at the numbers that they have in k6, and closes the rest. */
+static void place_descriptors(struct launch *l)
 {
-	enum { K6_FD = 3, FAIL_FD = 4 };
-	struct launch l = {.env = env,
-		.id = id,
-		.summary_path = summary_path,
-		.start_wall_ms = start_wall_ms,
-		.fail = fail};
-	struct strings argv, environment;
-	sigset_t none;
-	bool by_fd = env->k6.by_fd;
-	int k6_copy, fail_copy, null;
+	/* The descriptors that k6 keeps go out of the way before 0 to 4 are overwritten. */
+	int k6_copy = fcntl(l->order->env->k6.fd, F_DUPFD, 10);
+	int fail_copy = fcntl(l->fail_fd, F_DUPFD, 10);
+	int null = open("/dev/null", O_RDONLY);
 
-	if (!k6bin_is_unchanged(&env->k6))
-		give_up(&l,
-			"the binary was overwritten after it had told its version; `k6fleetctl reload` "
-			"asks it again");
-	read_job(&l, job_fd);
-	write_scripts(&l);
-	read_allowed_hosts(&l);
-	if (l.is_limited)
-		check_imports(&l);
-	/* "0" is the writer itself: what it uses from here on counts. */
-	if (env->cgroup_procs_fd >= 0 && write(env->cgroup_procs_fd, "0", 1) != 1)
-		give_up(&l, "the cgroup cannot be entered: %s", strerror(errno));
-	argv = make_argv(&l);
-	environment = make_env(&l);
-
-	/* Move the two we keep out of the way before 0..4 are overwritten. */
-	k6_copy = fcntl(env->k6.fd, F_DUPFD, 10);
-	fail_copy = fcntl(fail, F_DUPFD, 10);
-	null = open("/dev/null", O_RDONLY);
 	if (fail_copy >= 0)
-		l.fail = fail_copy;
-	if (k6_copy < 0 || fail_copy < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
-		dup2(err, 2) < 0 || dup2(k6_copy, K6_FD) < 0 ||
-		dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
-		give_up(&l, "its descriptors cannot be placed: %s", strerror(errno));
-	l.fail = FAIL_FD;
+		l->fail_fd = fail_copy;
+	if (k6_copy < 0 || fail_copy < 0 || null < 0 || dup2(null, 0) < 0 ||
+		dup2(l->order->out_fd, 1) < 0 || dup2(l->order->err_fd, 2) < 0 ||
+		dup2(k6_copy, K6_FD) < 0 || dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
+		give_up(l, ERR_OTHER, "its descriptors cannot be placed: %s", strerror(errno));
+	l->fail_fd = FAIL_FD;
 	/* The result socket, the lifeline and the heartbeat page's descriptor end here. */
 	fdio_close_range(FAIL_FD + 1, ~0U, false);
-	setpgid(0, 0);
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	/* k6 dies of HUP and of a closed log; neither may end a run by accident. */
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn void launch_k6(const struct launch_order *order)
+{
+	const struct k6run_env *env = order->env;
+	struct launch l = {.order = order, .fail_fd = order->fail_fd};
+	struct strings argv, environment;
+	bool by_fd = env->k6.by_fd;
+
+	if (!k6bin_is_unchanged(&env->k6))
+		give_up(&l, ERR_OTHER,
+			"the binary was overwritten after it had told its version; `k6fleetctl reload` "
+			"asks it again");
+	read_job(&l, order->job_fd);
+	write_scripts(&l);
+	read_allowed_hosts(&l);
+	if (l.is_limited)
+		check_imports(&l);
+	/* "0" is the writer itself: what it uses from here on counts. */
+	if (env->cgroup_procs_fd >= 0 && write(env->cgroup_procs_fd, "0", 1) != 1)
+		give_up(&l, ERR_OTHER, "the cgroup cannot be entered: %s", strerror(errno));
+	argv = make_argv(&l);
+	environment = make_env(&l);
+	place_descriptors(&l);
+	setpgid(0, 0);
+	reset_signals();
 	if (chdir(env->work_dir) < 0 ||
 		confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
-		give_up(&l, "%s", strerror(errno));
+		give_up(&l, ERR_OTHER, "%s", strerror(errno));
 	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
 	 * across exec, because an interpreter script is read through /dev/fd/3. */
 	if (!by_fd)
 		close(K6_FD);
 	confine_exec(by_fd ? K6_FD : -1, argv.items, environment.items);
-	give_up(&l, "%s", strerror(errno));
+	give_up(&l, ERR_OTHER, "%s", strerror(errno));
 }

@@ -7,10 +7,22 @@
 
 #include "agent/k6run.h"
 
-/* Reads the target from job_fd, writes its script, works out k6's arguments and environment, confines
- * itself and executes k6 with `out` and `err` as its standard output and error.  What goes wrong
- * goes up `fail` as a sentence; a pipe that is closed without one says that k6 has been executed. */
-_Noreturn void launch_k6(const struct k6run_env *env, const char *id, const char *summary_path,
-	int64_t start_wall_ms, int job_fd, int out, int err, int fail);
+/* What goes up fail_fd when k6 could not be executed: one byte of enum err_code, then a sentence without a NUL.
+ * ERR_FORBIDDEN: allowed_hosts does not allow the target; ERR_NO_SPACE: the script does not fit into the run's
+ * file system.  A pipe that is closed without a byte says that k6 has been executed. */
+#define LAUNCH_REPORT_MAX 512
+
+struct launch_order {
+	const struct k6run_env *env;
+	const char *id, *summary_path;
+	int64_t start_wall_ms; /* as in struct k6run_plan */
+	int job_fd;            /* a memfd with the target as JSON */
+	int out_fd, err_fd,
+		fail_fd; /* k6's standard output and error, and the way for the report */
+};
+
+/* Reads the target, writes its script, works out k6's arguments and environment, confines itself and executes
+ * k6. */
+_Noreturn void launch_k6(const struct launch_order *order);
 
 #endif

@@ -222,17 +222,22 @@ static void judge_exit_code(const struct outcome_facts *f, int code, struct run 
 				*last ? ": " : "", last));
 }
 
+static enum run_reason reason_not_started(enum err_code code)
+{
+	switch (code) {
+	case ERR_FORBIDDEN: return RUN_REASON_FORBIDDEN_TARGET;
+	case ERR_NO_SPACE: return RUN_REASON_DISK_FULL;
+	default: return RUN_REASON_SPAWN_FAILED;
+	}
+}
+
 void outcome_judge(const struct outcome_facts *f, struct run *r)
 {
 	char buf[UNITS_TEXT_MAX];
 
 	r->exit_code = RUN_NONE;
 	if (f->why_not_started && f->why_not_started[0] && !f->cancelled) {
-		say(r, RUN_ERROR,
-			strstr(f->why_not_started, "allowed_hosts") ? RUN_REASON_FORBIDDEN_TARGET
-				: strstr(f->why_not_started, "limits.tmp_size")
-				? RUN_REASON_DISK_FULL
-				: RUN_REASON_SPAWN_FAILED,
+		say(r, RUN_ERROR, reason_not_started(f->not_started),
 			x_asprintf("k6 could not be started: %s", f->why_not_started));
 		return;
 	}

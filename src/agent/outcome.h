@@ -14,6 +14,7 @@ enum outcome_summary { OUTCOME_SUMMARY_OK, OUTCOME_SUMMARY_MISSING, OUTCOME_SUMM
 /* What the worker saw. */
 struct outcome_facts {
 	const char *why_not_started; /* NULL or "": k6 was executed */
+	enum err_code not_started;   /* the kind of that, see launch.h */
 	int wait_status;             /* as waitpid(2) gives it */
 	bool deadline_passed;        /* the worker stopped it because its time was over */
 	bool cancelled;              /* the worker stopped it because it was asked to */

@@ -133,6 +133,13 @@ static void stopped_runs(void **state)
 	expect(&f, &r, RUN_ERROR, RUN_REASON_OOM, "memory.max");
 	f.why_not_started = "No such file";
 	expect(&f, &r, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "No such file");
+	/* The code decides, whatever the sentence names. */
+	f.why_not_started = "a script called allowed_hosts, limits.tmp_size";
+	expect(&f, &r, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "allowed_hosts, limits.tmp_size");
+	f.not_started = ERR_NO_SPACE;
+	f.why_not_started = "the script cannot be written";
+	expect(&f, &r, RUN_ERROR, RUN_REASON_DISK_FULL, "cannot be written");
+	f.not_started = ERR_FORBIDDEN;
 	f.why_not_started = "allowed_hosts does not name it";
 	expect(&f, &r, RUN_ERROR, RUN_REASON_FORBIDDEN_TARGET, "allowed_hosts");
 	f.cancelled = true;
