@@ -174,6 +174,13 @@ static int cover(const char *path, struct err *err)
 	return 0;
 }
 
+/* Opened before the way into the new root begins; -1 and NULL: there is none. */
+struct sources {
+	int shown[ARRAY_SIZE(shown)];
+	int k6_fd, resolver_fd;
+	char *resolver_path;
+};
+
 /* /etc/resolv.conf is often a link to a file under /run, which its owner replaces by rename:
  * its directory is shown. */
 static int resolver_dir(char **path)
@@ -202,8 +209,7 @@ static int reopen_k6(const struct conf *conf, int k6_fd, struct err *err)
 	return steal_fd(&fd);
 }
 
-static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver_fd,
-	const char *resolver_path, struct err *err)
+static int fill(const struct conf *conf, const struct sources *from, struct err *err)
 {
 	int file;
 
@@ -212,7 +218,7 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 		return err_sys(err, errno, "cannot fill the agents' root");
 	close(file);
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
-		if (fds[i] >= 0 && show(&shown[i], fds[i], err) < 0)
+		if (from->shown[i] >= 0 && show(&shown[i], from->shown[i], err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
@@ -220,10 +226,11 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 			return err_sys(err, errno, "cannot make the link %s in the agents' root",
 				links[i].path);
 	}
-	if (resolver_fd >= 0 &&
-		bind_at(resolver_fd, resolver_path, READ_ONLY | MOUNT_ATTR_NOEXEC, err) < 0)
+	if (from->resolver_fd >= 0 &&
+		bind_at(from->resolver_fd, from->resolver_path, READ_ONLY | MOUNT_ATTR_NOEXEC,
+			err) < 0)
 		return -1;
-	if (k6_fd >= 0 && bind_at(k6_fd, ROOTFS_K6, READ_ONLY, err) < 0)
+	if (from->k6_fd >= 0 && bind_at(from->k6_fd, ROOTFS_K6, READ_ONLY, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(covered); i++) {
 		if (cover(covered[i], err) < 0)
@@ -242,9 +249,10 @@ static int fill(const struct conf *conf, const int *fds, int k6_fd, int resolver
 	return 0;
 }
 
-static int move_in(const char *staging, const struct conf *conf, const int *fds, int k6_fd,
-	int resolver_fd, const char *resolver_path, struct err *err)
+static int move_in(const struct conf *conf, const struct sources *from, struct err *err)
 {
+	const char *staging = conf->limits.tmp_dir;
+
 	/* Safe: the namespace is ours alone and nothing is propagated out of it.  The staging point is
 	 * a directory of root's configuration that is hidden, for us only, until we are inside. */
 	if (mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
@@ -252,7 +260,7 @@ static int move_in(const char *staging, const struct conf *conf, const int *fds,
 		return err_sys(err, errno, "cannot mount the agents' root on %s", staging);
 	if (chdir(staging) < 0)
 		return err_sys(err, errno, "cannot enter the agents' root");
-	if (fill(conf, fds, k6_fd, resolver_fd, resolver_path, err) < 0)
+	if (fill(conf, from, err) < 0)
 		return -1;
 	if (set_attrs(".", READ_ONLY | MOUNT_ATTR_NOEXEC, false) < 0)
 		return err_sys(err, errno, "cannot make the agents' root read-only");
@@ -267,9 +275,8 @@ static int move_in(const char *staging, const struct conf *conf, const int *fds,
 
 int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 {
-	_cleanup_free_ char *resolver_path = NULL;
-	_cleanup_fd_ int resolver_fd = -1, inner_k6 = -1;
-	int fds[ARRAY_SIZE(shown)], rc = -1;
+	struct sources from = {.k6_fd = -1, .resolver_fd = -1};
+	int rc = -1;
 	mode_t old_umask = umask(022);
 
 	if (unshare(CLONE_NEWNS) < 0)
@@ -283,15 +290,17 @@ int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(err, errno, "cannot make the mounts private");
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
-		fds[i] = open(shown[i].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	resolver_fd = resolver_dir(&resolver_path);
+		from.shown[i] = open(shown[i].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	from.resolver_fd = resolver_dir(&from.resolver_path);
 	if (k6_fd >= 0)
-		inner_k6 = reopen_k6(conf, k6_fd, err);
-	if (k6_fd < 0 || inner_k6 >= 0)
-		rc = move_in(
-			conf->limits.tmp_dir, conf, fds, inner_k6, resolver_fd, resolver_path, err);
+		from.k6_fd = reopen_k6(conf, k6_fd, err);
+	if (k6_fd < 0 || from.k6_fd >= 0)
+		rc = move_in(conf, &from, err);
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
-		close_fd(&fds[i]);
+		close_fd(&from.shown[i]);
+	close_fd(&from.k6_fd);
+	close_fd(&from.resolver_fd);
+	free(from.resolver_path);
 	umask(old_umask);
 	return rc;
 }

@@ -50,75 +50,83 @@ static const json_t *find_metric(const struct doc *d, const char *name)
 	return m ? m : in_list(d->check_metrics, name);
 }
 
-/* The object that holds a metric's numbers: NULL in *out when k6 did not report the metric. */
-static int find_values(const struct doc *d, const char *name, const json_t **out)
+/* One metric of a summary. */
+struct metric {
+	const struct doc *d;
+	const char *name;
+	const json_t
+		*values; /* the object that holds its numbers; NULL: k6 did not report the metric */
+};
+
+static int find_values(const struct doc *d, const char *name, struct metric *out)
 {
 	const json_t *m = find_metric(d, name);
 
-	*out = NULL;
+	*out = (struct metric){.d = d, .name = name};
 	if (!m)
 		return 0;
 	if (!json_is_object(m))
 		return err_set(d->err, "metric %s is not an object", name);
 	if (d->shape == SHAPE_EXPORT) {
-		*out = m;
+		out->values = m;
 		return 0;
 	}
-	*out = json_object_get(m, "values");
-	if (!json_is_object(*out))
+	out->values = json_object_get(m, "values");
+	if (!json_is_object(out->values))
 		return err_set(d->err, "metric %s has no values", name);
 	return 0;
 }
 
 /* One number of a metric; *found stays false when it is not there. */
-static int get_number(const struct doc *d, const json_t *values, const char *metric,
-	const char *key, double max, double *out, bool *found)
+static int get_number(const struct metric *m, const char *key, double max, double *out, bool *found)
 {
-	const json_t *v = json_object_get(values, key);
+	const json_t *v = json_object_get(m->values, key);
 
 	*found = false;
 	if (!v || json_is_null(v))
 		return 0;
 	if (!json_is_number(v))
-		return err_set(d->err, "%s.%s is not a number", metric, key);
+		return err_set(m->d->err, "%s.%s is not a number", m->name, key);
 	*out = json_number_value(v);
 	if (!isfinite(*out) || *out < 0 || *out > max)
-		return err_set(d->err, "%s.%s is %g, which cannot be", metric, key, *out);
+		return err_set(m->d->err, "%s.%s is %g, which cannot be", m->name, key, *out);
 	*found = true;
 	return 0;
 }
 
-/* A count is a whole number below 2^53. */
+/* 2^53: up to there a double holds every whole number. */
+#define COUNT_MAX 9007199254740992.0
+
+/* A count is a whole number. */
 static int get_count(
-	const struct doc *d, const char *metric, const char *key, double *out, bool *found)
+	const struct doc *d, const char *name, const char *key, double *out, bool *found)
 {
-	const json_t *values;
+	struct metric m;
 
 	*found = false;
-	if (find_values(d, metric, &values) < 0)
+	if (find_values(d, name, &m) < 0)
 		return -1;
-	if (!values)
+	if (!m.values)
 		return 0;
-	if (get_number(d, values, metric, key, 9007199254740992.0, out, found) < 0)
+	if (get_number(&m, key, COUNT_MAX, out, found) < 0)
 		return -1;
 	if (*found && *out != floor(*out))
-		return err_set(d->err, "%s.%s is %g, not a whole number", metric, key, *out);
+		return err_set(d->err, "%s.%s is %g, not a whole number", name, key, *out);
 	if (!*found)
-		return err_set(d->err, "%s has no %s", metric, key);
+		return err_set(d->err, "%s has no %s", name, key);
 	return 0;
 }
 
 #define DAYS_MS (366.0 * 86400e3)
 
-static int get_quantiles(
-	const struct doc *d, const json_t *values, const char *metric, struct trend *t)
+static int get_quantiles(const struct metric *m, struct trend *t)
 {
 	bool found;
 	char key[16];
 
 	for (int i = 0; i < QUANTILES; i++) {
-		snprintf(key, sizeof(key), d->shape == SHAPE_MACHINE ? "p%d" : "p(%d)", i);
-		if (get_number(d, values, metric, key, DAYS_MS, &t->q[i], &found) < 0)
+		snprintf(key, sizeof(key), m->d->shape == SHAPE_MACHINE ? "p%d" : "p(%d)", i);
+		if (get_number(m, key, DAYS_MS, &t->q[i], &found) < 0)
 			return -1;
 		if (!found)
 			return 0;
@@ -126,7 +134,7 @@ static int get_quantiles(
 		if (i && t->q[i] < t->q[i - 1]) {
 			if (t->q[i] < t->q[i - 1] * (1 - 1e-9))
 				return err_set(
-					d->err, "%s: p(%d) is below p(%d)", metric, i, i - 1);
+					m->d->err, "%s: p(%d) is below p(%d)", m->name, i, i - 1);
 			t->q[i] = t->q[i - 1];
 		}
 	}
@@ -134,31 +142,29 @@ static int get_quantiles(
 	return 0;
 }
 
-static int get_trend(const struct doc *d, const char *metric, struct trend *t)
+static int get_trend(const struct doc *d, const char *name, struct trend *t)
 {
 	const bool machine = d->shape == SHAPE_MACHINE;
 	bool avg, med, p95, p99, count, max;
-	const json_t *values;
+	struct metric m;
 
 	memset(t, 0, sizeof(*t));
 	t->avg = t->med = t->p95 = t->p99 = t->count = t->max = -1;
-	if (find_values(d, metric, &values) < 0)
+	if (find_values(d, name, &m) < 0)
 		return -1;
-	if (!values)
+	if (!m.values)
 		return 0;
-	if (get_number(d, values, metric, "avg", DAYS_MS, &t->avg, &avg) < 0 ||
-		get_number(d, values, metric, "med", DAYS_MS, &t->med, &med) < 0 ||
-		get_number(d, values, metric, machine ? "p95" : "p(95)", DAYS_MS, &t->p95, &p95) <
-			0 ||
-		get_number(d, values, metric, machine ? "p99" : "p(99)", DAYS_MS, &t->p99, &p99) <
-			0 ||
-		get_number(d, values, metric, "max", DAYS_MS, &t->max, &max) < 0 ||
-		get_number(d, values, metric, "count", 9007199254740992.0, &t->count, &count) < 0 ||
-		get_quantiles(d, values, metric, t) < 0)
+	if (get_number(&m, "avg", DAYS_MS, &t->avg, &avg) < 0 ||
+		get_number(&m, "med", DAYS_MS, &t->med, &med) < 0 ||
+		get_number(&m, machine ? "p95" : "p(95)", DAYS_MS, &t->p95, &p95) < 0 ||
+		get_number(&m, machine ? "p99" : "p(99)", DAYS_MS, &t->p99, &p99) < 0 ||
+		get_number(&m, "max", DAYS_MS, &t->max, &max) < 0 ||
+		get_number(&m, "count", COUNT_MAX, &t->count, &count) < 0 ||
+		get_quantiles(&m, t) < 0)
 		return -1;
 	if ((med && p95 && t->med > t->p95 * (1 + 1e-9)) ||
 		(p95 && p99 && t->p95 > t->p99 * (1 + 1e-9)))
-		return err_set(d->err, "%s: the percentiles are out of order", metric);
+		return err_set(d->err, "%s: the percentiles are out of order", name);
 	t->present = avg || med;
 	return 0;
 }
@@ -313,7 +319,7 @@ static int take_latency(const struct doc *d, double reqs, struct run *r)
 
 static int take_counts(const struct doc *d, double run_s, double *reqs, struct run *r)
 {
-	const json_t *values;
+	struct metric m;
 	double v;
 	bool found;
 
@@ -334,21 +340,20 @@ static int take_counts(const struct doc *d, double run_s, double *reqs, struct r
 		return -1;
 	if (found)
 		r->iterations = v;
-	if (find_values(d, "http_req_failed", &values) < 0)
+	if (find_values(d, "http_req_failed", &m) < 0)
 		return -1;
-	if (values) {
-		if (get_number(d, values, "http_req_failed",
-			    d->shape == SHAPE_EXPORT ? "value" : "rate", 1, &v, &found) < 0)
+	if (m.values) {
+		if (get_number(&m, d->shape == SHAPE_EXPORT ? "value" : "rate", 1, &v, &found) < 0)
 			return -1;
 		if (found)
 			r->error_rate = v;
 	}
 	/* Under a second k6 has no vus metric: absent, not 0. */
-	if (find_values(d, "vus_max", &values) < 0)
+	if (find_values(d, "vus_max", &m) < 0)
 		return -1;
-	if (values && get_number(d, values, "vus_max", "max", 1e9, &v, &found) < 0)
+	if (m.values && get_number(&m, "max", 1e9, &v, &found) < 0)
 		return -1;
-	if (values && found)
+	if (m.values && found)
 		r->vus = v;
 	return 0;
 }

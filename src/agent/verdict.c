@@ -21,20 +21,25 @@
 
 enum { SUMMARY_FD = 3, ANSWER_FD = 4 };
 
-/* -1 when there is none that could be read; what is no regular file was not written by k6. */
-static int open_summary(const char *path, off_t *size)
+struct summary_file {
+	int fd; /* -1: there is none that could be read */
+	off_t size;
+	double run_s; /* the time that its counts are over */
+};
+
+/* A file that is not a regular one was not written by k6. */
+static struct summary_file open_summary(const char *path, double run_s)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1;
-	*size = st.st_size;
-	return steal_fd(&fd);
+		return (struct summary_file){.fd = -1};
+	return (struct summary_file){.fd = steal_fd(&fd), .size = st.st_size, .run_s = run_s};
 }
 
 static void read_and_judge(
-	int fd, off_t size, double run_s, struct outcome_facts *facts, struct run *r)
+	const struct summary_file *file, struct outcome_facts *facts, struct run *r)
 {
 	static struct err why;
 	size_t len;
@@ -43,13 +48,13 @@ static void read_and_judge(
 	facts->summary_error = why.msg;
 	facts->log = r->log + facts->log_from;
 	facts->summary = OUTCOME_SUMMARY_MISSING;
-	if (fd >= 0 && size > SUMMARY_MAX_BYTES) {
+	if (file->fd >= 0 && file->size > SUMMARY_MAX_BYTES) {
 		facts->summary = OUTCOME_SUMMARY_BAD;
 		err_set(&why, "the summary has more than %d MiB", SUMMARY_MAX_BYTES >> 20);
-	} else if (fd >= 0 && !*facts->why_not_started) {
-		text = x_calloc((size_t)size + 1, 1);
-		len = fdio_read_upto(fd, text, (size_t)size);
-		facts->summary = summary_parse(text, len, run_s, r, &why) == 0
+	} else if (file->fd >= 0 && !*facts->why_not_started) {
+		text = x_calloc((size_t)file->size + 1, 1);
+		len = fdio_read_upto(file->fd, text, (size_t)file->size);
+		facts->summary = summary_parse(text, len, file->run_s, r, &why) == 0
 			? OUTCOME_SUMMARY_OK
 			: OUTCOME_SUMMARY_BAD;
 		free(text);
@@ -57,20 +62,22 @@ static void read_and_judge(
 	outcome_judge(facts, r);
 }
 
-_Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int answer, double run_s,
+_Noreturn static void child(const struct sandbox *sb, struct summary_file file, int answer,
 	struct outcome_facts *facts, struct run *r)
 {
 	const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, cpu = {CPU_MAX_S, CPU_MAX_S};
-	int fd_copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD, 10),
-	    answer_copy = fcntl(answer, F_DUPFD, 10);
+	int fd_copy = file.fd < 0 ? -1 : fcntl(file.fd, F_DUPFD, 10);
+	int answer_copy = fcntl(answer, F_DUPFD, 10);
 	struct msg_writer w = {0};
 
 	/* Above all the socket to the supervisor is not to be reached from here. */
 	if (answer_copy < 0 || dup2(answer_copy, ANSWER_FD) < 0 ||
-		(fd >= 0 && (fd_copy < 0 || dup2(fd_copy, SUMMARY_FD) < 0)))
+		(file.fd >= 0 && (fd_copy < 0 || dup2(fd_copy, SUMMARY_FD) < 0)))
 		_exit(1);
-	if (fd < 0)
+	if (file.fd < 0)
 		close(SUMMARY_FD);
+	else
+		file.fd = SUMMARY_FD;
 	fdio_close_range(ANSWER_FD + 1, ~0U, false);
 #ifndef __SANITIZE_ADDRESS__
 	setrlimit(RLIMIT_DATA, &memory);
@@ -80,7 +87,7 @@ _Noreturn static void child(const struct sandbox *sb, int fd, off_t size, int an
 	setrlimit(RLIMIT_CPU, &cpu);
 	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->parser_filter) < 0)
 		_exit(1);
-	read_and_judge(fd < 0 ? -1 : SUMMARY_FD, size, run_s, facts, r);
+	read_and_judge(&file, facts, r);
 	run_put(r, &w);
 	if (fdio_write_all(ANSWER_FD, w.data, w.len) < 0)
 		_exit(1);
@@ -122,8 +129,8 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 {
 	uint8_t *buf = mmap(
 		NULL, MSG_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	off_t size = 0;
-	_cleanup_fd_ int fd = open_summary(path, &size);
+	const struct summary_file file = open_summary(path, run_s);
+	_cleanup_fd_ int fd = file.fd;
 	int pipefd[2], status = 0;
 	size_t len;
 	pid_t pid;
@@ -135,7 +142,7 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	}
 	pid = fork();
 	if (pid == 0)
-		child(sb, fd, size, pipefd[1], run_s, facts, r);
+		child(sb, file, pipefd[1], facts, r);
 	close(pipefd[1]);
 	len = pid > 0 ? fdio_read_upto(pipefd[0], buf, MSG_MAX_BYTES) : 0;
 	close(pipefd[0]);

@@ -322,47 +322,73 @@ static void reap(struct worker *w)
 	}
 }
 
-static void loop_once(struct worker *w)
+/* What the worker polls. */
+enum { CHAN, LIFELINE, SIGNALS, K6_OUT, K6_ERR, K6_FAIL, WATCHED };
+
+/* Waits until one of them is ready, the run wants its time or the next beat is due. */
+static void wait_for_events(struct worker *w, struct pollfd fds[WATCHED])
 {
 	int64_t wait_ms = w->args.conf->worker_heartbeat_ms, run_ms = -1;
-	struct pollfd fds[6] = {
-		{.fd = w->args.chan, .events = (short)(POLLIN | (w->out.head ? POLLOUT : 0))},
-		{.fd = w->args.lifeline, .events = POLLIN},
-		{.fd = w->signal_fd, .events = POLLIN},
-		{.fd = w->run ? w->run->out_fd : -1, .events = POLLIN},
-		{.fd = w->run ? w->run->err_fd : -1, .events = POLLIN},
-		{.fd = w->run ? w->run->fail_fd : -1, .events = POLLIN},
-	};
 	struct timespec timeout;
-	struct err err;
 
 	if (w->run)
 		run_ms = k6run_tick(w->run, units_now_mono_ms());
 	if (run_ms >= 0 && run_ms < wait_ms)
 		wait_ms = run_ms;
 	timeout = (struct timespec){wait_ms / 1000, (wait_ms % 1000) * 1000000};
-	if (ppoll(fds, ARRAY_SIZE(fds), &timeout, NULL) < 0 && errno != EINTR)
+	if (ppoll(fds, WATCHED, &timeout, NULL) < 0 && errno != EINTR)
 		die(w, "ppoll: %s", strerror(errno));
-	if (fds[1].revents)
-		leave(w); /* the keeper is gone: nothing may outlive it */
-	if (fds[0].revents & POLLOUT) {
-		if (chan_queue_flush(&w->out, w->args.chan, &err) == CHAN_ERROR)
-			die(w, "%s", err.msg);
-		w->result_waits = w->out.head != NULL;
-	}
-	if (fds[2].revents)
-		reap(w);
-	if (w->run && (fds[3].revents || fds[4].revents || fds[5].revents))
-		k6run_drain(w->run, w->hb, follow, w);
-	if (w->run)
-		tell_progress(w);
+}
+
+static void flush(struct worker *w)
+{
+	struct err err;
+
+	if (chan_queue_flush(&w->out, w->args.chan, &err) == CHAN_ERROR)
+		die(w, "%s", err.msg);
+	w->result_waits = w->out.head != NULL;
+}
+
+static void finish_if_over(struct worker *w)
+{
 	if (w->run && k6run_is_over(w->run))
 		finish_run(w);
-	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+}
+
+static void attend_run(struct worker *w, bool has_output)
+{
+	if (!w->run)
+		return;
+	if (has_output)
+		k6run_drain(w->run, w->hb, follow, w);
+	tell_progress(w);
+	finish_if_over(w);
+}
+
+static void loop_once(struct worker *w)
+{
+	struct pollfd fds[WATCHED] = {
+		[CHAN] = {.fd = w->args.chan,
+			.events = (short)(POLLIN | (w->out.head ? POLLOUT : 0))},
+		[LIFELINE] = {.fd = w->args.lifeline, .events = POLLIN},
+		[SIGNALS] = {.fd = w->signal_fd, .events = POLLIN},
+		[K6_OUT] = {.fd = w->run ? w->run->out_fd : -1, .events = POLLIN},
+		[K6_ERR] = {.fd = w->run ? w->run->err_fd : -1, .events = POLLIN},
+		[K6_FAIL] = {.fd = w->run ? w->run->fail_fd : -1, .events = POLLIN},
+	};
+
+	wait_for_events(w, fds);
+	if (fds[LIFELINE].revents)
+		leave(w); /* the keeper is gone: nothing may outlive it */
+	if (fds[CHAN].revents & POLLOUT)
+		flush(w);
+	if (fds[SIGNALS].revents)
+		reap(w);
+	attend_run(w, fds[K6_OUT].revents || fds[K6_ERR].revents || fds[K6_FAIL].revents);
+	if (fds[CHAN].revents & (POLLIN | POLLHUP | POLLERR))
 		read_messages(w);
 	/* A RUN whose k6 could not even be started is over at once. */
-	if (w->run && k6run_is_over(w->run))
-		finish_run(w);
+	finish_if_over(w);
 	beat(w);
 	if (w->leaving && !w->run && !w->out.head)
 		leave(w);
