@@ -3,7 +3,8 @@
 noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a \
 	src/common/libfilter.a src/common/libhttpd.a
 src_common_libcommon_a_SOURCES = \
-	src/common/err.c src/common/err.h src/common/limits.h src/common/agent_state.h src/common/fdio.c src/common/fdio.h src/common/hash.h src/common/log.c src/common/log.h \
+	src/common/args.c src/common/args.h src/common/err.c src/common/err.h src/common/limits.h src/common/agent_state.h \
+	src/common/fdio.c src/common/fdio.h src/common/hash.h src/common/log.c src/common/log.h \
 	src/common/journal.c src/common/journal.h \
 	src/common/hostfs.c src/common/hostfs.h src/common/allow.c src/common/allow.h \
 	src/common/k6version.c src/common/k6version.h src/common/quantiles.c src/common/quantiles.h \

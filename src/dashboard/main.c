@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/args.h"
 #include "common/creds.h"
 #include "common/fdio.h"
 #include "common/filter.h"
@@ -107,17 +108,10 @@ static struct options parse_options(int argc, char **argv)
 		case 'v': o.verbose = true; break;
 		case 'S': o.secrets_dir = optarg; break;
 		case 'B': o.backup = optarg; break;
-		case 'V': printf("k6fleet-dashboard %s\n", PACKAGE_VERSION); exit(EXIT_OK);
-		case 'h': fputs(usage, stdout); exit(EXIT_OK);
-		default: fputs("Try 'k6fleet-dashboard --help'.\n", stderr); exit(EXIT_USAGE);
+		default: args_end(c, "k6fleet-dashboard", usage);
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr,
-			"k6fleet-dashboard: unexpected argument \"%s\"\nTry 'k6fleet-dashboard --help'.\n",
-			argv[optind]);
-		exit(EXIT_USAGE);
-	}
+	args_none_left(argc, argv, "k6fleet-dashboard");
 	return o;
 }
 

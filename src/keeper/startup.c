@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/args.h"
 #include "common/fdio.h"
 #include "common/hb.h"
 #include "common/hostfs.h"
@@ -96,16 +97,10 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 		case 'F': o.log_format = optarg; break;
 		case 'H': exit(upgrade_check(optarg) == 0 ? EXIT_OK : EXIT_START);
 		case 'T': *take_over = parse_take_over(optarg); break;
-		case 'V': printf("k6fleetd %s\n", PACKAGE_VERSION); exit(EXIT_OK);
-		case 'h': fputs(usage, stdout); exit(EXIT_OK);
-		default: fputs("Try 'k6fleetd --help'.\n", stderr); exit(EXIT_USAGE);
+		default: args_end(c, "k6fleetd", usage);
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr, "k6fleetd: unexpected argument \"%s\"\nTry 'k6fleetd --help'.\n",
-			argv[optind]);
-		exit(EXIT_USAGE);
-	}
+	args_none_left(argc, argv, "k6fleetd");
 	o.config_named = config != NULL;
 	if (!config)
 		config = DEFAULT_CONFIG;

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/args.h"
 #include "common/filter.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -450,11 +451,9 @@ int main(int argc, char **argv)
 		case 'n': workers_option = true; break;
 		case 'A': again = true; break;
 		case 'H': return check_handover(optarg);
-		case 'V': printf("k6fleet-supervisor %s\n", PACKAGE_VERSION); return 0;
-		case 'h':
-			puts("usage: k6fleet-supervisor is started by k6fleetd, not by hand");
-			return 0;
-		default: return 2;
+		default:
+			args_end(c, "k6fleet-supervisor",
+				"usage: k6fleet-supervisor is started by k6fleetd, not by hand\n");
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
