@@ -12,6 +12,11 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/events.h"
+#include "dashboard/store.h"
+#include "dashboard/store_audit.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_targets.h"
 #include "dashboard/throttle.h"
 
 enum access { ACCESS_OPEN, ACCESS_READ, ACCESS_AGENT, ACCESS_ADMIN };
@@ -108,6 +113,21 @@ void api_store_error(struct api_response *res, const struct err *err)
 	res->retry_after_s = 2;
 	api_error(res, 503, "database_unavailable", NULL,
 		"the database cannot be used at the moment: %s", err->msg);
+}
+
+void api_not_found(struct api_response *res, const char *what, const char *id)
+{
+	api_error(res, 404, "not_found", NULL, "there is no %s \"%.100s\"", what, id);
+}
+
+void api_reply_found(struct api_response *res, enum found found, json_t *json, const char *what,
+	const char *id, const struct err *err)
+{
+	switch (found) {
+	case FOUND: api_reply(res, 200, json); break;
+	case NOT_FOUND: api_not_found(res, what, id); break;
+	case FOUND_ERROR: api_store_error(res, err); break;
+	}
 }
 
 bool api_only_members(struct api_response *res, const json_t *object, const char *const known[])
@@ -239,21 +259,26 @@ void api_config_changed(struct api_request *req)
 {
 	struct dash_store_desired d;
 	struct err err;
+	bool paused;
 
-	if (dash_store_get_total(req->api->store, &d, &err) == 0)
+	if (dash_store_get_total(req->api->store, &d, &err) == 0 &&
+		dash_store_is_paused(req->api->store, &paused, &err) == 0)
 		events_publish(req->api->events, "config",
 			json_pack("{s:I, s:I, s:b}", "k6DesiredAgentCount", (json_int_t)d.agents,
-				"revision", (json_int_t)d.revision, "paused",
-				dash_store_is_paused(req->api->store)));
+				"revision", (json_int_t)d.revision, "paused", paused));
 }
 
 void api_target_changed(struct api_request *req, const char *id)
 {
 	struct err err;
-	json_t *target = dash_store_get_target(req->api->store, id, true, NULL, &err);
+	json_t *target;
 
-	if (!target)
-		target = json_pack("{s:s, s:b}", "id", id, "deleted", 1);
+	switch (dash_store_get_target(
+		req->api->store, id, TARGET_FOR_PUBLIC, &target, NULL, &err)) {
+	case FOUND: break;
+	case NOT_FOUND: target = json_pack("{s:s, s:b}", "id", id, "deleted", 1); break;
+	case FOUND_ERROR: return;
+	}
 	events_publish(req->api->events, "target", target);
 }
 
@@ -578,8 +603,7 @@ static void readyz(struct api_request *req, struct api_response *res)
 {
 	struct err err;
 
-	if (dash_store_begin(req->api->store, &err) < 0 ||
-		dash_store_commit(req->api->store, &err) < 0)
+	if (dash_store_check(req->api->store, &err) < 0)
 		api_store_error(res, &err);
 	else
 		api_reply(res, 200, json_pack("{s:s}", "status", "ok"));

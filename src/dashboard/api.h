@@ -14,7 +14,8 @@
 #include "common/err.h"
 #include "dashboard/quantile_lists.h"
 #include "dashboard/settings.h"
-#include "dashboard/store.h"
+#include "dashboard/store_base.h"
+#include "dashboard/store_reaper.h"
 
 struct events;
 struct live;
@@ -40,9 +41,14 @@ struct api {
 	uint64_t answered[6];            /* requests, by the first digit of the status */
 };
 
-/* An answer that has no end at its beginning. */
+#define API_STREAM_END (-1)
+#define API_STREAM_CUT (-2)
+
+/* A response that is streamed: its length is not known when it starts. */
 struct api_stream {
-	/* Bytes written to buf, -1: that was all, 0 (only of one that waits): nothing at the moment. */
+	/* Writes to buf.  Returns the number of bytes; 0, only of a stream that waits, when there are none at the
+	 * moment; API_STREAM_END after the last byte; API_STREAM_CUT when the rest cannot be read: the connection is
+	 * closed in the middle of the response, so that the client does not take it for whole. */
 	ssize_t (*read)(void *state, char *buf, size_t size);
 	void (*close)(void *state); /* frees the stream, too */
 	void *state;
@@ -95,8 +101,13 @@ void api_reply(struct api_response *res, int status, json_t *json);
 /* {"error":{"code","message","field"}}; field NULL for none. */
 void api_error(struct api_response *res, int status, const char *code, const char *field,
 	const char *fmt, ...) _printf_(5, 6);
-/* 503 with Retry-After: the database is busy or full. */
+/* 503 with Retry-After and the store's error. */
 void api_store_error(struct api_response *res, const struct err *err);
+/* Replies 200 with the object when it was found, 404 "there is no WHAT "ID"" when it was not, 503 after an error of
+ * the store.  json is taken over. */
+void api_reply_found(struct api_response *res, enum found found, json_t *json, const char *what,
+	const char *id, const struct err *err);
+void api_not_found(struct api_response *res, const char *what, const char *id);
 /* Refuses members that are not in the NULL-ended list; true when all are known. */
 bool api_only_members(struct api_response *res, const json_t *object, const char *const known[]);
 

@@ -8,6 +8,8 @@
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/live.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_targets.h"
 
 #define COUNT_MAX 100000
 
@@ -29,17 +31,13 @@ static void reply_target(
 	struct api_request *req, struct api_response *res, int status, const char *id)
 {
 	struct err err;
-	json_t *json = dash_store_get_target(req->api->store, id, false, NULL, &err);
+	json_t *json = NULL;
+	enum found found =
+		dash_store_get_target(req->api->store, id, TARGET_FOR_ADMIN, &json, NULL, &err);
 
-	if (json)
-		api_reply(res, status, json);
-	else
-		api_store_error(res, &err);
-}
-
-static void no_such_target(struct api_response *res, const char *id)
-{
-	api_error(res, 404, "not_found", NULL, "there is no target \"%.100s\"", id);
+	api_reply_found(res, found, json, "target", id, &err);
+	if (found == FOUND)
+		res->status = status;
 }
 
 void api_targets_create(struct api_request *req, struct api_response *res)
@@ -69,15 +67,7 @@ void api_targets_create(struct api_request *req, struct api_response *res)
 
 void api_targets_get(struct api_request *req, struct api_response *res)
 {
-	struct err err;
-	json_t *json = dash_store_get_target(req->api->store, req->params[0], false, NULL, &err);
-
-	if (json)
-		api_reply(res, 200, json);
-	else if (err.msg[0])
-		api_store_error(res, &err);
-	else
-		no_such_target(res, req->params[0]);
+	reply_target(req, res, 200, req->params[0]);
 }
 
 /* Their names: values may be secrets. */
@@ -94,16 +84,15 @@ static json_t *changed_fields(const json_t *patch)
 void api_targets_patch(struct api_request *req, struct api_response *res)
 {
 	_cleanup_target_ struct target *t = NULL;
-	_cleanup_json_ json_t *old = NULL, *changed = NULL;
+	_cleanup_json_ json_t *changed = NULL;
 	struct target_error terr = {0};
+	enum found found;
 	struct err err;
 
-	old = dash_store_get_target(req->api->store, req->params[0], false, &t, &err);
-	if (!old) {
-		if (err.msg[0])
-			api_store_error(res, &err);
-		else
-			no_such_target(res, req->params[0]);
+	found = dash_store_get_target(
+		req->api->store, req->params[0], TARGET_FOR_ADMIN, NULL, &t, &err);
+	if (found != FOUND) {
+		api_reply_found(res, found, NULL, "target", req->params[0], &err);
 		return;
 	}
 	if (target_apply_json(t, req->json, true, &terr) < 0 || target_validate(t, &terr) < 0) {
@@ -112,7 +101,8 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (dash_store_update_target(req->api->store, t, units_now_wall_ms(), &err) < 0) {
+	if (dash_store_update_target(req->api->store, t, units_now_wall_ms(), &err) ==
+		FOUND_ERROR) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -128,16 +118,16 @@ void api_targets_patch(struct api_request *req, struct api_response *res)
 void api_targets_delete(struct api_request *req, struct api_response *res)
 {
 	struct err err;
-	int done;
+	enum found done;
 
 	if (api_begin(req, res) < 0)
 		return;
 	done = dash_store_delete_target(req->api->store, req->params[0], &err);
-	if (done < 0) {
+	if (done == FOUND_ERROR) {
 		api_abort(req, res, &err);
-	} else if (!done) {
+	} else if (done == NOT_FOUND) {
 		dash_store_rollback(req->api->store);
-		no_such_target(res, req->params[0]);
+		api_not_found(res, "target", req->params[0]);
 	} else if (api_commit(req, res, "target.delete", req->params[0], NULL) == 0) {
 		log_event(LOG_LEVEL_INFO, "targets", "deleted", LOG_WORD("target", req->params[0]));
 		live_forget_target(req->api->live, req->params[0]);
@@ -148,10 +138,13 @@ void api_targets_delete(struct api_request *req, struct api_response *res)
 
 void api_targets_list(struct api_request *req, struct api_response *res)
 {
-	struct err err = {0};
+	struct err err;
+	json_t *list;
 
-	api_reply(res, 200,
-		json_pack("{s:o}", "items", dash_store_list_targets(req->api->store, false, &err)));
+	if (dash_store_list_targets(req->api->store, TARGET_FOR_ADMIN, &list, &err) < 0)
+		api_store_error(res, &err);
+	else
+		api_reply(res, 200, json_pack("{s:o}", "items", list));
 }
 
 void api_config_get(struct api_request *req, struct api_response *res)

@@ -13,6 +13,12 @@
 #include "dashboard/events.h"
 #include "dashboard/live.h"
 #include "dashboard/run_json.h"
+#include "dashboard/sample.h"
+#include "dashboard/store_agents.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_runs.h"
+#include "dashboard/store_targets.h"
 
 static bool is_name(const char *s, bool may_be_empty)
 {
@@ -128,8 +134,8 @@ static void publish_agents(struct api_request *req, const char *host, const json
 	if (!events_wanted(req->api->events))
 		return;
 	json_array_foreach (names, i, name) {
-		agent = dash_store_get_agent(req->api->store, host, json_string_value(name), &err);
-		if (agent)
+		if (dash_store_get_agent(
+			    req->api->store, host, json_string_value(name), &agent, &err) == FOUND)
 			events_publish(req->api->events, "agent", agent);
 	}
 }
@@ -180,14 +186,14 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 	json_array_foreach (agents, i, item) {
 		struct body_agent_heartbeat a;
 		bool news = false;
-		int known;
+		enum found known;
 
 		body_agent_heartbeat_read(item, &a);
 		a.status = a.status ? a.status : "idle";
 		known = dash_store_heartbeat(api->store, host, &a, now, wanted ? &news : NULL, err);
-		if (known < 0)
+		if (known == FOUND_ERROR)
 			return -1;
-		if (!known)
+		if (known == NOT_FOUND)
 			json_array_append_new(unknown, json_string(a.name));
 		else if (news)
 			json_array_append_new(changed, json_string(a.name));
@@ -251,30 +257,35 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	publish_agents(req, host, changed);
 }
 
+/* Everything that a host asks for, in one transaction.  On -1 there is nothing to free. */
+static int read_for_host(struct dash_store *s, const char *host, struct dash_store_desired *d,
+	json_t **targets, json_t **commands, struct err *err)
+{
+	int64_t now = units_now_wall_ms();
+
+	*targets = *commands = NULL;
+	if (dash_store_begin(s, err) < 0)
+		return -1;
+	if (dash_store_touch_host(s, host, now, d, err) == 0 &&
+		dash_store_command_catch_up(s, host, now, err) == 0 &&
+		dash_store_list_targets_for(s, host, now, targets, err) == 0 &&
+		dash_store_list_commands(s, host, now, commands, err) == 0 &&
+		dash_store_commit(s, err) == 0)
+		return 0;
+	dash_store_rollback(s);
+	json_decref(*targets);
+	json_decref(*commands);
+	return -1;
+}
+
 void api_agents_targets(struct api_request *req, struct api_response *res)
 {
-	struct dash_store *s = req->api->store;
 	const char *host = req->query(req, "host");
-	struct dash_store_desired d = {0, 0};
-	struct err err = {0};
-	int64_t now = units_now_wall_ms();
+	struct dash_store_desired d;
 	json_t *targets, *commands;
+	struct err err;
 
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
-		return;
-	}
-	if (dash_store_touch_host(s, host ? host : "", now, &d, &err) < 0 ||
-		dash_store_command_catch_up(s, host ? host : "", now, &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
-		return;
-	}
-	targets = dash_store_list_targets_for(s, host ? host : "", now, &err);
-	commands = dash_store_list_commands(s, host ? host : "", now, &err);
-	if (dash_store_commit(s, &err) < 0) {
-		json_decref(targets);
-		json_decref(commands);
+	if (read_for_host(req->api->store, host ? host : "", &d, &targets, &commands, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
@@ -318,10 +329,10 @@ static void add_news(
 static void publish_runs(struct api_request *req, const struct news *n)
 {
 	int64_t now = units_now_wall_ms();
-	struct dash_store_sample sample;
+	struct sample sample;
 
 	for (size_t i = 0; i < n->count; i++) {
-		dash_store_sample_of(&n->list[i].run, &sample);
+		sample_of_run(&n->list[i].run, &sample);
 		live_add(req->api->live, &sample, n->list[i].corrected, now);
 		events_publish_text(req->api->events, "run", n->list[i].text);
 	}
@@ -407,7 +418,7 @@ void api_agents_scale(struct api_request *req, struct api_response *res)
 	const json_t *count = json_object_get(req->json, "agents");
 	struct dash_store_desired d = {0, 0};
 	struct err err;
-	int known;
+	enum found known;
 
 	if (!json_is_integer(count)) {
 		api_error(res, 400, "invalid_field", "agents", "agents must be an integer");
@@ -423,10 +434,10 @@ void api_agents_scale(struct api_request *req, struct api_response *res)
 		return;
 	}
 	known = dash_store_scale_host(s, req->params[0], json_integer_value(count), &d, &err);
-	if (known < 0 || dash_store_commit(s, &err) < 0) {
+	if (known == FOUND_ERROR || dash_store_commit(s, &err) < 0) {
 		dash_store_rollback(s);
 		api_store_error(res, &err);
-	} else if (!known) {
+	} else if (known == NOT_FOUND) {
 		api_error(res, 404, "not_found", NULL, "no host \"%.100s\" has registered",
 			req->params[0]);
 	} else {

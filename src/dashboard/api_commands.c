@@ -6,6 +6,9 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_runs.h"
+#include "dashboard/store_targets.h"
 
 #define AGENTS_MAX 100000
 
@@ -52,31 +55,23 @@ static bool read_run_request(
 void api_targets_run(struct api_request *req, struct api_response *res)
 {
 	struct dash_store *s = req->api->store;
-	_cleanup_json_ json_t *target = NULL, *made = json_array();
-	struct err err = {0};
-	int64_t agents;
-	bool sync;
+	struct dash_store_order order = {.target_id = req->params[0]};
+	_cleanup_json_ json_t *made = json_array();
+	enum found found;
+	struct err err;
 
-	if (!read_run_request(req, res, &agents, &sync))
+	if (!read_run_request(req, res, &order.agents, &order.sync))
 		return;
-	target = dash_store_get_target(s, req->params[0], false, NULL, &err);
-	if (!target && err.msg[0]) {
-		api_store_error(res, &err);
-		return;
-	}
-	if (!target) {
-		api_error(res, 404, "not_found", NULL, "there is no target \"%.100s\"",
-			req->params[0]);
+	found = dash_store_get_target(s, order.target_id, TARGET_FOR_ADMIN, NULL, NULL, &err);
+	if (found != FOUND) {
+		api_reply_found(res, found, NULL, "target", order.target_id, &err);
 		return;
 	}
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (api_begin(req, res) < 0)
 		return;
-	}
-	if (dash_store_command_run(s, req->params[0], agents, sync, units_now_wall_ms(),
+	if (dash_store_command_run(s, &order, units_now_wall_ms(),
 		    req->api->config->reaper.offline_after_ms, made, &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 		return;
 	}
 	if (!json_array_size(made)) {
@@ -85,8 +80,8 @@ void api_targets_run(struct api_request *req, struct api_response *res)
 			"no managed host with agents has been heard of lately");
 		return;
 	}
-	log_event(LOG_LEVEL_INFO, "targets", "run now", LOG_WORD("target", req->params[0]),
-		LOG_INT("agents", agents), LOG_INT("hosts", json_array_size(made)));
+	log_event(LOG_LEVEL_INFO, "targets", "run now", LOG_WORD("target", order.target_id),
+		LOG_INT("agents", order.agents), LOG_INT("hosts", json_array_size(made)));
 	finish(req, res, "target.run", made);
 }
 
@@ -94,25 +89,27 @@ void api_runs_cancel(struct api_request *req, struct api_response *res)
 {
 	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *run = NULL, *made = json_array();
-	struct err err = {0};
+	const char *id = req->params[0];
+	enum found found;
+	struct err err;
 
-	run = dash_store_get_run(s, req->params[0], &err);
-	if (!run && err.msg[0]) {
-		api_store_error(res, &err);
-	} else if (!run) {
-		api_error(
-			res, 404, "not_found", NULL, "there is no run \"%.100s\"", req->params[0]);
-	} else if (strcmp(json_get_text(run, "status", ""), "running") != 0) {
+	found = dash_store_get_run_row(s, id, &run, &err);
+	if (found != FOUND) {
+		api_reply_found(res, found, NULL, "run", id, &err);
+		return;
+	}
+	if (strcmp(json_get_text(run, "status", ""), "running") != 0) {
 		api_error(res, 409, "not_running", NULL, "the run has ended already: %s",
 			json_get_text(run, "status", ""));
-	} else if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
-	} else if (dash_store_command_cancel(s, req->params[0], json_get_text(run, "host", ""),
-			   units_now_wall_ms(), made, &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
-	} else {
-		log_event(LOG_LEVEL_INFO, "runs", "cancel", LOG_RUN(req->params[0]));
-		finish(req, res, "run.cancel", made);
+		return;
 	}
+	if (api_begin(req, res) < 0)
+		return;
+	if (dash_store_command_cancel(
+		    s, id, json_get_text(run, "host", ""), units_now_wall_ms(), made, &err) < 0) {
+		api_abort(req, res, &err);
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, "runs", "cancel", LOG_RUN(id));
+	finish(req, res, "run.cancel", made);
 }

@@ -5,9 +5,14 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/live.h"
+#include "dashboard/store_audit.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_overview.h"
 
 #define COUNT_MAX 100000
 #define AUDIT_PAGE_MAX 500
@@ -31,21 +36,24 @@ void api_read_overview(struct api_request *req, struct api_response *res)
 	static const char *const up[] = {"idle", "running", "draining", NULL};
 	static const char *const busy[] = {"running", "draining", NULL};
 	struct live_sum hour = live_last_hour(req->api->live, units_now_wall_ms());
-	struct err err = {0};
-	json_t *counts = dash_store_counts(req->api->store, &err);
-	json_t *agents = json_object_get(counts, "agents");
+	struct dash_store *s = req->api->store;
+	json_t *counts = NULL, *agents;
 	struct dash_store_desired d;
+	struct err err;
+	bool paused;
 
-	if (err.msg[0] || dash_store_get_total(req->api->store, &d, &err) < 0) {
+	if (dash_store_overview(s, &counts, &err) < 0 || dash_store_get_total(s, &d, &err) < 0 ||
+		dash_store_is_paused(s, &paused, &err) < 0) {
 		json_decref(counts);
 		api_store_error(res, &err);
 		return;
 	}
+	agents = json_object_get(counts, "agents");
 	json_object_set_new(counts, "desired", json_integer(d.agents));
 	json_object_set_new(counts, "revision", json_integer(d.revision));
 	json_object_set_new(counts, "running", json_integer(count_of(agents, up)));
 	json_object_set_new(counts, "busy", json_integer(count_of(agents, busy)));
-	json_object_set_new(counts, "paused", json_boolean(dash_store_is_paused(req->api->store)));
+	json_object_set_new(counts, "paused", json_boolean(paused));
 	json_object_set_new(counts, "lastHour",
 		json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "runs", (json_int_t)hour.runs,
 			"success", (json_int_t)hour.success, "failed", (json_int_t)hour.failed,
@@ -76,19 +84,10 @@ void api_read_fleet_series(struct api_request *req, struct api_response *res)
 
 /* --- one host -------------------------------------------------------------------------- */
 
-static json_t *find_host(struct api_request *req, const char *name, struct err *err)
+static enum found find_host(struct api_request *req, json_t **host, struct err *err)
 {
-	json_t *list = dash_store_list_hosts(req->api->store, units_now_wall_ms(),
-		req->api->config->reaper.offline_after_ms, err);
-	json_t *host, *found = NULL;
-	size_t i;
-
-	json_array_foreach (list, i, host) {
-		if (!strcmp(json_get_text(host, "host", ""), name))
-			found = json_incref(host);
-	}
-	json_decref(list);
-	return found;
+	return dash_store_get_host(req->api->store, req->params[0], units_now_wall_ms(),
+		req->api->config->reaper.offline_after_ms, host, err);
 }
 
 void api_host_put(struct api_request *req, struct api_response *res)
@@ -97,7 +96,8 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *host = NULL;
 	struct dash_store_desired d;
-	struct err err = {0};
+	enum found found;
+	struct err err;
 	int64_t n;
 
 	if (!api_is_object(req, res) || !api_only_members(res, req->json, known) ||
@@ -107,13 +107,14 @@ void api_host_put(struct api_request *req, struct api_response *res)
 		api_error(res, 400, "invalid_field", "desiredAgents", "desiredAgents is required");
 		return;
 	}
-	host = find_host(req, req->params[0], &err);
-	if (!host || !json_is_true(json_object_get(host, "managed"))) {
-		if (err.msg[0])
-			api_store_error(res, &err);
-		else
-			api_error(res, 404, "not_found", NULL,
-				"no managed host \"%.100s\" has registered", req->params[0]);
+	found = find_host(req, &host, &err);
+	if (found == FOUND_ERROR) {
+		api_store_error(res, &err);
+		return;
+	}
+	if (found == NOT_FOUND || !json_is_true(json_object_get(host, "managed"))) {
+		api_error(res, 404, "not_found", NULL, "no managed host \"%.100s\" has registered",
+			req->params[0]);
 		return;
 	}
 	if (n > json_get_int(host, "maxAgents", 0)) {
@@ -124,7 +125,7 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	}
 	if (api_begin(req, res) < 0)
 		return;
-	if (dash_store_scale_host(s, req->params[0], n, &d, &err) < 0) {
+	if (dash_store_scale_host(s, req->params[0], n, &d, &err) == FOUND_ERROR) {
 		api_abort(req, res, &err);
 		return;
 	}
@@ -132,12 +133,9 @@ void api_host_put(struct api_request *req, struct api_response *res)
 		return;
 	log_event(LOG_LEVEL_INFO, "hosts", "desired", LOG_QUOTED("host", req->params[0]),
 		LOG_INT("agents", n));
-	json_decref(host);
-	host = find_host(req, req->params[0], &err);
-	if (host)
-		api_reply(res, 200, json_incref(host));
-	else
-		api_store_error(res, &err);
+	json_decref(steal_ptr(host));
+	found = find_host(req, &host, &err);
+	api_reply_found(res, found, json_incref(host), "host", req->params[0], &err);
 	api_config_changed(req);
 }
 
@@ -219,9 +217,8 @@ void api_audit_list(struct api_request *req, struct api_response *res)
 	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &page) ||
 		!api_query_int(req, res, "pageSize", 1, AUDIT_PAGE_MAX, 50, &size))
 		return;
-	list = dash_store_list_audit(req->api->store, page, size, &err);
-	if (list)
-		api_reply(res, 200, list);
-	else
+	if (dash_store_list_audit(req->api->store, page, size, &list, &err) < 0)
 		api_store_error(res, &err);
+	else
+		api_reply(res, 200, list);
 }

@@ -8,6 +8,7 @@
 #include "common/units.h"
 #include "common/uuid.h"
 #include "dashboard/api.h"
+#include "dashboard/store_targets.h"
 
 #define IMPORT_MAX 1000
 
@@ -20,12 +21,11 @@ static void strip(json_t *target)
 
 void api_targets_export(struct api_request *req, struct api_response *res)
 {
-	struct err err = {0};
-	json_t *list = dash_store_list_targets(req->api->store, false, &err), *target;
+	json_t *list, *target;
+	struct err err;
 	size_t i;
 
-	if (err.msg[0]) {
-		json_decref(list);
+	if (dash_store_list_targets(req->api->store, TARGET_FOR_ADMIN, &list, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
@@ -47,11 +47,34 @@ static void reject(struct import *im, size_t index, const json_t *item, const ch
 			json_text(json_get_text(item, "label", "")), "error", json_text(why)));
 }
 
-/* -1: the database. */
+/* Writes the target over the one of this id, unless they are equal.  Returns 0, or -1 with err. */
+static int take_over(
+	struct dash_store *s, struct import *im, struct target *t, const char *id, struct err *err)
+{
+	_cleanup_json_ json_t *before = NULL, *after = NULL;
+
+	switch (dash_store_get_target(s, id, TARGET_FOR_HOST, &before, NULL, err)) {
+	case FOUND: break;
+	case NOT_FOUND: return err_set(err, "the target \"%.100s\" has gone", id);
+	case FOUND_ERROR: return -1;
+	}
+	free(t->id);
+	t->id = x_strdup(id);
+	after = target_to_json(t, TARGET_FOR_HOST);
+	strip(before);
+	strip(after);
+	if (json_equal(before, after)) {
+		im->unchanged++;
+		return 0;
+	}
+	im->updated++;
+	return dash_store_update_target(s, t, units_now_wall_ms(), err) == FOUND_ERROR ? -1 : 0;
+}
+
+/* Returns 0 also for an item that is rejected, or -1 with err when the store fails. */
 static int take_one(
 	struct dash_store *s, struct import *im, size_t index, const json_t *item, struct err *err)
 {
-	_cleanup_json_ json_t *before = NULL, *after = NULL;
 	const char *label = json_get_text(item, "label", "");
 	struct target *t = NULL;
 	struct target_error terr;
@@ -66,14 +89,13 @@ static int take_one(
 		return 0;
 	}
 	json_object_set_new(im->labels, label, json_true());
-	found = dash_store_find_target(s, label, id, err);
-	if (found < 0)
+	if (dash_store_find_target(s, label, &found, id, err) < 0)
 		return -1;
 	if (found > 1) {
 		reject(im, index, item, "several targets here have this label");
 		return 0;
 	}
-	/* What the file leaves out goes back to its default, so that the same file makes the same. */
+	/* A field that the file leaves out gets its default, so that the same file makes the same target. */
 	t = target_new();
 	if (target_apply_json(t, item, true, &terr) < 0 || target_validate(t, &terr) < 0) {
 		reject(im, index, item, terr.err.msg);
@@ -81,21 +103,10 @@ static int take_one(
 		rc = dash_store_insert_target(s, t, units_now_wall_ms(), err);
 		im->created++;
 	} else {
-		before = dash_store_get_target(s, id, false, NULL, err);
-		free(t->id);
-		t->id = x_strdup(id);
-		after = target_to_json(t, TARGET_FOR_HOST);
-		strip(before);
-		strip(after);
-		if (json_equal(before, after)) {
-			im->unchanged++;
-		} else {
-			rc = dash_store_update_target(s, t, units_now_wall_ms(), err);
-			im->updated++;
-		}
+		rc = take_over(s, im, t, id, err);
 	}
 	target_free(t);
-	return rc < 0 ? -1 : 0;
+	return rc;
 }
 
 void api_targets_import(struct api_request *req, struct api_response *res)

@@ -15,6 +15,10 @@
 #include "dashboard/api.h"
 #include "dashboard/events.h"
 #include "dashboard/live.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_overview.h"
+#include "dashboard/store_targets.h"
 
 struct per_target {
 	FILE *f;
@@ -39,22 +43,45 @@ static void put_target(void *arg, const char *target_id, double p95_ms, double e
 	fprintf(pt->f, "\"} %.9g\n", v);
 }
 
-static json_t *find_labels(struct dash_store *s)
-{
-	struct err err = {0};
-	json_t *list = dash_store_list_targets(s, true, &err), *labels = json_object(), *t;
-	size_t i;
+/* What the store has for a scrape. */
+struct facts {
+	json_t *labels; /* of targets, by id */
+	json_t *counts;
+	struct dash_store_desired desired;
+	bool paused;
+};
 
-	json_array_foreach (list, i, t)
-		json_object_set(labels, json_get_text(t, "id", ""), json_object_get(t, "label"));
-	json_decref(list);
-	return labels;
+static void free_facts(struct facts *f)
+{
+	json_decref(f->labels);
+	json_decref(f->counts);
 }
 
-static void put_runs(FILE *f, const struct api *api)
+static int read_labels(struct dash_store *s, json_t **labels, struct err *err)
 {
-	_cleanup_json_ json_t *labels = find_labels(api->store);
-	struct per_target pt = {f, labels, "k6_run_p95_ms", true};
+	json_t *list, *t;
+	size_t i;
+
+	if (dash_store_list_targets(s, TARGET_FOR_PUBLIC, &list, err) < 0)
+		return -1;
+	*labels = json_object();
+	json_array_foreach (list, i, t)
+		json_object_set(*labels, json_get_text(t, "id", ""), json_object_get(t, "label"));
+	json_decref(list);
+	return 0;
+}
+
+static int read_facts(struct dash_store *s, struct facts *f, struct err *err)
+{
+	if (read_labels(s, &f->labels, err) < 0 || dash_store_overview(s, &f->counts, err) < 0 ||
+		dash_store_get_total(s, &f->desired, err) < 0)
+		return -1;
+	return dash_store_is_paused(s, &f->paused, err);
+}
+
+static void put_runs(FILE *f, const struct api *api, const struct facts *facts)
+{
+	struct per_target pt = {f, facts->labels, "k6_run_p95_ms", true};
 
 	prom_head(
 		f, "k6_runs_total", "counter", "Runs that have ended, by status, since the start.");
@@ -69,26 +96,22 @@ static void put_runs(FILE *f, const struct api *api)
 	live_each_target(api->live, put_target, &pt);
 }
 
-static void put_fleet(FILE *f, const struct api *api)
+static void put_fleet(FILE *f, const struct facts *facts)
 {
-	struct err err = {0};
-	_cleanup_json_ json_t *counts = dash_store_counts(api->store, &err);
-	struct dash_store_desired d = {0, 0};
 	const char *status;
 	json_t *n;
 
 	prom_head(f, "k6_agents", "gauge", "Agents by status.");
-	json_object_foreach (json_object_get(counts, "agents"), status, n)
+	json_object_foreach (json_object_get(facts->counts, "agents"), status, n)
 		fprintf(f, "k6_agents{status=\"%s\"} %lld\n", status,
 			(long long)json_integer_value(n));
-	dash_store_get_total(api->store, &d, &err);
-	prom_one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.", (double)d.agents);
+	prom_one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.",
+		(double)facts->desired.agents);
 	prom_one(f, "k6_hosts", "gauge", "Hosts that have registered.",
-		(double)json_get_int(counts, "hosts", 0));
+		(double)json_get_int(facts->counts, "hosts", 0));
 	prom_one(f, "k6_targets", "gauge", "Targets that there are.",
-		(double)json_get_int(counts, "targets", 0));
-	prom_one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.",
-		dash_store_is_paused(api->store));
+		(double)json_get_int(facts->counts, "targets", 0));
+	prom_one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.", facts->paused);
 }
 
 static void put_reaper(FILE *f, const struct api *api)
@@ -106,16 +129,23 @@ static void put_reaper(FILE *f, const struct api *api)
 
 void api_metrics(struct api_request *req, struct api_response *res)
 {
+	_cleanup_(free_facts) struct facts facts = {0};
 	char *text = NULL;
 	size_t size = 0;
-	FILE *f = open_memstream(&text, &size);
+	struct err err;
+	FILE *f;
 
+	if (read_facts(req->api->store, &facts, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
+	f = open_memstream(&text, &size);
 	if (!f) {
 		api_error(res, 503, "out_of_memory", NULL, "out of memory");
 		return;
 	}
-	put_fleet(f, req->api);
-	put_runs(f, req->api);
+	put_fleet(f, &facts);
+	put_runs(f, req->api, &facts);
 	put_reaper(f, req->api);
 	prom_one(f, "k6fleet_dashboard_event_readers", "gauge", "Open streams of events.",
 		events_readers(req->api->events));

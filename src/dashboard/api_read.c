@@ -1,62 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading: lists and single objects for pages, scripts and people. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/run.h"
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
+#include "dashboard/store_agents.h"
+#include "dashboard/store_hosts.h"
+#include "dashboard/store_lists.h"
+#include "dashboard/store_runs.h"
+#include "dashboard/store_targets.h"
 
 #define RECENT_MAX 60 /* runs of each target */
 #define PAGE_SIZE_MAX 500
 
-static void reply_items(struct api_response *res, json_t *items, const struct err *err)
+/* rc: of the function that has made items. */
+static void reply_items(struct api_response *res, int rc, json_t *items, const struct err *err)
 {
-	if (items)
+	if (rc == 0)
 		api_reply(res, 200, json_pack("{s:o}", "items", items));
 	else
 		api_store_error(res, err);
 }
 
+static int add_recent_runs(struct dash_store *s, json_t *targets, int64_t recent, struct err *err)
+{
+	json_t *t, *runs;
+	size_t i;
+
+	json_array_foreach (targets, i, t) {
+		if (dash_store_recent_runs(s, json_get_text(t, "id", ""), (int)recent, &runs, err) <
+			0)
+			return -1;
+		json_object_set_new(t, "recentRuns", runs);
+	}
+	return 0;
+}
+
 void api_read_targets(struct api_request *req, struct api_response *res)
 {
-	struct err err = {0};
-	json_t *targets, *t, *runs;
+	_cleanup_json_ json_t *targets = NULL;
 	int64_t recent;
-	size_t i;
+	struct err err;
+	int rc;
 
 	if (!api_query_int(req, res, "recent", 0, RECENT_MAX, 0, &recent))
 		return;
-	targets = dash_store_list_targets(req->api->store, !req->is_admin, &err);
-	json_array_foreach (targets, i, t) {
-		if (!recent || err.msg[0])
-			break;
-		runs = dash_store_recent_runs(
-			req->api->store, json_get_text(t, "id", ""), (int)recent, &err);
-		json_object_set_new(t, "recentRuns", runs);
-	}
-	reply_items(res, targets, &err);
+	rc = dash_store_list_targets(req->api->store,
+		req->is_admin ? TARGET_FOR_ADMIN : TARGET_FOR_PUBLIC, &targets, &err);
+	if (rc == 0 && recent)
+		rc = add_recent_runs(req->api->store, targets, recent, &err);
+	reply_items(res, rc, json_incref(targets), &err);
 }
 
 void api_read_agents(struct api_request *req, struct api_response *res)
 {
-	struct err err = {0};
+	json_t *agents = NULL;
+	struct err err;
+	int rc = dash_store_list_agents(req->api->store, &agents, &err);
 
-	reply_items(res, dash_store_list_agents(req->api->store, &err), &err);
+	reply_items(res, rc, agents, &err);
 }
 
 void api_read_hosts(struct api_request *req, struct api_response *res)
 {
-	struct err err = {0};
+	json_t *hosts = NULL;
+	struct err err;
+	int rc = dash_store_list_hosts(req->api->store, units_now_wall_ms(),
+		req->api->config->reaper.offline_after_ms, &hosts, &err);
 
-	reply_items(res,
-		dash_store_list_hosts(req->api->store, units_now_wall_ms(),
-			req->api->config->reaper.offline_after_ms, &err),
-		&err);
+	reply_items(res, rc, hosts, &err);
 }
 
 static const char *query_text(struct api_request *req, const char *name)
@@ -160,15 +180,19 @@ void api_forget_cached(struct api *api)
 
 void api_read_runs(struct api_request *req, struct api_response *res)
 {
-	int64_t version = dash_store_version(req->api->store);
 	_cleanup_free_ char *key = NULL;
 	struct dash_store_run_filter f;
 	struct api_cached *c;
-	struct err err = {0};
+	int64_t version;
+	struct err err;
 	json_t *list;
 
 	if (!read_filter(req, res, &f))
 		return;
+	if (dash_store_version(req->api->store, &version, &err) < 0) {
+		api_store_error(res, &err);
+		return;
+	}
 	key = make_key(&f);
 	c = find_cached(req->api, key);
 	if (c->key && c->version == version && !strcmp(c->key, key)) {
@@ -177,8 +201,7 @@ void api_read_runs(struct api_request *req, struct api_response *res)
 		res->body_len = c->len;
 		return;
 	}
-	list = dash_store_list_runs(req->api->store, &f, &err);
-	if (!list) {
+	if (dash_store_list_runs(req->api->store, &f, &list, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
@@ -258,40 +281,43 @@ static void put_head(FILE *f)
 	fputs("\r\n", f);
 }
 
-static void fill_csv(struct csv *c, bool first)
+/* Makes the next part.  Returns 0, or -1 with err. */
+static int fill_csv(struct csv *c, bool first, struct err *err)
 {
 	_cleanup_json_ json_t *rows = NULL;
-	struct err err;
 	json_t *run;
 	size_t i;
 	FILE *f;
 
+	if (dash_store_next_runs(c->store, &c->filter, CSV_CHUNK, &rows, err) < 0)
+		return -1;
 	free(c->text);
 	c->text = NULL;
 	c->offset = 0;
 	f = open_memstream(&c->text, &c->len);
-	if (!f) {
-		c->ended = true;
-		return;
-	}
+	if (!f)
+		return err_sys(err, errno, "the next runs");
 	if (first)
 		put_head(f);
-	rows = dash_store_next_runs(c->store, &c->filter, CSV_CHUNK, &err);
 	json_array_foreach (rows, i, run)
 		put_row(f, run);
 	c->ended = json_array_size(rows) < CSV_CHUNK;
 	fclose(f);
+	return 0;
 }
 
 static ssize_t read_csv(void *state, char *buf, size_t size)
 {
 	struct csv *c = state;
+	struct err err;
 	size_t n;
 
-	if (c->offset == c->len && !c->ended)
-		fill_csv(c, false);
+	if (c->offset == c->len && !c->ended && fill_csv(c, false, &err) < 0) {
+		log_event(LOG_LEVEL_ERROR, "runs.csv", "cut off", LOG_ERROR(err.msg));
+		return API_STREAM_CUT;
+	}
 	if (c->offset == c->len)
-		return -1;
+		return API_STREAM_END;
 	n = c->len - c->offset < size ? c->len - c->offset : size;
 	memcpy(buf, c->text + c->offset, n);
 	c->offset += n;
@@ -312,6 +338,7 @@ void api_read_runs_csv(struct api_request *req, struct api_response *res)
 {
 	struct csv *c = x_calloc(1, sizeof(*c));
 	struct dash_store_run_filter *f = &c->filter;
+	struct err err;
 
 	if (!read_filter(req, res, f)) {
 		free(c);
@@ -324,7 +351,11 @@ void api_read_runs_csv(struct api_request *req, struct api_response *res)
 	f->status = c->texts[3] = f->status ? x_strdup(f->status) : NULL;
 	f->sort = NULL;
 	c->stream = (struct api_stream){.read = read_csv, .close = close_csv, .state = c};
-	fill_csv(c, true);
+	if (fill_csv(c, true, &err) < 0) {
+		close_csv(c);
+		api_store_error(res, &err);
+		return;
+	}
 	res->status = 200;
 	res->type = "text/csv; charset=utf-8; header=present";
 	res->disposition = "attachment; filename=\"runs.csv\"";
@@ -340,14 +371,9 @@ void api_events(struct api_request *req, struct api_response *res)
 
 void api_read_run(struct api_request *req, struct api_response *res)
 {
+	json_t *run = NULL;
 	struct err err;
-	json_t *run = dash_store_get_run(req->api->store, req->params[0], &err);
+	enum found found = dash_store_get_run(req->api->store, req->params[0], &run, &err);
 
-	if (run)
-		api_reply(res, 200, run);
-	else if (err.msg[0])
-		api_store_error(res, &err);
-	else
-		api_error(
-			res, 404, "not_found", NULL, "there is no run \"%.100s\"", req->params[0]);
+	api_reply_found(res, found, run, "run", req->params[0], &err);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A target's charts, and its runs as CSV. */
+/* The charts of one target. */
 #include <string.h>
 
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/store_series.h"
+#include "dashboard/store_targets.h"
 
 /* Not many more than three hundred points where nobody says how many: whole minutes, or whole hours. */
 static int64_t choose_step(int64_t span_ms)
@@ -18,41 +20,32 @@ static int64_t choose_step(int64_t span_ms)
 
 void api_read_series(struct api_request *req, struct api_response *res)
 {
-	int64_t now = units_now_wall_ms(), from, to, step;
-	struct err err = {0};
-	int known;
-	json_t *series;
+	int64_t now = units_now_wall_ms(), step_s;
+	const char *id = req->params[0];
+	struct dash_store_range r;
+	json_t *series = NULL;
+	enum found known;
+	struct err err;
 
-	if (!api_query_time(req, res, "from", &from) || !api_query_time(req, res, "to", &to) ||
-		!api_query_int(req, res, "step", 60, DAY_S, 0, &step))
+	if (!api_query_time(req, res, "from", &r.from_ms) ||
+		!api_query_time(req, res, "to", &r.to_ms) ||
+		!api_query_int(req, res, "step", 60, DAY_S, 0, &step_s))
 		return;
-	to = to ? to : now;
-	from = from ? from : to - DAY_MS;
-	if (from >= to) {
+	r.to_ms = r.to_ms ? r.to_ms : now;
+	r.from_ms = r.from_ms ? r.from_ms : r.to_ms - DAY_MS;
+	if (r.from_ms >= r.to_ms) {
 		api_error(res, 422, "invalid_parameter", "from", "from must lie before to");
 		return;
 	}
-	if (!step)
-		step = choose_step(to - from);
-	if ((to - from) / (step * 1000) > DASH_STORE_POINTS_MAX) {
+	r.step_ms = 1000 * (step_s ? step_s : choose_step(r.to_ms - r.from_ms));
+	if ((r.to_ms - r.from_ms) / r.step_ms > DASH_STORE_POINTS_MAX) {
 		api_error(res, 422, "invalid_parameter", "step",
 			"that would be more than %d points; take a larger step or a shorter time",
 			DASH_STORE_POINTS_MAX);
 		return;
 	}
-	known = dash_store_knows_target(req->api->store, req->params[0], &err);
-	if (known < 0) {
-		api_store_error(res, &err);
-		return;
-	}
-	if (!known) {
-		api_error(res, 404, "not_found", NULL, "there is no target \"%.100s\"",
-			req->params[0]);
-		return;
-	}
-	series = dash_store_series(req->api->store, req->params[0], from, to, step, &err);
-	if (series)
-		api_reply(res, 200, series);
-	else
-		api_store_error(res, &err);
+	known = dash_store_knows_target(req->api->store, id, &err);
+	if (known == FOUND && dash_store_series(req->api->store, id, &r, &series, &err) < 0)
+		known = FOUND_ERROR;
+	api_reply_found(res, known, series, "target", id, &err);
 }

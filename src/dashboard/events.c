@@ -143,7 +143,7 @@ static ssize_t read_events(void *state, char *buf, size_t size)
 		return (ssize_t)n;
 	/* Too slow for the ring: it comes back and is told so. */
 	if (r->place < e->oldest)
-		return -1;
+		return API_STREAM_END;
 	while (r->place < e->next && n < size) {
 		const struct event *ev = &e->ring[r->place % RING];
 

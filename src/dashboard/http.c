@@ -170,13 +170,17 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 
 /* --- answers without an end -------------------------------------------------------- */
 
-/* MHD_ContentReaderCallback: nothing at the moment is said by suspending the connection. */
+/* MHD_ContentReaderCallback: nothing at the moment is said by suspending the connection.  After an error the library
+ * closes it without the last, empty chunk (RFC 9112 7.1). */
 static ssize_t read_stream(void *arg, uint64_t position, char *buf, size_t size)
 {
 	struct holder *holder = arg;
-	ssize_t n = holder->gone ? -1 : holder->stream->read(holder->stream->state, buf, size);
+	ssize_t n = holder->gone ? API_STREAM_END
+				 : holder->stream->read(holder->stream->state, buf, size);
 
 	(void)position;
+	if (n == API_STREAM_CUT)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n < 0)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == 0 && holder->stream->waits) {

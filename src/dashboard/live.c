@@ -67,7 +67,7 @@ static struct minute *find_minute(struct live *l, int64_t at_ms, int64_t now_ms)
 	return m;
 }
 
-static void remember_target(struct live *l, const struct dash_store_sample *run)
+static void remember_target(struct live *l, const struct sample *run)
 {
 	struct last *t = NULL;
 
@@ -90,7 +90,7 @@ static void remember_target(struct live *l, const struct dash_store_sample *run)
 	t->error_rate = run->error_rate;
 }
 
-void live_add(struct live *l, const struct dash_store_sample *run, bool corrected, int64_t now_ms)
+void live_add(struct live *l, const struct sample *run, bool corrected, int64_t now_ms)
 {
 	struct minute *m = find_minute(l, run->started_ms, now_ms);
 	int status = run_find_name(run_status_names, RUN_STATUS_COUNT, run->status);

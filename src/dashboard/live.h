@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "dashboard/store.h"
+#include "dashboard/sample.h"
 
 struct live;
 
@@ -20,7 +20,7 @@ struct live_sum {
 struct live *live_new(void);
 void live_free(struct live *l);
 /* A run that has ended; corrected: it takes the place of one that the reaper had given up. */
-void live_add(struct live *l, const struct dash_store_sample *run, bool corrected, int64_t now_ms);
+void live_add(struct live *l, const struct sample *run, bool corrected, int64_t now_ms);
 /* Runs that began within the last hour, to the minute. */
 struct live_sum live_last_hour(struct live *l, int64_t now_ms);
 /* Those of one minute of the last hour, 0 (that goes on) to 59; starts at *from_ms. */

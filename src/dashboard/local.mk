@@ -1,13 +1,43 @@
 noinst_LIBRARIES += src/dashboard/libdashboard.a
-src_dashboard_libdashboard_a_SOURCES = src/dashboard/settings.c src/dashboard/settings.h \
-	src/dashboard/store.c src/dashboard/store.h src/dashboard/store_priv.h src/dashboard/store_hosts.c src/dashboard/store_agents.c \
-	src/dashboard/store_targets.c src/dashboard/store_reaper.c src/dashboard/store_commands.c src/dashboard/store_rollup.c src/dashboard/store_series.c src/dashboard/slice.c src/dashboard/slice.h src/dashboard/store_audit.c \
-	src/dashboard/store_runs.c src/dashboard/store_lists.c src/dashboard/store_names.c src/dashboard/store_counts.c src/dashboard/counts.c src/dashboard/counts.h src/dashboard/throttle.c src/dashboard/throttle.h \
-	src/dashboard/live.c src/dashboard/live.h src/dashboard/events.c src/dashboard/events.h \
-	src/dashboard/api_fleet.c src/dashboard/api_series.c src/dashboard/api_import.c src/dashboard/api_metrics.c src/dashboard/http.c src/dashboard/http.h \
-	src/dashboard/api.c src/dashboard/api.h src/dashboard/api_agents.c src/dashboard/api_admin.c src/dashboard/api_commands.c \
-	src/dashboard/api_read.c src/dashboard/run_json.c src/dashboard/run_json.h src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h \
-	src/dashboard/assets.c src/dashboard/assets.h
+src_dashboard_libdashboard_a_SOURCES = \
+	src/dashboard/api.c src/dashboard/api.h \
+	src/dashboard/api_admin.c \
+	src/dashboard/api_agents.c \
+	src/dashboard/api_commands.c \
+	src/dashboard/api_fleet.c \
+	src/dashboard/api_import.c \
+	src/dashboard/api_metrics.c \
+	src/dashboard/api_read.c \
+	src/dashboard/api_series.c \
+	src/dashboard/assets.c src/dashboard/assets.h \
+	src/dashboard/counts.c src/dashboard/counts.h \
+	src/dashboard/events.c src/dashboard/events.h \
+	src/dashboard/http.c src/dashboard/http.h \
+	src/dashboard/live.c src/dashboard/live.h \
+	src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h \
+	src/dashboard/run_json.c src/dashboard/run_json.h \
+	src/dashboard/sample.c src/dashboard/sample.h \
+	src/dashboard/settings.c src/dashboard/settings.h \
+	src/dashboard/slice.c src/dashboard/slice.h \
+	src/dashboard/store.c src/dashboard/store.h \
+	src/dashboard/store_agents.c src/dashboard/store_agents.h \
+	src/dashboard/store_audit.c src/dashboard/store_audit.h \
+	src/dashboard/store_base.c src/dashboard/store_base.h \
+	src/dashboard/store_commands.c src/dashboard/store_commands.h \
+	src/dashboard/store_counts.c src/dashboard/store_counts.h \
+	src/dashboard/store_hosts.c src/dashboard/store_hosts.h \
+	src/dashboard/store_lists.c src/dashboard/store_lists.h \
+	src/dashboard/store_names.c src/dashboard/store_names.h \
+	src/dashboard/store_overview.c src/dashboard/store_overview.h \
+	src/dashboard/store_priv.h \
+	src/dashboard/store_reaper.c src/dashboard/store_reaper.h \
+	src/dashboard/store_rollup.c src/dashboard/store_rollup.h \
+	src/dashboard/store_run_row.c src/dashboard/store_run_row.h \
+	src/dashboard/store_runs.c src/dashboard/store_runs.h \
+	src/dashboard/store_samples.c src/dashboard/store_samples.h \
+	src/dashboard/store_series.c src/dashboard/store_series.h \
+	src/dashboard/store_targets.c src/dashboard/store_targets.h \
+	src/dashboard/throttle.c src/dashboard/throttle.h
 src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 

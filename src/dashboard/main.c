@@ -39,6 +39,11 @@
 #include "dashboard/live.h"
 #include "dashboard/settings.h"
 #include "dashboard/store.h"
+#include "dashboard/store_agents.h"
+#include "dashboard/store_reaper.h"
+#include "dashboard/store_rollup.h"
+#include "dashboard/store_runs.h"
+#include "dashboard/store_series.h"
 #include "dashboard/throttle.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/k6fleet/dashboard.conf"
@@ -266,10 +271,12 @@ static void publish(const json_t *changed)
 		const char *first = json_string_value(json_array_get(row, 1));
 		const char *second = json_string_value(json_array_get(row, 2));
 		bool is_run = !strcmp(what, "run");
-		json_t *object = is_run ? dash_store_get_run_row(app.api.store, first, &err)
-					: dash_store_get_agent(app.api.store, first, second, &err);
+		json_t *object = NULL;
+		enum found found = is_run
+			? dash_store_get_run_row(app.api.store, first, &object, &err)
+			: dash_store_get_agent(app.api.store, first, second, &object, &err);
 
-		if (!object && !is_run)
+		if (found == NOT_FOUND && !is_run)
 			object = json_pack(
 				"{s:s, s:s, s:b}", "host", first, "name", second, "deleted", 1);
 		if (object)
@@ -277,7 +284,7 @@ static void publish(const json_t *changed)
 	}
 }
 
-static void add_to_last_hour(void *arg, const struct dash_store_sample *sample)
+static void add_to_last_hour(void *arg, const struct sample *sample)
 {
 	(void)arg;
 	live_add(app.api.live, sample, false, units_now_wall_ms());
@@ -286,15 +293,15 @@ static void add_to_last_hour(void *arg, const struct dash_store_sample *sample)
 static void reap(int64_t now)
 {
 	const struct settings *c = &app.config;
+	const struct dash_store_rules rules = {c->reaper.run_timeout_ms, c->reaper.offline_after_ms,
+		c->reaper.delete_after_ms, c->reaper.keep_runs};
 	_cleanup_json_ json_t *changed = json_array();
 	struct dash_store_reaped r;
 	struct err err;
 
 	if (dash_store_each_overdue(app.api.store, now, c->reaper.run_timeout_ms, add_to_last_hour,
 		    NULL, &err) < 0 ||
-		dash_store_reap(app.api.store, now, c->reaper.run_timeout_ms,
-			c->reaper.offline_after_ms, c->reaper.delete_after_ms, c->reaper.keep_runs,
-			&r, changed, &err) < 0) {
+		dash_store_reap(app.api.store, &rules, now, &r, changed, &err) < 0) {
 		log_event(LOG_LEVEL_ERROR, "reaper", "cannot work", LOG_ERROR(err.msg));
 		return;
 	}
@@ -309,11 +316,35 @@ static void reap(int64_t now)
 	publish(changed);
 }
 
+/* dash_store_changed_fn: one line a change, with the advice that fits. */
+static void on_database(void *arg, const struct err *why)
+{
+	const struct settings *c = arg;
+
+	if (!why)
+		log_event(
+			LOG_LEVEL_INFO, "database", "works again", LOG_QUOTED("file", c->database));
+	else if (why->code == ERR_CORRUPT)
+		log_event(LOG_LEVEL_ERROR, "database",
+			"is damaged, requests for what cannot be read get 503: stop the dashboard and put a backup"
+			" (k6fleet-dashboard --backup) in its place, or what `sqlite3 FILE .recover` saves of it",
+			LOG_QUOTED("file", c->database), LOG_ERROR(why->msg));
+	else
+		log_event(LOG_LEVEL_ERROR, "database",
+			"cannot be read or written, requests that need it get 503: look for errors of the"
+			" disk in the kernel's log",
+			LOG_QUOTED("file", c->database), LOG_ERROR(why->msg));
+}
+
 static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct err err;
+
 	(void)w;
 	(void)revents;
 	reap(units_now_wall_ms());
+	/* Finds out that a device works again, also when nobody asks /readyz; on_database() logs it. */
+	dash_store_check(app.api.store, &err);
 	/* What follows is done a little at a time, between requests. */
 	ev_timer_again(loop, &app.upkeep);
 }
@@ -414,6 +445,7 @@ static void set_up(struct ev_loop *loop)
 	if (!app.api.store)
 		fatal(EXIT_START, "%s (%s must be writable for user \"%s\" and have space left)",
 			err.msg, c->database, as_root ? c->user : "you");
+	dash_store_watch(app.api.store, on_database, c);
 	app.api.live = live_new();
 	app.api.events = events_new(units_now_wall_ms());
 	if (dash_store_each_sample(

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/run.h"
 #include "common/units.h"

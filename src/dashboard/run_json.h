@@ -7,7 +7,7 @@
 
 #include "common/err.h"
 #include "dashboard/quantile_lists.h"
-#include "dashboard/store.h"
+#include "dashboard/store_runs.h"
 
 /* Fills out, which run_json_clear() frees, with exactly the fields of the API; -1 with what is wrong (nothing to free
  * then).  lists: what was lifted out of the body. */

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The database itself: its schema, statements, transactions.  All SQL of the dashboard is in store*.c.  Values enter
- * by bound parameters only; the one text that is put together, the order of the runs list, comes from a table
- * (store_runs.c). */
-#include "dashboard/store_priv.h"
+/* The schema and the database as a whole.  All SQL of the dashboard is in store*.c; values enter it by bound
+ * parameters only.  Two texts are put together: the order and the index of a list of runs, which come from tables
+ * (store_lists.c), and the names of tables and indices here, which come from the schema. */
+#include "dashboard/store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/json.h"
 #include "common/mem.h"
-#include "common/run.h"
 #include "common/units.h"
-#include "common/uuid.h"
 #include "dashboard/counts.h"
+#include "dashboard/store_counts.h"
+#include "dashboard/store_names.h"
+#include "dashboard/store_priv.h"
+#include "dashboard/store_rollup.h"
 
 /* clang-format off */
 static const char *const migrations[] = {
@@ -81,7 +83,7 @@ static const char *const migrations[] = {
 };
 /* clang-format on */
 
-/* The last one has not closed it: killed, or the power went. */
+/* The process before this one was killed, or the power went. */
 static bool was_left_open(const char *path)
 {
 	_cleanup_free_ char *wal = x_asprintf("%s-wal", path);
@@ -90,35 +92,96 @@ static bool was_left_open(const char *path)
 	return stat(wal, &st) == 0 && st.st_size > 0;
 }
 
+static int read_verdict(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	const char *verdict = db_column_text(st, 0);
+
+	(void)arg;
+	if (!strcmp(verdict, "ok"))
+		return 0;
+	return err_code_set(err, ERR_CORRUPT,
+		"the database is damaged (%.100s): put a backup in its place, or what "
+		"`sqlite3 FILE .recover` saves of it",
+		verdict);
+}
+
 /* https://www.sqlite.org/pragma.html#pragma_quick_check: pages and rows, not indices against tables. */
 static int check_integrity(struct dash_store *s, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, "PRAGMA quick_check(1)", err);
-	int rc;
 
-	if (!st)
-		return -1;
-	rc = sqlite3_step(st);
-	if (rc != SQLITE_ROW)
-		err_set(err, "it cannot be checked: %s", sqlite3_errmsg(s->db));
-	else if (strcmp(db_column_text(st, 0), "ok") != 0)
-		err_set(err,
-			"the database is damaged (%.100s): put a backup in its place, or what "
-			"`sqlite3 FILE .recover` saves of it",
-			db_column_text(st, 0));
-	else
-		rc = SQLITE_OK;
-	sqlite3_reset(st);
-	return rc == SQLITE_OK ? 0 : -1;
+	return dash_store_each(s, st, read_verdict, NULL, err);
 }
+
+/* --- the first page of each table and index ---------------------------------------------- */
+
+static int read_first_row(struct dash_store *s, const char *sql, struct err *err)
+{
+	sqlite3_stmt *st;
+	enum found found;
+
+	if (db_prepare(s->db, sql, &st, err) < 0)
+		return -1;
+	found = dash_store_one(s, st, NULL, NULL, err);
+	sqlite3_finalize(st);
+	return found == FOUND_ERROR ? -1 : 0;
+}
+
+/* Columns: table, index or NULL, the index's first column. */
+static int read_first_page(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	const char *table = db_column_text(st, 0), *index = db_column_text(st, 1);
+	char *sql = *index ? sqlite3_mprintf("SELECT 1 FROM \"%w\" INDEXED BY \"%w\" ORDER BY"
+					     " \"%w\" LIMIT 1",
+				     table, index, db_column_text(st, 2))
+			   : sqlite3_mprintf("SELECT * FROM \"%w\" NOT INDEXED LIMIT 1", table);
+	int rc = sql ? read_first_row(arg, sql, err) : err_set(err, "out of memory");
+
+	sqlite3_free(sql);
+	return rc < 0 ? err_prefix(err, "%s", *index ? index : table) : 0;
+}
+
+static int read_first_pages(struct dash_store *s, struct err *err)
+{
+	sqlite3_stmt *st = dash_store_stmt(s,
+		"SELECT name, NULL, NULL FROM sqlite_schema WHERE type = 'table' UNION ALL SELECT i.tbl_name,"
+		" i.name, c.name FROM sqlite_schema i JOIN pragma_index_info(i.name) c WHERE i.type = 'index'"
+		" AND c.seqno = 0",
+		err);
+
+	return dash_store_each(s, st, read_first_page, s, err);
+}
+
+int dash_store_check(struct dash_store *s, struct err *err)
+{
+	if (s->trouble.code == ERR_CORRUPT) {
+		*err = s->trouble;
+		return -1;
+	}
+	if (dash_store_begin(s, err) < 0)
+		return -1;
+	if (s->trouble.code &&
+		(dash_store_set_meta(s, "checked_at", units_now_wall_ms(), err) < 0 ||
+			read_first_pages(s, err) < 0)) {
+		dash_store_rollback(s);
+		return -1;
+	}
+	if (dash_store_commit(s, err) < 0)
+		return -1;
+	if (s->trouble.code)
+		dash_store_recovered(s);
+	return 0;
+}
+
+/* --- open, close, copy --------------------------------------------------------------------- */
 
 struct dash_store *dash_store_open(const char *path, struct err *err)
 {
 	struct dash_store *s = x_calloc(1, sizeof(*s));
 	bool left_open = was_left_open(path);
+	struct err damage;
 
-	/* Each batch of runs writes to as many pages of the indices again: so they are put in their places every
-	 * 16 MiB, not every 4, and the pages that are written most stay in memory. */
+	/* 6 MiB of cache keep the pages in memory that each batch of runs writes: those of the indices. */
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &s->db, err) < 0 ||
 		db_exec(s->db, "PRAGMA cache_size = -6144; PRAGMA journal_size_limit = 33554432",
 			err) < 0) {
@@ -126,12 +189,15 @@ struct dash_store *dash_store_open(const char *path, struct err *err)
 		free(s);
 		return NULL;
 	}
-	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_LOG_PAGES);
+	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_WAL_PAGES);
 	s->counts = counts_new();
 	if ((left_open && check_integrity(s, err) < 0) || dash_store_count_all(s, err) < 0) {
 		dash_store_close(s);
 		return NULL;
 	}
+	/* What can be read of a damaged database is still served. */
+	if (!left_open)
+		read_first_pages(s, &damage);
 	return s;
 }
 
@@ -142,7 +208,7 @@ void dash_store_close(struct dash_store *s)
 	if (!s)
 		return;
 	dash_store_rollup_free(s);
-	dash_store_forget_names(s);
+	dash_store_names_free(s);
 	while ((st = sqlite3_next_stmt(s->db, NULL)) != NULL)
 		sqlite3_finalize(st);
 	sqlite3_close(s->db);
@@ -150,125 +216,10 @@ void dash_store_close(struct dash_store *s)
 	free(s);
 }
 
-sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err)
-{
-	sqlite3_stmt *st = NULL;
-
-	struct stmt_slot *slot = &s->stmts[((uintptr_t)sql >> 3) % DASH_STORE_STMTS_KEPT];
-
-	/* Most texts are constants: where they stand tells where to look first. */
-	if (slot->sql == sql && !strcmp(sqlite3_sql(slot->st), sql) && !sqlite3_stmt_busy(slot->st))
-		return slot->st;
-	while ((st = sqlite3_next_stmt(s->db, st)) != NULL) {
-		if (!strcmp(sqlite3_sql(st), sql) && !sqlite3_stmt_busy(st))
-			break;
-	}
-	if (!st && db_prepare(s->db, sql, &st, err) < 0)
-		return NULL;
-	*slot = (struct stmt_slot){.sql = sql, .st = st};
-	return st;
-}
-
-int dash_store_fail(struct dash_store *s, struct err *err)
-{
-	return err_set(err, "%s", sqlite3_errmsg(s->db));
-}
-
-bool dash_store_step_row(struct dash_store *s, sqlite3_stmt *st, struct err *err)
-{
-	int rc = sqlite3_step(st);
-
-	err->msg[0] = '\0';
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		dash_store_fail(s, err);
-	return rc == SQLITE_ROW;
-}
-
 int dash_store_backup(struct dash_store *s, const char *path, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, "VACUUM INTO ?1", err);
 
-	if (!st)
-		return -1;
 	db_bind_text(st, 1, path);
-	return db_run(st, err);
-}
-
-int64_t dash_store_version(struct dash_store *s)
-{
-	/* Both only grow, and neither by as much as that. */
-	return sqlite3_total_changes64(s->db) +
-		(dash_store_get_int(s, "PRAGMA data_version", 0) << 40);
-}
-
-int dash_store_begin(struct dash_store *s, struct err *err)
-{
-	s->mark_count = 0;
-	return db_exec(s->db, "BEGIN IMMEDIATE", err);
-}
-
-int dash_store_commit(struct dash_store *s, struct err *err)
-{
-	s->mark_count = 0;
-	if (db_exec(s->db, "COMMIT", err) == 0) {
-		counts_commit(s->counts);
-		return 0;
-	}
-	dash_store_rollback(s);
-	return -1;
-}
-
-void dash_store_rollback(struct dash_store *s)
-{
-	s->mark_count = 0;
-	counts_rollback(s->counts);
-	dash_store_forget_names(s);
-	if (!sqlite3_get_autocommit(s->db))
-		db_exec(s->db, "ROLLBACK", NULL);
-}
-
-int64_t dash_store_get_int(struct dash_store *s, const char *sql, int64_t fallback)
-{
-	sqlite3_stmt *st = dash_store_stmt(s, sql, NULL);
-	int64_t n = fallback;
-
-	if (st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return n;
-}
-
-int dash_store_set_meta(struct dash_store *s, const char *key, int64_t value, struct err *err)
-{
-	sqlite3_stmt *st = dash_store_stmt(s,
-		"INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", err);
-
-	if (!st)
-		return -1;
-	db_bind_text(st, 1, key);
-	sqlite3_bind_int64(st, 2, value);
-	return db_run(st, err);
-}
-
-json_t *dash_store_text_column(sqlite3_stmt *st, int column)
-{
-	return sqlite3_column_type(st, column) == SQLITE_NULL
-		? json_null()
-		: json_text(db_column_text(st, column));
-}
-
-json_t *dash_store_int_column(sqlite3_stmt *st, int column)
-{
-	return sqlite3_column_type(st, column) == SQLITE_NULL
-		? json_null()
-		: json_integer(sqlite3_column_int64(st, column));
-}
-
-json_t *dash_store_json_column(sqlite3_stmt *st, int column)
-{
-	json_t *v = sqlite3_column_type(st, column) == SQLITE_NULL
-		? NULL
-		: json_loads(db_column_text(st, column), JSON_DECODE_ANY, NULL);
-
-	return v ? v : json_null();
+	return dash_store_run(s, st, err);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has changed what.  Entries are written with the change, in its transaction, and never changed. */
-#include "dashboard/store_priv.h"
+/* An entry is never changed and never deleted. */
+#include "dashboard/store_audit.h"
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "dashboard/store_priv.h"
 
 int dash_store_add_audit(
 	struct dash_store *s, const struct dash_store_audit *entry, int64_t now_ms, struct err *err)
@@ -13,58 +14,44 @@ int dash_store_add_audit(
 		err);
 	_cleanup_free_ char *detail = entry->detail ? json_compact(entry->detail) : NULL;
 
-	if (!st)
-		return -1;
 	sqlite3_bind_int64(st, 1, now_ms);
 	db_bind_text(st, 2, entry->who);
 	db_bind_text(st, 3, entry->address);
 	db_bind_text(st, 4, entry->action);
 	db_bind_text(st, 5, entry->object);
 	db_bind_text(st, 6, detail);
-	return db_run(st, err);
+	return dash_store_run(s, st, err);
 }
 
-json_t *dash_store_list_audit(
-	struct dash_store *s, int64_t page, int64_t page_size, struct err *err)
+static json_t *audit_row(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	json_t *detail = dash_store_json_column(st, 5, err);
+
+	(void)arg;
+	if (!detail)
+		return NULL;
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "at",
+		json_time(sqlite3_column_int64(st, 0)), "who", json_text(db_column_text(st, 1)),
+		"address", json_text(db_column_text(st, 2)), "action",
+		json_text(db_column_text(st, 3)), "object", json_text(db_column_text(st, 4)),
+		"detail", detail);
+}
+
+int dash_store_list_audit(
+	struct dash_store *s, int64_t page, int64_t page_size, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT at, who, address, action, object, detail FROM k6_audit ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
 		err);
-	json_t *items = json_array();
+	int64_t total;
+	json_t *items;
 
-	if (!st) {
-		json_decref(items);
-		return NULL;
-	}
 	sqlite3_bind_int64(st, 1, page_size);
 	sqlite3_bind_int64(st, 2, (page - 1) * page_size);
-	while (sqlite3_step(st) == SQLITE_ROW)
-		json_array_append_new(items,
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "at",
-				json_time(sqlite3_column_int64(st, 0)), "who",
-				json_text(db_column_text(st, 1)), "address",
-				json_text(db_column_text(st, 2)), "action",
-				json_text(db_column_text(st, 3)), "object",
-				json_text(db_column_text(st, 4)), "detail",
-				dash_store_json_column(st, 5)));
-	sqlite3_reset(st);
-	return json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)page,
-		"pageSize", (json_int_t)page_size, "total",
-		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM k6_audit", 0));
-}
-
-json_t *dash_store_counts(struct dash_store *s, struct err *err)
-{
-	sqlite3_stmt *st =
-		dash_store_stmt(s, "SELECT status, count(*) FROM k6_agents GROUP BY status", err);
-	json_t *agents = json_object();
-
-	while (st && sqlite3_step(st) == SQLITE_ROW)
-		json_object_set_new(
-			agents, db_column_text(st, 0), json_integer(sqlite3_column_int64(st, 1)));
-	if (st)
-		sqlite3_reset(st);
-	return json_pack("{s:o, s:I, s:I}", "agents", agents, "hosts",
-		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM hosts", 0), "targets",
-		(json_int_t)dash_store_get_int(s, "SELECT count(*) FROM k6_targets", 0));
+	if (dash_store_get_int(s, "SELECT count(*) FROM k6_audit", 0, &total, err) < 0 ||
+		dash_store_list(s, st, audit_row, NULL, &items, err) < 0)
+		return -1;
+	*list = json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)page,
+		"pageSize", (json_int_t)page_size, "total", (json_int_t)total);
+	return 0;
 }

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Orders for hosts.  A row goes when its host has acknowledged it, or after five minutes: who comes
- * back later is not to find yesterday's orders. */
-#include "dashboard/store_priv.h"
+#include "dashboard/store_commands.h"
 
 #include <string.h>
 
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/uuid.h"
+#include "dashboard/store_priv.h"
 
-#define HOSTS_MAX 10000
-
-struct candidate {
-	char *host;
-	int64_t idle, agents, given;
-};
-
+/* The row of a new command; texts are borrowed. */
 struct command {
 	const char *host, *type, *target_id, *run_id;
 	int64_t agents, pause_seq;
@@ -31,8 +24,6 @@ static int insert(struct dash_store *s, const struct command *c, int64_t now_ms,
 		err);
 	char id[UUID_MAX];
 
-	if (!st)
-		return -1;
 	uuid_make_v7(now_ms, id);
 	db_bind_text(st, 1, id);
 	db_bind_text(st, 2, c->host);
@@ -44,7 +35,7 @@ static int insert(struct dash_store *s, const struct command *c, int64_t now_ms,
 	sqlite3_bind_int64(st, 8, now_ms);
 	sqlite3_bind_int(st, 9, c->at_once);
 	sqlite3_bind_int64(st, 10, c->pause_seq);
-	if (db_run(st, err) < 0)
+	if (dash_store_run(s, st, err) < 0)
 		return -1;
 	json_array_append_new(made,
 		json_pack("{s:s, s:s, s:o, s:o}", "id", id, "type", c->type, "host",
@@ -53,74 +44,85 @@ static int insert(struct dash_store *s, const struct command *c, int64_t now_ms,
 	return 0;
 }
 
-/* Managed hosts that have been heard of lately, with how many of their agents were idle then. */
-static size_t find_candidates(
-	struct dash_store *s, int64_t since_ms, struct candidate *out, struct err *err)
-{
-	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT h.host, (SELECT count(*) FROM k6_agents a WHERE a.host = h.host AND a.status = 'idle'),"
-		" h.desired FROM hosts h WHERE h.managed AND h.last_seen_at >= ?1 AND h.desired > 0"
-		" ORDER BY 2 DESC, h.host LIMIT ?2",
-		err);
-	size_t n = 0;
+struct host {
+	char *name;
+	int64_t idle, agents, given;
+};
 
-	if (!st)
-		return 0;
-	sqlite3_bind_int64(st, 1, since_ms);
-	sqlite3_bind_int(st, 2, HOSTS_MAX);
-	while (sqlite3_step(st) == SQLITE_ROW)
-		out[n++] = (struct candidate){.host = x_strdup(db_column_text(st, 0)),
-			.idle = sqlite3_column_int64(st, 1),
-			.agents = sqlite3_column_int64(st, 2)};
-	sqlite3_reset(st);
-	return n;
+struct hosts {
+	struct host *list;
+	size_t count;
+};
+
+static void free_hosts(struct hosts *h)
+{
+	for (size_t i = 0; i < h->count; i++)
+		free(h->list[i].name);
+	free(h->list);
 }
 
-/* One each in turn, first to agents that are known to be idle, then to those that may be by now. */
-static int64_t share_out(struct candidate *c, size_t n, int64_t count)
-{
-	int64_t left = count;
+#define _cleanup_hosts_ _cleanup_(free_hosts)
 
+/* Columns: host, idle agents, agents. */
+static int add_host(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct hosts *h = arg;
+
+	(void)err;
+	h->list = x_realloc(h->list, h->count + 1, sizeof(*h->list));
+	h->list[h->count++] = (struct host){.name = x_strdup(db_column_text(st, 0)),
+		.idle = sqlite3_column_int64(st, 1),
+		.agents = sqlite3_column_int64(st, 2)};
+	return 0;
+}
+
+/* Gives one run to each host in turn, first for agents that were idle, then for all others.  Never more than one run
+ * an agent. */
+static void share_out(struct hosts *h, int64_t count)
+{
 	for (int pass = 0; pass < 2; pass++) {
 		bool given = true;
 
-		while (left && given) {
+		while (count && given) {
 			given = false;
-			for (size_t i = 0; i < n && left; i++) {
-				if (c[i].given >= (pass ? c[i].agents : c[i].idle))
+			for (size_t i = 0; i < h->count && count; i++) {
+				struct host *host = &h->list[i];
+
+				if (host->given >= (pass ? host->agents : host->idle))
 					continue;
-				c[i].given++;
-				left--;
+				host->given++;
+				count--;
 				given = true;
 			}
 		}
 	}
-	return count - left;
 }
 
-int dash_store_command_run(struct dash_store *s, const char *target_id, int64_t agents, bool sync,
+int dash_store_command_run(struct dash_store *s, const struct dash_store_order *order,
 	int64_t now_ms, int64_t online_ms, json_t *made, struct err *err)
 {
-	struct candidate *c = x_calloc(HOSTS_MAX, sizeof(*c));
-	size_t n;
-	int rc = 0;
+	sqlite3_stmt *st = dash_store_stmt(s,
+		"SELECT h.host, (SELECT count(*) FROM k6_agents a WHERE a.host = h.host AND a.status = 'idle'),"
+		" h.desired FROM hosts h WHERE h.managed AND h.last_seen_at >= ?1 AND h.desired > 0"
+		" ORDER BY 2 DESC, h.host",
+		err);
+	_cleanup_hosts_ struct hosts hosts = {0};
 
-	err->msg[0] = '\0';
-	n = find_candidates(s, now_ms - online_ms, c, err);
-	share_out(c, n, agents);
-	for (size_t i = 0; i < n; i++) {
-		if (rc == 0 && c[i].given)
-			rc = insert(s,
-				&(struct command){.host = c[i].host,
-					.type = "run",
-					.target_id = target_id,
-					.agents = c[i].given,
-					.sync = sync},
-				now_ms, made, err);
-		free(c[i].host);
+	sqlite3_bind_int64(st, 1, now_ms - online_ms);
+	if (dash_store_each(s, st, add_host, &hosts, err) < 0)
+		return -1;
+	share_out(&hosts, order->agents);
+	for (size_t i = 0; i < hosts.count; i++) {
+		const struct command c = {.host = hosts.list[i].name,
+			.type = "run",
+			.target_id = order->target_id,
+			.agents = hosts.list[i].given,
+			.sync = order->sync};
+
+		if (c.agents && insert(s, &c, now_ms, made, err) < 0)
+			return -1;
 	}
-	free(c);
-	return rc < 0 || err->msg[0] ? -1 : 0;
+	return 0;
 }
 
 int dash_store_command_cancel(struct dash_store *s, const char *run_id, const char *host,
@@ -132,59 +134,67 @@ int dash_store_command_cancel(struct dash_store *s, const char *run_id, const ch
 
 /* --- pause and resume --------------------------------------------------------------- */
 
-static int64_t pause_seq(struct dash_store *s)
+/* The present state as meta has it. */
+struct pause {
+	int64_t seq, paused, at_once;
+};
+
+static int read_pause(struct dash_store *s, struct pause *p, struct err *err)
 {
-	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0);
+	if (dash_store_get_int(
+		    s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0, &p->seq, err) < 0 ||
+		dash_store_get_int(
+			s, "SELECT value FROM meta WHERE key = 'paused'", 0, &p->paused, err) < 0)
+		return -1;
+	return dash_store_get_int(
+		s, "SELECT value FROM meta WHERE key = 'pause_at_once'", 0, &p->at_once, err);
 }
 
-bool dash_store_is_paused(struct dash_store *s)
+int dash_store_is_paused(struct dash_store *s, bool *paused, struct err *err)
 {
-	return dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0) != 0;
+	int64_t n;
+
+	if (dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0, &n, err) < 0)
+		return -1;
+	*paused = n != 0;
+	return 0;
 }
 
-/* The present state as an order. */
-static int insert_pause(
-	struct dash_store *s, const char *host, int64_t now_ms, json_t *made, struct err *err)
+static int insert_pause(struct dash_store *s, const struct pause *p, const char *host,
+	int64_t now_ms, json_t *made, struct err *err)
 {
 	return insert(s,
 		&(struct command){.host = host,
-			.type = dash_store_is_paused(s) ? "pause" : "resume",
-			.pause_seq = pause_seq(s),
-			.at_once = dash_store_get_int(s,
-					   "SELECT value FROM meta WHERE key = 'pause_at_once'",
-					   0) != 0},
+			.type = p->paused ? "pause" : "resume",
+			.pause_seq = p->seq,
+			.at_once = p->at_once != 0},
 		now_ms, made, err);
 }
 
 int dash_store_command_pause(struct dash_store *s, bool pause, bool at_once, int64_t now_ms,
 	json_t *made, struct err *err)
 {
-	sqlite3_stmt *st;
-	struct candidate *c;
-	size_t n = 0;
-	int rc;
+	sqlite3_stmt *st =
+		dash_store_stmt(s, "SELECT host, 0, 0 FROM hosts WHERE managed ORDER BY host", err);
+	_cleanup_hosts_ struct hosts hosts = {0};
+	struct pause p;
 
-	if (dash_store_set_meta(s, "paused", pause, err) < 0 ||
-		dash_store_set_meta(s, "pause_at_once", at_once, err) < 0 ||
-		dash_store_set_meta(s, "pause_seq", pause_seq(s) + 1, err) < 0)
+	if (read_pause(s, &p, err) < 0)
 		return -1;
-	/* The last word holds. */
-	rc = db_exec(s->db, "DELETE FROM k6_commands WHERE type IN ('pause', 'resume')", err);
-	st = dash_store_stmt(s, "SELECT host FROM hosts WHERE managed ORDER BY host LIMIT ?1", err);
-	if (!st || rc < 0)
+	p = (struct pause){.seq = p.seq + 1, .paused = pause, .at_once = at_once};
+	/* Only the last command counts. */
+	if (dash_store_set_meta(s, "paused", p.paused, err) < 0 ||
+		dash_store_set_meta(s, "pause_at_once", p.at_once, err) < 0 ||
+		dash_store_set_meta(s, "pause_seq", p.seq, err) < 0 ||
+		dash_store_exec(
+			s, "DELETE FROM k6_commands WHERE type IN ('pause', 'resume')", err) < 0 ||
+		dash_store_each(s, st, add_host, &hosts, err) < 0)
 		return -1;
-	c = x_calloc(HOSTS_MAX, sizeof(*c));
-	sqlite3_bind_int(st, 1, HOSTS_MAX);
-	while (sqlite3_step(st) == SQLITE_ROW)
-		c[n++].host = x_strdup(db_column_text(st, 0));
-	sqlite3_reset(st);
-	for (size_t i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = insert_pause(s, c[i].host, now_ms, made, err);
-		free(c[i].host);
+	for (size_t i = 0; i < hosts.count; i++) {
+		if (insert_pause(s, &p, hosts.list[i].name, now_ms, made, err) < 0)
+			return -1;
 	}
-	free(c);
-	return rc;
+	return 0;
 }
 
 int dash_store_command_catch_up(
@@ -194,57 +204,52 @@ int dash_store_command_catch_up(
 		"SELECT 1 FROM hosts h WHERE h.host = ?1 AND h.managed AND h.pause_seq < ?2 AND NOT EXISTS"
 		" (SELECT 1 FROM k6_commands c WHERE c.host = h.host AND c.pause_seq = ?2 AND c.created_at > ?3)",
 		err);
-	int64_t seq = pause_seq(s);
-	json_t *made;
-	bool behind;
-	int rc;
+	_cleanup_json_ json_t *made = json_array();
+	enum found behind;
+	struct pause p;
 
-	if (!st)
+	if (read_pause(s, &p, err) < 0)
 		return -1;
 	db_bind_text(st, 1, host);
-	sqlite3_bind_int64(st, 2, seq);
+	sqlite3_bind_int64(st, 2, p.seq);
 	sqlite3_bind_int64(st, 3, now_ms - DASH_STORE_COMMAND_LIFE_MS);
-	behind = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_reset(st);
-	if (!behind)
-		return 0;
-	made = json_array();
-	rc = insert_pause(s, host, now_ms, made, err);
-	json_decref(made);
-	return rc;
+	behind = dash_store_one(s, st, NULL, NULL, err);
+	if (behind != FOUND)
+		return behind == FOUND_ERROR ? -1 : 0;
+	return insert_pause(s, &p, host, now_ms, made, err);
 }
 
-json_t *dash_store_list_commands(
-	struct dash_store *s, const char *host, int64_t now_ms, struct err *err)
+static json_t *command_row(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	const char *type = db_column_text(st, 1);
+	json_t *o = json_pack("{s:s, s:s}", "id", db_column_text(st, 0), "type", type);
+
+	(void)arg;
+	(void)err;
+	if (sqlite3_column_type(st, 2) != SQLITE_NULL)
+		json_object_set_new(o, "targetId", json_text(db_column_text(st, 2)));
+	if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+		json_object_set_new(o, "runId", json_text(db_column_text(st, 3)));
+	if (sqlite3_column_int64(st, 4)) {
+		json_object_set_new(o, "agents", json_integer(sqlite3_column_int64(st, 4)));
+		json_object_set_new(o, "sync", json_boolean(sqlite3_column_int(st, 5)));
+	}
+	if (!strcmp(type, "pause"))
+		json_object_set_new(o, "now", json_boolean(sqlite3_column_int(st, 6)));
+	return o;
+}
+
+int dash_store_list_commands(
+	struct dash_store *s, const char *host, int64_t now_ms, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT id, type, target_id, run_id, agents, sync, at_once FROM k6_commands WHERE host = ?1 AND created_at > ?2"
 		" ORDER BY seq LIMIT 1000",
 		err);
-	json_t *list = json_array();
 
-	if (!st)
-		return list;
 	db_bind_text(st, 1, host);
 	sqlite3_bind_int64(st, 2, now_ms - DASH_STORE_COMMAND_LIFE_MS);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		json_t *o = json_pack(
-			"{s:s, s:s}", "id", db_column_text(st, 0), "type", db_column_text(st, 1));
-
-		if (sqlite3_column_type(st, 2) != SQLITE_NULL)
-			json_object_set_new(o, "targetId", json_text(db_column_text(st, 2)));
-		if (sqlite3_column_type(st, 3) != SQLITE_NULL)
-			json_object_set_new(o, "runId", json_text(db_column_text(st, 3)));
-		if (sqlite3_column_int64(st, 4)) {
-			json_object_set_new(o, "agents", json_integer(sqlite3_column_int64(st, 4)));
-			json_object_set_new(o, "sync", json_boolean(sqlite3_column_int(st, 5)));
-		}
-		if (!strcmp(db_column_text(st, 1), "pause"))
-			json_object_set_new(o, "now", json_boolean(sqlite3_column_int(st, 6)));
-		json_array_append_new(list, o);
-	}
-	sqlite3_reset(st);
-	return list;
+	return dash_store_list(s, st, command_row, NULL, list, err);
 }
 
 int dash_store_command_done(struct dash_store *s, const char *host, const char *id, struct err *err)
@@ -254,18 +259,14 @@ int dash_store_command_done(struct dash_store *s, const char *host, const char *
 		" AND c.id = ?2 AND c.pause_seq > hosts.pause_seq",
 		err);
 
-	if (!st)
-		return -1;
 	db_bind_text(st, 1, host);
 	db_bind_text(st, 2, id);
-	if (db_run(st, err) < 0)
+	if (dash_store_run(s, st, err) < 0)
 		return -1;
 	st = dash_store_stmt(s, "DELETE FROM k6_commands WHERE host = ?1 AND id = ?2", err);
-	if (!st)
-		return -1;
 	db_bind_text(st, 1, host);
 	db_bind_text(st, 2, id);
-	return db_run(st, err);
+	return dash_store_run(s, st, err);
 }
 
 int dash_store_expire_commands(struct dash_store *s, int64_t now_ms, struct err *err)
@@ -273,8 +274,6 @@ int dash_store_expire_commands(struct dash_store *s, int64_t now_ms, struct err 
 	sqlite3_stmt *st =
 		dash_store_stmt(s, "DELETE FROM k6_commands WHERE created_at <= ?1", err);
 
-	if (!st)
-		return -1;
 	sqlite3_bind_int64(st, 1, now_ms - DASH_STORE_COMMAND_LIFE_MS);
-	return db_run(st, err);
+	return dash_store_run(s, st, err);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How the counts of runs (counts.h) follow the rows: with each transaction, and anew where another process has
- * written to the database. */
-#include "dashboard/store_priv.h"
+/* Each row of k6_runs that comes, goes or changes is counted within its transaction. */
+#include "dashboard/store_counts.h"
 
 #include "common/limits.h"
 #include "common/run.h"
-#include "dashboard/counts.h"
 
 uint16_t dash_store_day_of(int64_t ms)
 {
@@ -19,7 +17,6 @@ int64_t dash_store_day_start(uint16_t day)
 	return (day - 1) * DAY_MS;
 }
 
-/* Columns: target_no, agent_no, started_at, status. */
 struct counts_key dash_store_count_key(sqlite3_stmt *st, int column)
 {
 	int status =
@@ -33,24 +30,35 @@ struct counts_key dash_store_count_key(sqlite3_stmt *st, int column)
 	};
 }
 
+struct counting {
+	struct counts *counts;
+	int sign;
+	int64_t n;
+};
+
+static int count_row(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct counting *c = arg;
+	const struct counts_key key = dash_store_count_key(st, 0);
+
+	(void)err;
+	counts_add(c->counts, &key, c->sign);
+	c->n++;
+	return 0;
+}
+
 int dash_store_count_rows(struct dash_store *s, const char *sql, int64_t parameter, int sign,
 	int64_t *n, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
-	int rc;
+	struct counting c = {s->counts, sign, 0};
 
-	if (!st)
-		return -1;
 	sqlite3_bind_int64(st, 1, parameter);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const struct counts_key key = dash_store_count_key(st, 0);
-
-		counts_add(s->counts, &key, sign);
-		if (n)
-			++*n;
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
+	if (dash_store_each(s, st, count_row, &c, err) < 0)
+		return -1;
+	if (n)
+		*n += c.n;
+	return 0;
 }
 
 void dash_store_count_reaped(struct dash_store *s, sqlite3_stmt *st, int column)
@@ -67,32 +75,37 @@ void dash_store_count_reaped(struct dash_store *s, sqlite3_stmt *st, int column)
 	counts_add(s->counts, &key, 1);
 }
 
+/* Committed row by row: the list of changes to undo stays short. */
+static int count_committed_row(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct dash_store *s = arg;
+	const struct counts_key key = dash_store_count_key(st, 0);
+
+	(void)err;
+	counts_add(s->counts, &key, 1);
+	counts_commit(s->counts);
+	return 0;
+}
+
 int dash_store_count_all(struct dash_store *s, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT target_no, agent_no, started_at, status FROM k6_runs INDEXED BY k6_runs_time WHERE started_at >= ?1",
 		err);
-	int rc;
 
-	if (!st)
-		return -1;
 	counts_clear(s->counts);
+	s->counts_version = -1;
 	sqlite3_bind_int64(st, 1, INT64_MIN);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const struct counts_key key = dash_store_count_key(st, 0);
-
-		counts_add(s->counts, &key, 1);
-		counts_commit(s->counts);
-	}
-	sqlite3_reset(st);
-	s->data_version = dash_store_get_int(s, "PRAGMA data_version", 0);
-	return rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
+	if (dash_store_each(s, st, count_committed_row, s, err) < 0)
+		return -1;
+	return dash_store_get_int(s, "PRAGMA data_version", 0, &s->counts_version, err);
 }
 
-/* Somebody else has written to the database: what is remembered of it may be wrong. */
-int dash_store_check_counts(struct dash_store *s, struct err *err)
+int dash_store_count_check(struct dash_store *s, struct err *err)
 {
-	if (dash_store_get_int(s, "PRAGMA data_version", 0) == s->data_version)
-		return 0;
-	return dash_store_count_all(s, err);
+	int64_t version;
+
+	if (dash_store_get_int(s, "PRAGMA data_version", 0, &version, err) < 0)
+		return -1;
+	return version == s->counts_version ? 0 : dash_store_count_all(s, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs by page.  They are found in an index that has all that they are filtered by, from the day on that the page
  * begins in (counts.h); only the rows of the page itself are read. */
-#include "dashboard/store_priv.h"
+#include "dashboard/store_lists.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/run.h"
-#include "dashboard/counts.h"
+#include "dashboard/store_counts.h"
+#include "dashboard/store_names.h"
+#include "dashboard/store_priv.h"
+#include "dashboard/store_run_row.h"
 
 /* A filter in numbers. */
 struct query {
@@ -21,44 +24,57 @@ struct query {
 	bool nothing;      /* it names something that there is no run of */
 };
 
-/* Agents of that name, or host, or both. */
+struct agents {
+	struct query *q;
+	size_t found;
+};
+
+static int add_agent(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct agents *a = arg;
+	int64_t no = sqlite3_column_int64(st, 0);
+
+	(void)err;
+	if (no > 0 && no < (int64_t)a->q->counts.agent_count)
+		a->q->agents[no] = true;
+	a->q->one_agent = a->found++ ? 0 : no;
+	return 0;
+}
+
+/* Agents of the filter's name, host, or both. */
 static int find_agents(struct dash_store *s, struct query *q, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT no FROM k6_names WHERE kind = 1 AND (?1 IS NULL OR host = ?1) AND (?2 IS NULL OR name = ?2)",
 		err);
-	size_t found = 0;
+	struct agents a = {.q = q};
+	int64_t last;
 
-	if (!st)
+	if (dash_store_get_int(s, "SELECT max(no) FROM k6_names", 0, &last, err) < 0)
 		return -1;
-	q->counts.agent_count =
-		(size_t)dash_store_get_int(s, "SELECT max(no) FROM k6_names", 0) + 1;
+	q->counts.agent_count = (size_t)last + 1;
 	q->agents = x_calloc(q->counts.agent_count, sizeof(*q->agents));
 	q->counts.agents = q->agents;
 	db_bind_text(st, 1, q->f->host);
 	db_bind_text(st, 2, q->f->agent);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		int64_t no = sqlite3_column_int64(st, 0);
-
-		if (no > 0 && no < (int64_t)q->counts.agent_count)
-			q->agents[no] = true;
-		q->one_agent = found++ ? 0 : no;
-	}
-	sqlite3_reset(st);
-	q->nothing = q->nothing || !found;
+	if (dash_store_each(s, st, add_agent, &a, err) < 0)
+		return -1;
+	q->nothing = q->nothing || !a.found;
 	return 0;
 }
 
 static int read_query(struct dash_store *s, const struct dash_store_run_filter *f, struct query *q,
 	struct err *err)
 {
+	const struct dash_store_name target = {DASH_STORE_NAME_TARGET, "", f->target_id};
+
 	*q = (struct query){.f = f, .counts = {.target = -1, .status = -1}};
 	if (f->target_id) {
-		q->counts.target =
-			dash_store_name_no(s, DASH_STORE_NAME_TARGET, "", f->target_id, false, err);
-		if (q->counts.target < 0)
+		enum found found = dash_store_name_no(s, &target, false, &q->counts.target, err);
+
+		if (found == FOUND_ERROR)
 			return -1;
-		q->nothing = !q->counts.target;
+		q->nothing = found == NOT_FOUND;
 	}
 	if (f->status)
 		q->counts.status = run_find_name(run_status_names, RUN_STATUS_COUNT, f->status);
@@ -115,27 +131,29 @@ static const char *choose_index(const struct dash_store *s, const struct query *
 	return best;
 }
 
-/* Of less than a day. */
-static int64_t count_between(struct dash_store *s, const struct query *q, int64_t from_ms,
-	int64_t to_ms, struct err *err)
+static int read_count(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	(void)err;
+	*(int64_t *)arg = sqlite3_column_int64(st, 0);
+	return 0;
+}
+
+/* Counts the runs of less than a day. */
+static int count_between(struct dash_store *s, const struct query *q, int64_t from_ms,
+	int64_t to_ms, int64_t *n, struct err *err)
 {
 	char where[512], sql[700];
 	sqlite3_stmt *st;
-	int64_t n = 0;
 
+	*n = 0;
 	if (from_ms >= to_ms)
 		return 0;
 	make_where(q, where, sizeof(where));
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM k6_runs INDEXED BY %s WHERE %s",
 		choose_index(s, q), where);
 	st = dash_store_stmt(s, sql, err);
-	if (!st)
-		return -1;
 	bind_query(st, q, from_ms, to_ms);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return n;
+	return dash_store_one(s, st, read_count, n, err) == FOUND_ERROR ? -1 : 0;
 }
 
 /* The time that a filter asks for: a part of a day, whole days, a part of a day. */
@@ -144,6 +162,7 @@ struct span {
 	uint16_t first_day, last_day; /* whole ones; none where first > last */
 	int64_t head, tail;           /* runs before and behind those */
 	int64_t total;
+	int64_t offset; /* of the page's first run in the span */
 };
 
 static int measure_span(
@@ -164,40 +183,42 @@ static int measure_span(
 	if (f->to_ms)
 		sp->last_day = (uint16_t)(dash_store_day_of(f->to_ms) - 1);
 	if (sp->first_day > sp->last_day) {
-		sp->head = count_between(s, q, sp->from_ms, sp->to_ms, err);
+		if (count_between(s, q, sp->from_ms, sp->to_ms, &sp->head, err) < 0)
+			return -1;
 		sp->total = sp->head;
-		return sp->head < 0 ? -1 : 0;
+		return 0;
 	}
 	head_end = f->from_ms ? dash_store_day_start(sp->first_day) : sp->from_ms;
 	tail_start = f->to_ms ? dash_store_day_start((uint16_t)(sp->last_day + 1)) : sp->to_ms;
-	sp->head = count_between(s, q, sp->from_ms, head_end, err);
-	sp->tail = count_between(s, q, tail_start, sp->to_ms, err);
+	if (count_between(s, q, sp->from_ms, head_end, &sp->head, err) < 0 ||
+		count_between(s, q, tail_start, sp->to_ms, &sp->tail, err) < 0)
+		return -1;
 	sp->total = sp->head + sp->tail +
 		counts_total(s->counts, &q->counts, sp->first_day, sp->last_day);
-	return sp->head < 0 || sp->tail < 0 ? -1 : 0;
+	return 0;
 }
 
 /* Narrows the span to where the page begins; what is left of the offset is to be skipped there. */
-static void skip_to_page(const struct dash_store *s, const struct query *q, struct span *sp,
-	bool newest_first, int64_t *offset)
+static void skip_to_page(
+	const struct dash_store *s, const struct query *q, struct span *sp, bool newest_first)
 {
 	int64_t near = newest_first ? sp->tail : sp->head;
 	int64_t whole = sp->total - sp->head - sp->tail;
 	uint16_t day;
 
-	if (*offset < near || sp->first_day > sp->last_day)
+	if (sp->offset < near || sp->first_day > sp->last_day)
 		return;
-	*offset -= near;
-	if (*offset >= whole) {
-		*offset -= whole;
+	sp->offset -= near;
+	if (sp->offset >= whole) {
+		sp->offset -= whole;
 		if (newest_first)
 			sp->to_ms = dash_store_day_start(sp->first_day);
 		else
 			sp->from_ms = dash_store_day_start((uint16_t)(sp->last_day + 1));
 		return;
 	}
-	if (!counts_find_day(
-		    s->counts, &q->counts, sp->first_day, sp->last_day, newest_first, offset, &day))
+	if (!counts_find_day(s->counts, &q->counts, sp->first_day, sp->last_day, newest_first,
+		    &sp->offset, &day))
 		return;
 	if (newest_first && day < DASH_STORE_LAST_DAY)
 		sp->to_ms = dash_store_day_start((uint16_t)(day + 1));
@@ -205,20 +226,13 @@ static void skip_to_page(const struct dash_store *s, const struct query *q, stru
 		sp->from_ms = dash_store_day_start(day);
 }
 
-static json_t *read_row(struct dash_store *s, int64_t seq, struct err *err)
+static enum found read_row(struct dash_store *s, int64_t seq, json_t **run, struct err *err)
 {
-	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT json, status, reason, error_message, agent FROM k6_runs WHERE seq = ?1",
-		err);
-	json_t *run = NULL;
+	sqlite3_stmt *st = dash_store_stmt(
+		s, "SELECT " DASH_STORE_RUN_COLUMNS " FROM k6_runs WHERE seq = ?1", err);
 
-	if (!st)
-		return NULL;
 	sqlite3_bind_int64(st, 1, seq);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		run = dash_store_run_row(st);
-	sqlite3_reset(st);
-	return run;
+	return dash_store_object(s, st, dash_store_run_row, NULL, run, err);
 }
 
 static const struct order {
@@ -240,102 +254,158 @@ static const struct order *find_order(const char *name)
 	return &orders[0];
 }
 
-/* Numbers of the page's rows first, out of the index alone. */
-static int read_page(struct dash_store *s, const struct query *q, const struct span *sp,
-	const struct order *order, int64_t offset, json_t *items, struct err *err)
+struct seqs {
+	int64_t *list;
+	size_t count;
+};
+
+static int add_seq(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct seqs *seqs = arg;
+
+	(void)err;
+	seqs->list[seqs->count++] = sqlite3_column_int64(st, 0);
+	return 0;
+}
+
+/* Reads the numbers of the page's rows out of the index alone. */
+static int find_page(struct dash_store *s, const struct query *q, const struct span *sp,
+	const struct order *order, struct seqs *seqs, struct err *err)
 {
 	char where[512], sql[900];
-	_cleanup_free_ int64_t *seqs = x_calloc((size_t)q->f->page_size + 1, sizeof(*seqs));
 	sqlite3_stmt *st;
-	int64_t n = 0;
-	int rc;
 
 	make_where(q, where, sizeof(where));
 	snprintf(sql, sizeof(sql),
 		"SELECT seq FROM k6_runs INDEXED BY %s WHERE %s ORDER BY %s LIMIT ?7 OFFSET ?8",
 		order->index ? order->index : choose_index(s, q), where, order->by);
 	st = dash_store_stmt(s, sql, err);
-	if (!st)
-		return -1;
 	bind_query(st, q, sp->from_ms, sp->to_ms);
 	sqlite3_bind_int64(st, 7, q->f->page_size);
-	sqlite3_bind_int64(st, 8, offset);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW && n < q->f->page_size)
-		seqs[n++] = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return dash_store_fail(s, err);
-	for (int64_t i = 0; i < n; i++) {
-		json_t *run = read_row(s, seqs[i], err);
+	sqlite3_bind_int64(st, 8, sp->offset);
+	return dash_store_each(s, st, add_seq, seqs, err);
+}
 
-		if (run)
-			json_array_append_new(items, run);
+static int read_page(struct dash_store *s, const struct query *q, const struct span *sp,
+	const struct order *order, json_t *items, struct err *err)
+{
+	_cleanup_free_ int64_t *list = x_calloc((size_t)q->f->page_size, sizeof(*list));
+	struct seqs seqs = {list, 0};
+
+	if (find_page(s, q, sp, order, &seqs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < seqs.count; i++) {
+		json_t *run;
+		enum found found = read_row(s, list[i], &run, err);
+
+		if (found == FOUND_ERROR)
+			return -1;
+		if (found == NOT_FOUND)
+			return err_code_set(err, ERR_CORRUPT,
+				"an index of the runs has an entry without a row");
+		json_array_append_new(items, run);
 	}
 	return 0;
 }
 
-json_t *dash_store_list_runs(
-	struct dash_store *s, const struct dash_store_run_filter *f, struct err *err)
+static int list_items(
+	struct dash_store *s, const struct query *q, json_t *items, int64_t *total, struct err *err)
 {
-	const struct order *order = find_order(f->sort);
-	json_t *items = json_array();
-	int64_t offset = (f->page - 1) * f->page_size;
-	struct query q = {0};
+	const struct order *order = find_order(q->f->sort);
 	struct span sp = {0};
-	int rc = dash_store_check_counts(s, err) < 0 || read_query(s, f, &q, err) < 0 ? -1 : 0;
 
-	if (rc == 0 && !q.nothing)
-		rc = measure_span(s, &q, &sp, err);
-	if (rc == 0 && offset < sp.total) {
-		if (!order->index)
-			skip_to_page(s, &q, &sp, order == &orders[0], &offset);
-		rc = read_page(s, &q, &sp, order, offset, items, err);
-	}
-	free(q.agents);
-	if (rc < 0) {
-		json_decref(items);
-		return NULL;
-	}
-	return json_pack("{s:o, s:I, s:I, s:I}", "items", items, "page", (json_int_t)f->page,
-		"pageSize", (json_int_t)f->page_size, "total", (json_int_t)sp.total);
+	*total = 0;
+	if (q->nothing)
+		return 0;
+	if (measure_span(s, q, &sp, err) < 0)
+		return -1;
+	*total = sp.total;
+	sp.offset = (q->f->page - 1) * q->f->page_size;
+	if (sp.offset >= sp.total)
+		return 0;
+	if (!order->index)
+		skip_to_page(s, q, &sp, order == &orders[0]);
+	return read_page(s, q, &sp, order, items, err);
 }
 
-json_t *dash_store_next_runs(
-	struct dash_store *s, struct dash_store_run_filter *f, int limit, struct err *err)
+int dash_store_list_runs(
+	struct dash_store *s, const struct dash_store_run_filter *f, json_t **list, struct err *err)
+{
+	_cleanup_json_ json_t *items = json_array();
+	struct query q = {0};
+	int64_t total;
+	int rc = dash_store_count_check(s, err);
+
+	if (rc == 0)
+		rc = read_query(s, f, &q, err);
+	if (rc == 0)
+		rc = list_items(s, &q, items, &total, err);
+	free(q.agents);
+	if (rc == 0)
+		*list = json_pack("{s:O, s:I, s:I, s:I}", "items", items, "page",
+			(json_int_t)f->page, "pageSize", (json_int_t)f->page_size, "total",
+			(json_int_t)total);
+	return rc;
+}
+
+/* --- all runs, part by part -------------------------------------------------------------- */
+
+struct part {
+	json_t *items;
+	int64_t last_ms, last_seq; /* of the last run */
+};
+
+/* Columns: those of dash_store_run_row(), started_at, seq. */
+static int add_run(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct part *p = arg;
+	json_t *run = dash_store_run_row(st, NULL, err);
+
+	if (!run)
+		return -1;
+	json_array_append_new(p->items, run);
+	p->last_ms = sqlite3_column_int64(st, DASH_STORE_RUN_COLUMN_COUNT);
+	p->last_seq = sqlite3_column_int64(st, DASH_STORE_RUN_COLUMN_COUNT + 1);
+	return 0;
+}
+
+static int read_part(
+	struct dash_store *s, const struct query *q, int limit, struct part *p, struct err *err)
 {
 	char where[512], sql[900];
-	json_t *items = json_array();
-	struct query q = {0};
-	sqlite3_stmt *st = NULL;
-	int64_t last_ms = 0, last_seq = 0;
-	int n = 0;
+	sqlite3_stmt *st;
 
-	if (read_query(s, f, &q, err) == 0 && !q.nothing) {
-		make_where(&q, where, sizeof(where));
-		snprintf(sql, sizeof(sql),
-			"SELECT json, status, reason, error_message, agent, started_at, seq FROM k6_runs INDEXED BY %s"
-			" WHERE %s AND NOT (started_at = ?6 - 1 AND seq >= ?10) ORDER BY started_at DESC, seq DESC LIMIT ?7",
-			choose_index(s, &q), where);
-		st = dash_store_stmt(s, sql, err);
-	}
-	if (st) {
-		bind_query(st, &q, f->from_ms ? f->from_ms : INT64_MIN,
-			f->to_ms ? f->to_ms : INT64_MAX);
-		sqlite3_bind_int64(st, 7, limit);
-		sqlite3_bind_int64(st, 10, f->before_seq ? f->before_seq : INT64_MAX);
-	}
-	while (st && sqlite3_step(st) == SQLITE_ROW) {
-		json_array_append_new(items, dash_store_run_row(st));
-		last_ms = sqlite3_column_int64(st, 5);
-		last_seq = sqlite3_column_int64(st, 6);
-		n++;
-	}
-	if (st)
-		sqlite3_reset(st);
-	if (n == limit) {
-		f->to_ms = last_ms + 1;
-		f->before_seq = last_seq;
-	}
+	make_where(q, where, sizeof(where));
+	snprintf(sql, sizeof(sql),
+		"SELECT " DASH_STORE_RUN_COLUMNS ", started_at, seq FROM k6_runs INDEXED BY %s"
+		" WHERE %s AND NOT (started_at = ?6 - 1 AND seq >= ?10) ORDER BY started_at DESC, seq DESC LIMIT ?7",
+		choose_index(s, q), where);
+	st = dash_store_stmt(s, sql, err);
+	bind_query(st, q, q->f->from_ms ? q->f->from_ms : INT64_MIN,
+		q->f->to_ms ? q->f->to_ms : INT64_MAX);
+	sqlite3_bind_int64(st, 7, limit);
+	sqlite3_bind_int64(st, 10, q->f->before_seq ? q->f->before_seq : INT64_MAX);
+	return dash_store_each(s, st, add_run, p, err);
+}
+
+int dash_store_next_runs(struct dash_store *s, struct dash_store_run_filter *f, int limit,
+	json_t **items, struct err *err)
+{
+	struct part p = {.items = json_array()};
+	struct query q = {0};
+	int rc = read_query(s, f, &q, err);
+
+	if (rc == 0 && !q.nothing)
+		rc = read_part(s, &q, limit, &p, err);
 	free(q.agents);
-	return items;
+	if (rc < 0) {
+		json_decref(p.items);
+		return -1;
+	}
+	if (json_array_size(p.items) == (size_t)limit) {
+		f->to_ms = p.last_ms + 1;
+		f->before_seq = p.last_seq;
+	}
+	*items = p.items;
+	return 0;
 }

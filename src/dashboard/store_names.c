@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers for the names of targets and agents, by which runs are counted and listed.  Names are never deleted, so a
- * number that is known stays right. */
-#include "dashboard/store_priv.h"
+/* The numbers asked for last are kept in memory.  A name is never deleted, so a number stays right until a rollback
+ * undoes its creation. */
+#include "dashboard/store_names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/hash.h"
 #include "common/mem.h"
+#include "dashboard/store_priv.h"
 
-static struct name_slot *find_slot(
-	struct dash_store *s, enum dash_store_name kind, const char *host, const char *name)
-{
-	/* The NUL of the host keeps ("a", "bc") and ("ab", "c") apart. */
-	uint64_t hash = hash_bytes(HASH_START + kind, host, strlen(host) + 1);
+#define SLOTS 1024
 
-	return &s->names[hash_mixed(hash_text(hash, name)) % DASH_STORE_NAMES_KEPT];
-}
+struct name_slot {
+	char *host, *name; /* NULL: empty */
+	enum dash_store_name_kind kind;
+	int64_t no;
+};
+
+struct dash_store_names {
+	uint64_t rollbacks; /* of the store, when the slots were right */
+	struct name_slot slots[SLOTS];
+};
 
 static void clear_slot(struct name_slot *slot)
 {
@@ -25,55 +30,86 @@ static void clear_slot(struct name_slot *slot)
 	*slot = (struct name_slot){0};
 }
 
-void dash_store_forget_names(struct dash_store *s)
+static void clear_slots(struct dash_store_names *names)
 {
-	for (size_t i = 0; i < DASH_STORE_NAMES_KEPT; i++)
-		clear_slot(&s->names[i]);
+	for (size_t i = 0; i < SLOTS; i++)
+		clear_slot(&names->slots[i]);
 }
 
-static int64_t ask_name_no(struct dash_store *s, enum dash_store_name kind, const char *host,
-	const char *name, bool add, struct err *err)
+void dash_store_names_free(struct dash_store *s)
+{
+	if (!s->names)
+		return;
+	clear_slots(s->names);
+	free(s->names);
+	s->names = NULL;
+}
+
+static struct name_slot *find_slot(struct dash_store *s, const struct dash_store_name *n)
+{
+	/* The NUL of the host keeps ("a", "bc") and ("ab", "c") apart. */
+	uint64_t hash = hash_bytes(HASH_START + n->kind, n->host, strlen(n->host) + 1);
+
+	if (!s->names) {
+		s->names = x_calloc(1, sizeof(*s->names));
+		s->names->rollbacks = s->rollbacks;
+	}
+	if (s->names->rollbacks != s->rollbacks) {
+		clear_slots(s->names);
+		s->names->rollbacks = s->rollbacks;
+	}
+	return &s->names->slots[hash_mixed(hash_text(hash, n->name)) % SLOTS];
+}
+
+static sqlite3_stmt *bind_name(sqlite3_stmt *st, const struct dash_store_name *n)
+{
+	sqlite3_bind_int(st, 1, (int)n->kind);
+	db_bind_text(st, 2, n->host);
+	db_bind_text(st, 3, n->name);
+	return st;
+}
+
+static int read_no(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	(void)err;
+	*(int64_t *)arg = sqlite3_column_int64(st, 0);
+	return 0;
+}
+
+static enum found ask_name_no(struct dash_store *s, const struct dash_store_name *n, bool add,
+	int64_t *no, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(
 		s, "SELECT no FROM k6_names WHERE kind = ?1 AND host = ?2 AND name = ?3", err);
-	int64_t no = 0;
+	enum found found = dash_store_one(s, bind_name(st, n), read_no, no, err);
 
-	if (!st)
-		return -1;
-	sqlite3_bind_int(st, 1, (int)kind);
-	db_bind_text(st, 2, host);
-	db_bind_text(st, 3, name);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		no = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	if (no || !add)
-		return no;
+	if (found != NOT_FOUND || !add)
+		return found;
 	st = dash_store_stmt(s, "INSERT INTO k6_names (kind, host, name) VALUES (?1, ?2, ?3)", err);
-	if (!st)
-		return -1;
-	sqlite3_bind_int(st, 1, (int)kind);
-	db_bind_text(st, 2, host);
-	db_bind_text(st, 3, name);
-	return db_run(st, err) < 0 ? -1 : sqlite3_last_insert_rowid(s->db);
+	if (dash_store_run(s, bind_name(st, n), err) < 0)
+		return FOUND_ERROR;
+	*no = sqlite3_last_insert_rowid(s->db);
+	return FOUND;
 }
 
-/* The number that stands for it; 0: it has none (add: it gets one); -1: the database. */
-int64_t dash_store_name_no(struct dash_store *s, enum dash_store_name kind, const char *host,
-	const char *name, bool add, struct err *err)
+enum found dash_store_name_no(struct dash_store *s, const struct dash_store_name *n, bool add,
+	int64_t *no, struct err *err)
 {
-	struct name_slot *slot = find_slot(s, kind, host, name);
-	int64_t no;
+	struct name_slot *slot = find_slot(s, n);
+	enum found found;
 
-	if (slot->name && slot->kind == (int)kind && !strcmp(slot->name, name) &&
-		!strcmp(slot->host, host))
-		return slot->no;
-	no = ask_name_no(s, kind, host, name, add, err);
-	if (no > 0) {
-		clear_slot(slot);
-		*slot = (struct name_slot){.host = x_strdup(host),
-			.name = x_strdup(name),
-			.kind = (int)kind,
-			.no = no};
+	if (slot->name && slot->kind == n->kind && !strcmp(slot->name, n->name) &&
+		!strcmp(slot->host, n->host)) {
+		*no = slot->no;
+		return FOUND;
 	}
-	return no;
+	found = ask_name_no(s, n, add, no, err);
+	if (found == FOUND) {
+		clear_slot(slot);
+		*slot = (struct name_slot){.host = x_strdup(n->host),
+			.name = x_strdup(n->name),
+			.kind = n->kind,
+			.no = *no};
+	}
+	return found;
 }

@@ -1,99 +1,88 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the store share. */
+/* What the files of the store share: the struct, statements, rows and columns.  Only store*.c and slice.c include
+ * this file; with common/db.c they are all that knows SQLite. */
 #ifndef K6FLEET_DASHBOARD_STORE_PRIV_H
 #define K6FLEET_DASHBOARD_STORE_PRIV_H
 
+#include <jansson.h>
+#include <stdbool.h>
+
 #include "common/db.h"
-#include "dashboard/counts.h"
-#include "dashboard/store.h"
+#include "dashboard/store_base.h"
 
-/* Numbers of names that were asked for lately; names are never deleted. */
-#define DASH_STORE_NAMES_KEPT 1024
-struct name_slot {
-	char *host, *name; /* NULL: empty */
-	int kind;
-	int64_t no;
-};
+struct counts;
+struct rollup_job;
 
-/* Prepared statements by where their text stands; they live until the store is closed. */
+/* Prepared statements, by the address of their text; they live until the store is closed. */
 #define DASH_STORE_STMTS_KEPT 256
 struct stmt_slot {
 	const char *sql;
 	sqlite3_stmt *st;
 };
 
-/* Hours that this transaction has marked to be rolled up. */
-#define DASH_STORE_MARKS_KEPT 32
-struct mark {
-	int64_t hour;
-	char target_id[256];
-};
-
-/* Pages of the log after which they are put in their places: few while hours are rolled up in the background, whom
- * nobody shall wait for, many while runs come in. */
-#define DASH_STORE_LOG_PAGES 4000
-#define DASH_STORE_LOG_PAGES_BACKGROUND 1000
+/* WAL size in pages that triggers a checkpoint: large while runs come in, since a page that is written often is
+ * copied once then; small while hours are rolled up in the background, so that no request waits for long. */
+#define DASH_STORE_WAL_PAGES 4000
+#define DASH_STORE_WAL_PAGES_BACKGROUND 1000
 
 struct dash_store {
 	sqlite3 *db;
-	struct rollup_job *job; /* an hour that is being rolled up, NULL: none */
-	struct counts *counts;
-	int64_t data_version; /* of the database, when the counts were right */
-	struct name_slot names[DASH_STORE_NAMES_KEPT];
 	struct stmt_slot stmts[DASH_STORE_STMTS_KEPT];
-	struct mark marks[DASH_STORE_MARKS_KEPT];
-	size_t mark_count; /* of all, the last ones are in marks; 0 outside of a transaction */
+	uint64_t transactions; /* that have ended by commit or rollback, or have begun */
+	uint64_t rollbacks;
+	struct err trouble; /* why the database has failed; code ERR_OTHER: it has not */
+	dash_store_changed_fn *changed;
+	void *changed_arg;
+	struct counts *counts;            /* store_counts.c */
+	int64_t counts_version;           /* PRAGMA data_version of the database that was counted */
+	struct dash_store_names *names;   /* store_names.c */
+	struct dash_store_rollup *rollup; /* store_rollup.c */
 };
 
-/* Statements are prepared once each and found again by their text, which is a literal.  NULL and err. */
-sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err);
+/* --- statements: store_base.c ------------------------------------------------------------- */
 
-/* -1, with what SQLite says of the last call. */
-int dash_store_fail(struct dash_store *s, struct err *err);
-/* The number of a name, an agent's with its host; 0: there is none and none was to be added, -1 and err. */
-enum dash_store_name { DASH_STORE_NAME_TARGET, DASH_STORE_NAME_AGENT };
-int64_t dash_store_name_no(struct dash_store *s, enum dash_store_name kind, const char *host,
-	const char *name, bool add, struct err *err);
-/* Days of the counts: from 1 on; and when one begins, in ms. */
-#define DASH_STORE_LAST_DAY 65535
-uint16_t dash_store_day_of(int64_t ms);
-int64_t dash_store_day_start(uint16_t day);
-/* Columns target_no, agent_no, started_at, status, from `column` on. */
-struct counts_key dash_store_count_key(sqlite3_stmt *st, int column);
-/* Counts anew what another process may have changed. */
-int dash_store_check_counts(struct dash_store *s, struct err *err);
-/* Columns json, status, reason, error_message, agent of a run; new reference. */
-json_t *dash_store_run_row(sqlite3_stmt *st);
-/* Steps to a row.  False: there is none, with an empty err, or SQLite failed. */
-bool dash_store_step_row(struct dash_store *s, sqlite3_stmt *st, struct err *err);
-/* Counts all runs anew. */
-int dash_store_count_all(struct dash_store *s, struct err *err);
-/* Runs a statement with one parameter that answers target_no, agent_no, started_at, status of runs that come (sign 1)
- * or go (-1), and counts them. */
-int dash_store_count_rows(struct dash_store *s, const char *sql, int64_t parameter, int sign,
-	int64_t *n, struct err *err);
-/* Columns target_no, agent_no, started_at of a run that was running and is given up. */
-void dash_store_count_reaped(struct dash_store *s, sqlite3_stmt *st, int column);
+/* Returns the prepared statement of this text; prepares it at the first call.  Returns NULL with err when the text
+ * cannot be prepared; the functions below then return -1 and keep this err. */
+sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err);
+/* As db_each(), db_one() and db_run() in common/db.h; a database that is damaged or cannot be read is noted
+ * (dash_store_watch()). */
+int dash_store_each(
+	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err);
+enum found dash_store_one(
+	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err);
+int dash_store_run(struct dash_store *s, sqlite3_stmt *st, struct err *err);
+/* Runs SQL text without parameters.  Returns 0, or -1 with err. */
+int dash_store_exec(struct dash_store *s, const char *sql, struct err *err);
+/* Reads one integer of a query without parameters into *out; *out is fallback when there is no row or the value is
+ * NULL.  Returns 0, or -1 with err. */
+int dash_store_get_int(
+	struct dash_store *s, const char *sql, int64_t fallback, int64_t *out, struct err *err);
+/* Returns 0, or -1 with err. */
+int dash_store_set_meta(struct dash_store *s, const char *key, int64_t value, struct err *err);
+/* Notes that the database can be read and written again. */
+void dash_store_recovered(struct dash_store *s);
+
+/* --- objects ------------------------------------------------------------------------------ */
+
+/* Returns the row as JSON, a new reference; returns NULL with err when a value of it makes no sense. */
+typedef json_t *dash_store_make_fn(sqlite3_stmt *st, void *arg, struct err *err);
+/* Sets *list to an array of all rows, a new reference.  Returns 0, or -1 with err and *list unchanged. */
+int dash_store_list(struct dash_store *s, sqlite3_stmt *st, dash_store_make_fn *make, void *arg,
+	json_t **list, struct err *err);
+/* Sets *object to the first row, a new reference.  Returns FOUND, NOT_FOUND, or FOUND_ERROR with err. */
+enum found dash_store_object(struct dash_store *s, sqlite3_stmt *st, dash_store_make_fn *make,
+	void *arg, json_t **object, struct err *err);
+
+/* --- columns ------------------------------------------------------------------------------ */
+
+/* Text, a 64-bit integer or a double as JSON; JSON null for NULL.  New references. */
 json_t *dash_store_text_column(sqlite3_stmt *st, int column);
 json_t *dash_store_int_column(sqlite3_stmt *st, int column);
-/* JSON kept as text; null for NULL. */
-json_t *dash_store_json_column(sqlite3_stmt *st, int column);
-/* One integer of a query without parameters; fallback when there is no row. */
-int64_t dash_store_get_int(struct dash_store *s, const char *sql, int64_t fallback);
-int dash_store_set_meta(struct dash_store *s, const char *key, int64_t value, struct err *err);
-
-/* A run has ended, or was corrected: its hour is to be rolled up.  Within the run's transaction. */
-int dash_store_rollup_touch(
-	struct dash_store *s, const struct dash_store_run *run, bool corrected, struct err *err);
-/* The runs that the query names ("SELECT target_id, started_at FROM k6_runs …", one parameter) are about to be
- * deleted: what they have measured stays in the rollups. */
-int dash_store_rollup_freeze(
-	struct dash_store *s, const char *sql, int64_t parameter, struct err *err);
-void dash_store_rollup_free(struct dash_store *s);
-/* Before a rollback makes some of them wrong, and at the end. */
-void dash_store_forget_names(struct dash_store *s);
-/* The column as JSON: rows of earlier schemas have it as text. */
-json_t *dash_store_quantiles_column(sqlite3_stmt *st, int column);
-bool dash_store_quantiles_read(sqlite3_stmt *st, int column, double *out);
+json_t *dash_store_real_column(sqlite3_stmt *st, int column);
+/* JSON that was stored as text; JSON null for NULL.  Returns a new reference, or NULL with err when it does not
+ * parse. */
+json_t *dash_store_json_column(sqlite3_stmt *st, int column, struct err *err);
+/* Returns a double, NAN for NULL. */
+double dash_store_double_column(sqlite3_stmt *st, int column);
 
 #endif

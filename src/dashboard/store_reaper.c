@@ -1,51 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* What is given up: runs without a result, agents and hosts that have gone silent, and what is older than it shall
- * be kept. */
-#include "dashboard/store_priv.h"
+#include "dashboard/store_reaper.h"
 
 #include "common/json.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_counts.h"
+#include "dashboard/store_priv.h"
+#include "dashboard/store_rollup.h"
 
-/* Agents that have been away for so long that they are forgotten. */
+/* The numbers of the agents that are to be deleted. */
 #define GONE_AGENTS \
 	"(SELECT no FROM k6_names n JOIN k6_agents a ON n.kind = 1 AND n.host = a.host AND n.name = a.name" \
 	" WHERE a.status = 'offline' AND a.last_seen_at < ?1)"
 
-static int reap_step(
-	struct dash_store *s, const char *sql, int64_t limit, int64_t *changed, struct err *err)
+static int reap_step(struct dash_store *s, const char *sql, int64_t limit, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 
-	if (!st)
-		return -1;
 	sqlite3_bind_int64(st, 1, limit);
-	if (db_run(st, err) < 0)
-		return -1;
-	if (changed)
-		*changed = sqlite3_changes(s->db);
+	return dash_store_run(s, st, err);
+}
+
+struct reaping {
+	struct dash_store *store;
+	const char *what; /* "run" or "agent" */
+	json_t *changed;
+	int64_t n;
+};
+
+/* Columns: two texts; for a run, also the columns of dash_store_count_reaped(). */
+static int add_change(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct reaping *r = arg;
+
+	(void)err;
+	json_array_append_new(r->changed,
+		json_pack("[s, o, o]", r->what, json_text(db_column_text(st, 0)),
+			json_text(db_column_text(st, 1))));
+	if (sqlite3_column_count(st) > 2)
+		dash_store_count_reaped(r->store, st, 2);
+	r->n++;
 	return 0;
 }
 
-/* As reap_step(), of a statement that returns two texts a row: [what, first, second] each into the list.  Behind
- * those of a run stands what it is counted by. */
-static int reap_rows(struct dash_store *s, const char *sql, int64_t limit, int64_t *changed,
-	json_t *list, const char *what, struct err *err)
+/* Runs a statement with one parameter, the limit; *n becomes the number of its rows. */
+static int reap_rows(struct reaping *r, const char *sql, int64_t limit, int64_t *n, struct err *err)
 {
-	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
-	int rc;
+	sqlite3_stmt *st = dash_store_stmt(r->store, sql, err);
 
-	if (!st)
-		return -1;
+	r->n = 0;
 	sqlite3_bind_int64(st, 1, limit);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		json_array_append_new(list,
-			json_pack("[s, o, o]", what, json_text(db_column_text(st, 0)),
-				json_text(db_column_text(st, 1))));
-		if (sqlite3_column_count(st) > 2)
-			dash_store_count_reaped(s, st, 2);
-		++*changed;
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : dash_store_fail(s, err);
+	if (dash_store_each(r->store, st, add_change, r, err) < 0)
+		return -1;
+	*n = r->n;
+	return 0;
 }
 
 /* Runs of agents that are forgotten: they go as well, or stay without their agent. */
@@ -65,52 +72,78 @@ static int let_runs_go(struct dash_store *s, bool keep, int64_t limit, struct er
 
 	if (!keep)
 		return dash_store_count_rows(s, orphans, limit, -1, NULL, err);
-	if (reap_step(s, detached, limit, NULL, err) < 0 ||
+	if (reap_step(s, detached, limit, err) < 0 ||
 		dash_store_count_rows(s, detached_before, limit, -1, NULL, err) < 0)
 		return -1;
 	return dash_store_count_rows(s, detach, limit, 1, NULL, err);
 }
 
-int dash_store_reap(struct dash_store *s, int64_t now_ms, int64_t run_timeout_ms,
-	int64_t offline_ms, int64_t delete_ms, bool keep_runs, struct dash_store_reaped *out,
-	json_t *changed, struct err *err)
+/* Rule one: runs without a result. */
+static int reap_runs(struct reaping *r, int64_t limit, int64_t *n, struct err *err)
 {
 	static const char runs[] =
 		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
 		" 'no result came within the time that the run had; its agent may have been lost'"
 		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, '', target_no, agent_no, started_at";
-	/* An hour whose runs are partly gone cannot be read again: it gets them added. */
+	/* An hour whose runs are partly gone cannot be read again: the runs are added to its rollup. */
 	static const char frozen[] =
 		"UPDATE k6_rollups SET runs = runs + n, error = error + n FROM (SELECT coalesce(target_id, '') AS t,"
 		" started_at / 3600000 AS h, count(*) AS n FROM k6_runs WHERE status = 'running' AND"
 		" started_at + planned_ms < ?1 GROUP BY 1, 2) WHERE target_id = t AND hour = h AND frozen";
-	static const char pointers[] =
-		"UPDATE k6_agents SET current_run_id = NULL, progress = NULL WHERE current_run_id IS NOT NULL AND ?1"
-		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
-	static const char offline[] =
-		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline' RETURNING host, name";
-	static const char agents[] =
-		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1 RETURNING host, name";
-	static const char hours[] =
-		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
 	static const char dirty[] =
 		"INSERT OR IGNORE INTO k6_rollup_dirty SELECT DISTINCT started_at / 3600000, coalesce(target_id, '')"
 		" FROM k6_runs WHERE status = 'running' AND started_at + planned_ms < ?1 AND NOT EXISTS (SELECT 1 FROM"
 		" k6_rollups f WHERE f.target_id = coalesce(k6_runs.target_id, '') AND f.hour = started_at / 3600000 AND f.frozen)";
 
+	if (reap_step(r->store, frozen, limit, err) < 0 ||
+		reap_step(r->store, dirty, limit, err) < 0)
+		return -1;
+	r->what = "run";
+	return reap_rows(r, runs, limit, n, err);
+}
+
+/* Rules two and three: pointers to runs that do not run, and agents that are silent. */
+static int reap_agents(struct reaping *r, int64_t limit, int64_t *n, struct err *err)
+{
+	static const char pointers[] =
+		"UPDATE k6_agents SET current_run_id = NULL, progress = NULL WHERE current_run_id IS NOT NULL AND ?1"
+		" AND NOT EXISTS (SELECT 1 FROM k6_runs r WHERE r.id = current_run_id AND r.status = 'running')";
+	static const char offline[] =
+		"UPDATE k6_agents SET status = 'offline' WHERE last_seen_at < ?1 AND status <> 'offline' RETURNING host, name";
+
+	if (reap_step(r->store, pointers, 1, err) < 0)
+		return -1;
+	r->what = "agent";
+	return reap_rows(r, offline, limit, n, err);
+}
+
+/* Rule four: agents that have been silent for so long that they are deleted, with their runs or without. */
+static int delete_agents(
+	struct reaping *r, bool keep_runs, int64_t limit, int64_t *n, struct err *err)
+{
+	static const char agents[] =
+		"DELETE FROM k6_agents WHERE status = 'offline' AND last_seen_at < ?1 RETURNING host, name";
+	static const char hours[] =
+		"SELECT DISTINCT coalesce(target_id, ''), started_at / 3600000 FROM k6_runs WHERE agent_no IN " GONE_AGENTS;
+
+	if ((!keep_runs && dash_store_rollup_freeze(r->store, hours, limit, err) < 0) ||
+		let_runs_go(r->store, keep_runs, limit, err) < 0)
+		return -1;
+	r->what = "agent";
+	return reap_rows(r, agents, limit, n, err);
+}
+
+int dash_store_reap(struct dash_store *s, const struct dash_store_rules *rules, int64_t now_ms,
+	struct dash_store_reaped *out, json_t *changed, struct err *err)
+{
+	struct reaping r = {.store = s, .changed = changed};
+
 	*out = (struct dash_store_reaped){0};
 	if (dash_store_begin(s, err) < 0)
 		return -1;
-	if (reap_step(s, frozen, now_ms - run_timeout_ms, NULL, err) < 0 ||
-		reap_step(s, dirty, now_ms - run_timeout_ms, NULL, err) < 0 ||
-		reap_rows(s, runs, now_ms - run_timeout_ms, &out->runs_timed_out, changed, "run",
-			err) < 0 ||
-		reap_step(s, pointers, 1, NULL, err) < 0 ||
-		reap_rows(s, offline, now_ms - offline_ms, &out->agents_offline, changed, "agent",
-			err) < 0 ||
-		(!keep_runs && dash_store_rollup_freeze(s, hours, now_ms - delete_ms, err) < 0) ||
-		let_runs_go(s, keep_runs, now_ms - delete_ms, err) < 0 ||
-		reap_rows(s, agents, now_ms - delete_ms, &out->agents_deleted, changed, "agent",
+	if (reap_runs(&r, now_ms - rules->run_timeout_ms, &out->runs_timed_out, err) < 0 ||
+		reap_agents(&r, now_ms - rules->offline_ms, &out->agents_offline, err) < 0 ||
+		delete_agents(&r, rules->keep_runs, now_ms - rules->delete_ms, &out->agents_deleted,
 			err) < 0 ||
 		dash_store_expire_commands(s, now_ms, err) < 0) {
 		dash_store_rollback(s);

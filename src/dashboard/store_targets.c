@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Targets: kept whole as JSON, with what is looked for in columns. */
-#include "dashboard/store_priv.h"
+/* A target is one JSON text; columns hold the fields that queries look for. */
+#include "dashboard/store_targets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,8 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/uuid.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_priv.h"
 
 int dash_store_insert_target(
 	struct dash_store *s, struct target *t, int64_t now_ms, struct err *err)
@@ -19,8 +21,6 @@ int dash_store_insert_target(
 	_cleanup_free_ char *text = NULL;
 	char id[UUID_MAX];
 
-	if (!st)
-		return -1;
 	uuid_make_v7(now_ms, id);
 	free(t->id);
 	t->id = x_strdup(id);
@@ -30,50 +30,17 @@ int dash_store_insert_target(
 	sqlite3_bind_int(st, 2, t->enabled);
 	db_bind_text(st, 3, text);
 	sqlite3_bind_int64(st, 4, now_ms);
-	return db_run(st, err);
+	return dash_store_run(s, st, err);
 }
 
-/* Columns: json, created_at, updated_at. */
-static json_t *target_row(sqlite3_stmt *st, bool mask, struct target **out)
+static enum found changed_one(struct dash_store *s, sqlite3_stmt *st, struct err *err)
 {
-	_cleanup_json_ json_t *stored = json_loads(db_column_text(st, 0), 0, NULL);
-	struct target *t = target_new();
-	struct target_error terr;
-	json_t *json;
-
-	if (target_apply_json(t, stored, false, &terr) < 0) {
-		target_free(t);
-		return NULL;
-	}
-	free(t->id);
-	t->id = x_strdup(json_get_text(stored, "id", ""));
-	json = target_to_json(t, mask ? TARGET_FOR_PUBLIC : TARGET_FOR_ADMIN);
-	json_object_set_new(json, "createdAt", json_time(sqlite3_column_int64(st, 1)));
-	json_object_set_new(json, "updatedAt", json_time(sqlite3_column_int64(st, 2)));
-	if (out)
-		*out = t;
-	else
-		target_free(t);
-	return json;
+	if (dash_store_run(s, st, err) < 0)
+		return FOUND_ERROR;
+	return sqlite3_changes(s->db) > 0 ? FOUND : NOT_FOUND;
 }
 
-json_t *dash_store_get_target(
-	struct dash_store *s, const char *id, bool mask, struct target **t, struct err *err)
-{
-	sqlite3_stmt *st = dash_store_stmt(
-		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
-	json_t *json = NULL;
-
-	if (!st)
-		return NULL;
-	db_bind_text(st, 1, id);
-	if (dash_store_step_row(s, st, err))
-		json = target_row(st, mask, t);
-	sqlite3_reset(st);
-	return json;
-}
-
-int dash_store_update_target(
+enum found dash_store_update_target(
 	struct dash_store *s, const struct target *t, int64_t now_ms, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
@@ -82,94 +49,140 @@ int dash_store_update_target(
 	_cleanup_json_ json_t *json = target_to_json(t, TARGET_FOR_HOST);
 	_cleanup_free_ char *text = json_compact(json);
 
-	if (!st)
-		return -1;
 	db_bind_text(st, 1, t->id);
 	db_bind_text(st, 2, text);
 	sqlite3_bind_int(st, 3, t->enabled);
 	sqlite3_bind_int64(st, 4, now_ms);
-	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
+	return changed_one(s, st, err);
 }
 
-int dash_store_find_target(struct dash_store *s, const char *label, char *id, struct err *err)
-{
-	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT id FROM k6_targets WHERE json_extract(json, '$.label') = ?1 LIMIT 2", err);
-	int n = 0;
-
-	if (!st)
-		return -1;
-	db_bind_text(st, 1, label);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		if (!n++)
-			snprintf(id, UUID_MAX, "%s", db_column_text(st, 0));
-	}
-	sqlite3_reset(st);
-	return n;
-}
-
-int dash_store_knows_target(struct dash_store *s, const char *id, struct err *err)
-{
-	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT EXISTS (SELECT 1 FROM k6_targets WHERE id = ?1) OR EXISTS (SELECT 1 FROM k6_rollups WHERE"
-		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_names WHERE kind = 0 AND name = ?1)",
-		err);
-	int known = 0;
-
-	if (!st)
-		return -1;
-	db_bind_text(st, 1, id);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		known = sqlite3_column_int(st, 0);
-	sqlite3_reset(st);
-	return known;
-}
-
-int dash_store_delete_target(struct dash_store *s, const char *id, struct err *err)
+enum found dash_store_delete_target(struct dash_store *s, const char *id, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, "DELETE FROM k6_targets WHERE id = ?1", err);
 
-	if (!st)
-		return -1;
 	db_bind_text(st, 1, id);
-	return db_run(st, err) < 0 ? -1 : sqlite3_changes(s->db) > 0;
+	return changed_one(s, st, err);
 }
 
-json_t *dash_store_list_targets_for(
-	struct dash_store *s, const char *host, int64_t now_ms, struct err *err)
+/* What becomes of a row with the columns json, created_at, updated_at. */
+struct target_row {
+	enum target_reader reader;
+	json_t *json;
+	struct target *target;
+};
+
+static int read_target(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct target_row *r = arg;
+	_cleanup_json_ json_t *stored = dash_store_json_column(st, 0, err);
+	struct target_error terr;
+
+	if (!stored)
+		return -1;
+	r->target = target_new();
+	if (target_apply_json(r->target, stored, false, &terr) < 0) {
+		target_free(steal_ptr(r->target));
+		return err_code_set(err, ERR_CORRUPT,
+			"the database has a target \"%.100s\" that is not valid: %s",
+			json_get_text(stored, "id", ""), terr.err.msg);
+	}
+	free(r->target->id);
+	r->target->id = x_strdup(json_get_text(stored, "id", ""));
+	r->json = target_to_json(r->target, r->reader);
+	json_object_set_new(r->json, "createdAt", json_time(sqlite3_column_int64(st, 1)));
+	json_object_set_new(r->json, "updatedAt", json_time(sqlite3_column_int64(st, 2)));
+	return 0;
+}
+
+enum found dash_store_get_target(struct dash_store *s, const char *id, enum target_reader reader,
+	json_t **json, struct target **t, struct err *err)
+{
+	sqlite3_stmt *st = dash_store_stmt(
+		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
+	struct target_row r = {.reader = reader};
+	enum found found;
+
+	db_bind_text(st, 1, id);
+	found = dash_store_one(s, st, read_target, &r, err);
+	if (found == FOUND && json)
+		*json = steal_ptr(r.json);
+	if (found == FOUND && t)
+		*t = steal_ptr(r.target);
+	json_decref(r.json);
+	target_free(r.target);
+	return found;
+}
+
+/* arg: enum target_reader. */
+static json_t *make_target(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct target_row r = {.reader = *(const enum target_reader *)arg};
+
+	if (read_target(st, &r, err) < 0)
+		return NULL;
+	target_free(r.target);
+	return r.json;
+}
+
+int dash_store_list_targets(
+	struct dash_store *s, enum target_reader reader, json_t **list, struct err *err)
+{
+	sqlite3_stmt *st = dash_store_stmt(
+		s, "SELECT json, created_at, updated_at FROM k6_targets ORDER BY seq", err);
+
+	return dash_store_list(s, st, make_target, &reader, list, err);
+}
+
+int dash_store_list_targets_for(
+	struct dash_store *s, const char *host, int64_t now_ms, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
 		"SELECT json, created_at, updated_at FROM k6_targets t WHERE enabled OR EXISTS (SELECT 1 FROM"
 		" k6_commands c WHERE c.host = ?1 AND c.created_at > ?2 AND c.target_id = t.id) ORDER BY seq",
 		err);
-	json_t *list = json_array();
+	enum target_reader reader = TARGET_FOR_HOST;
 
-	if (st) {
-		db_bind_text(st, 1, host);
-		sqlite3_bind_int64(st, 2, now_ms - DASH_STORE_COMMAND_LIFE_MS);
-	}
-	while (st && sqlite3_step(st) == SQLITE_ROW) {
-		json_t *json = target_row(st, false, NULL);
-
-		if (json)
-			json_array_append_new(list, json);
-	}
-	sqlite3_reset(st);
-	return list;
+	db_bind_text(st, 1, host);
+	sqlite3_bind_int64(st, 2, now_ms - DASH_STORE_COMMAND_LIFE_MS);
+	return dash_store_list(s, st, make_target, &reader, list, err);
 }
 
-json_t *dash_store_list_targets(struct dash_store *s, bool mask, struct err *err)
+struct label {
+	int count;
+	char *id;
+};
+
+static int read_label(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	sqlite3_stmt *st = dash_store_stmt(
-		s, "SELECT json, created_at, updated_at FROM k6_targets ORDER BY seq", err);
-	json_t *list = json_array();
+	struct label *l = arg;
 
-	while (st && sqlite3_step(st) == SQLITE_ROW) {
-		json_t *json = target_row(st, mask, NULL);
+	(void)err;
+	if (!l->count++)
+		snprintf(l->id, UUID_MAX, "%s", db_column_text(st, 0));
+	return 0;
+}
 
-		if (json)
-			json_array_append_new(list, json);
-	}
-	sqlite3_reset(st);
-	return list;
+int dash_store_find_target(
+	struct dash_store *s, const char *label, int *count, char *id, struct err *err)
+{
+	sqlite3_stmt *st = dash_store_stmt(s,
+		"SELECT id FROM k6_targets WHERE json_extract(json, '$.label') = ?1 LIMIT 2", err);
+	struct label l = {0, id};
+
+	db_bind_text(st, 1, label);
+	if (dash_store_each(s, st, read_label, &l, err) < 0)
+		return -1;
+	*count = l.count;
+	return 0;
+}
+
+enum found dash_store_knows_target(struct dash_store *s, const char *id, struct err *err)
+{
+	sqlite3_stmt *st = dash_store_stmt(s,
+		"SELECT 1 WHERE EXISTS (SELECT 1 FROM k6_targets WHERE id = ?1) OR EXISTS (SELECT 1 FROM k6_rollups WHERE"
+		" target_id = ?1) OR EXISTS (SELECT 1 FROM k6_names WHERE kind = 0 AND name = ?1)",
+		err);
+
+	db_bind_text(st, 1, id);
+	return dash_store_one(s, st, NULL, NULL, err);
 }

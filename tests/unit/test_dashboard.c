@@ -15,6 +15,13 @@
 #include "dashboard/quantile_lists.h"
 #include "dashboard/run_json.h"
 #include "dashboard/store.h"
+#include "dashboard/store_agents.h"
+#include "dashboard/store_commands.h"
+#include "dashboard/store_lists.h"
+#include "dashboard/store_reaper.h"
+#include "dashboard/store_rollup.h"
+#include "dashboard/store_runs.h"
+#include "dashboard/store_series.h"
 #include "dashboard/throttle.h"
 
 #define NOW INT64_C(1800000000000)
@@ -167,11 +174,12 @@ static void add_agent(struct dash_store *s, const char *name, const char *run_id
 
 static struct dash_store_reaped reap(struct dash_store *s, int64_t now, bool keep_runs)
 {
+	const struct dash_store_rules rules = {5 * MINUTE, 5 * MINUTE, HOUR, keep_runs};
 	struct dash_store_reaped r;
 	json_t *changed = json_array();
 	struct err err;
 
-	if (dash_store_reap(s, now, 5 * MINUTE, 5 * MINUTE, HOUR, keep_runs, &r, changed, &err) < 0)
+	if (dash_store_reap(s, &rules, now, &r, changed, &err) < 0)
 		fail_msg("%s", err.msg);
 	json_decref(changed);
 	return r;
@@ -182,9 +190,11 @@ static int64_t count(struct dash_store *s, const char *agent, const char *status
 	const struct dash_store_run_filter f = {
 		.agent = agent, .status = status, .page = 1, .page_size = 500};
 	struct err err;
-	json_t *list = dash_store_list_runs(s, &f, &err);
-	int64_t n = json_get_int(list, "total", -1);
+	json_t *list;
+	int64_t n;
 
+	assert_int_equal(dash_store_list_runs(s, &f, &list, &err), 0);
+	n = json_get_int(list, "total", -1);
 	/* What is counted is what is there. */
 	assert_int_equal(n, json_array_size(json_object_get(list, "items")));
 	json_decref(list);
@@ -211,15 +221,15 @@ static void the_reaper_has_four_rules(void **state)
 	assert_int_equal(r.runs_timed_out, 0);
 	assert_int_equal(count(s, NULL, "running"), 1);
 	/* Two: a pointer to a run that does not run is cleared, one to a run that does is not. */
-	agent = dash_store_get_agent(s, "h", "a", &err);
+	assert_int_equal(dash_store_get_agent(s, "h", "a", &agent, &err), FOUND);
 	assert_string_equal(json_get_text(agent, "currentRunId", ""), "late");
 	json_decref(agent);
 	r = reap(s, NOW + 15 * MINUTE + 1, false);
 	assert_int_equal(r.runs_timed_out, 1);
-	agent = dash_store_get_agent(s, "h", "a", &err);
+	assert_int_equal(dash_store_get_agent(s, "h", "a", &agent, &err), FOUND);
 	assert_true(json_is_null(json_object_get(agent, "currentRunId")));
 	json_decref(agent);
-	run = dash_store_get_run(s, "late", &err);
+	assert_int_equal(dash_store_get_run(s, "late", &run, &err), FOUND);
 	assert_string_equal(json_get_text(run, "reason", ""), "reaped");
 	assert_true(json_get_text(run, "errorMessage", "")[0] != '\0');
 	json_decref(run);
@@ -325,6 +335,8 @@ static void earlier_schemas_are_taken_over(void **state)
 {
 	(void)state;
 	for (int version = 1; version <= 2; version++) {
+		const struct dash_store_range range = {
+			NOW - NOW % HOUR, NOW - NOW % HOUR + HOUR, HOUR};
 		const struct dash_store_run_filter f = {
 			.target_id = "t", .page = 1, .page_size = 10};
 		struct dash_store *s;
@@ -337,10 +349,10 @@ static void earlier_schemas_are_taken_over(void **state)
 			fail_msg("schema %d: %s", version, err.msg);
 		assert_int_equal(count(s, NULL, NULL), 2);
 		assert_int_equal(count(s, "a", "success"), 1);
-		list = dash_store_list_runs(s, &f, &err);
+		assert_int_equal(dash_store_list_runs(s, &f, &list, &err), 0);
 		assert_int_equal(json_get_int(list, "total", 0), 1);
 		json_decref(list);
-		run = dash_store_get_run(s, "r1", &err);
+		assert_int_equal(dash_store_get_run(s, "r1", &run, &err), FOUND);
 		assert_string_equal(json_get_text(run, "log", ""), "the log");
 		assert_int_equal(json_array_size(json_object_get(run, "latencyQuantiles")), 101);
 		assert_true(json_number_value(json_array_get(
@@ -349,15 +361,14 @@ static void earlier_schemas_are_taken_over(void **state)
 		/* The hour is rolled up from what the old rows have. */
 		for (int i = 0; i < 10 && dash_store_rollup_step(s, NOW + 2 * HOUR, &err) > 0; i++)
 			;
-		series = dash_store_series(
-			s, "t", NOW - NOW % HOUR, NOW - NOW % HOUR + HOUR, 3600, &err);
+		assert_int_equal(dash_store_series(s, "t", &range, &series, &err), 0);
 		point = json_array_get(json_object_get(series, "points"), 0);
 		assert_int_equal(json_get_int(point, "runs", 0), 1);
 		assert_true(json_number_value(json_object_get(point, "error_rate")) == 0.5);
 		assert_true(json_number_value(json_object_get(point, "rps")) == 20);
 		assert_true(json_number_value(json_object_get(point, "p95_ms")) > 94);
 		json_decref(series);
-		list = dash_store_list_commands(s, "h", NOW + 1, &err);
+		assert_int_equal(dash_store_list_commands(s, "h", NOW + 1, &list, &err), 0);
 		assert_int_equal(json_array_size(list), version - 1);
 		json_decref(list);
 		dash_store_close(s);
