@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# build-deb.sh ARCHIVE OUTDIR [UPLOT_DIR [VERSION]]: Debian packages of the source in ARCHIVE.
-# Needs dpkg-dev, debhelper and the build dependencies of debian/control.  A VERSION is for tests of
-# upgrades: the same source, called something else.
+# build-deb.sh ARCHIVE OUTDIR [UPLOT_DIR [VERSION]]: builds Debian packages from the source in ARCHIVE.
+# Needs dpkg-dev, debhelper, build-essential and the build dependencies of debian/control.  Tests of upgrades give a
+# VERSION: the packages of the same source then have this version.
 set -euo pipefail
 
 archive=$(realpath "$1")
@@ -25,7 +25,7 @@ mkdir "$work/source"
 tar -xf "$archive" -C "$work/source" --strip-components=1
 cp -r "$work/source/contrib/packaging/debian" "$work/source/debian"
 if [ -n "$version" ]; then
-	# autoreconf and configure follow of themselves.
+	# The build then runs autoreconf and configure again.
 	sed -i "s/^AC_INIT(\[k6fleet\], \[[^]]*\]/AC_INIT([k6fleet], [$version]/" "$work/source/configure.ac"
 	{
 		printf 'k6fleet (%s) unstable; urgency=medium\n\n  * Version %s.\n\n' "$version" "$version"

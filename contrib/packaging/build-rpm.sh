@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# build-rpm.sh ARCHIVE OUTDIR [UPLOT_DIR]: RPM packages of the source in ARCHIVE, by rpmbuild.  On a system
-# whose libraries did not come as RPMs, what the spec wants to be installed is not asked for.
+# build-rpm.sh ARCHIVE OUTDIR [UPLOT_DIR]: builds RPM packages from the source in ARCHIVE with rpmbuild.  On a system
+# whose libraries are not RPMs, the build requirements of the spec are not checked.
 set -euo pipefail
 
 archive=$(realpath "$1")
