@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The whole stack on one machine, without systemd: dashboard, k6fleetd, agents, with state
-# under ./var.  For developers and for a first look; packages are for production.
+# Starts dashboard, k6fleetd and agents on one machine, without systemd, with all state below ./var.  For developers and
+# for a first look; in production use the packages.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,7 +28,7 @@ usage: contrib/stack-up.sh COMMAND
 USAGE
 }
 
-# The process of a pid file, if it lives and is what it was: pids are used again.
+# pid_of NAME: prints the pid in the pid file, if this process lives and is the named program: the kernel reuses pids.
 pid_of() {
 	local pid
 	pid=$(cat "$VAR/run/$1.pid" 2>/dev/null) || return 1
@@ -51,7 +51,7 @@ make_env() {
 	fi
 }
 
-# start NAME LOG COMMAND...: in a session of its own, so that it outlives this terminal.
+# start NAME LOG COMMAND...: starts the command in a session of its own, so that it outlives this terminal.
 start() {
 	local name=$1 log=$2
 	shift 2
@@ -59,7 +59,8 @@ start() {
 	echo $! >"$VAR/run/$name.pid"
 }
 
-# wait_for SECONDS NAME LOG COMMAND...: until it succeeds; a process that ended says why.
+# wait_for SECONDS NAME LOG COMMAND...: waits until the command succeeds.  If the process NAME has ended, prints the last
+# line of its log and fails.
 wait_for() {
 	local end=$((SECONDS + $1)) name=$2 log=$3
 	shift 3
@@ -89,7 +90,7 @@ fleet_is_up() {
 start_fleet() {
 	if ! pid_of k6fleetd >/dev/null; then
 		say "starting k6fleetd"
-		# Not every machine lets ordinary users make namespaces; `status` shows the level in force.
+		# Some machines forbid namespaces to ordinary users; `status` shows the active level.
 		[ "$(id -u)" = 0 ] || export K6FLEET_SANDBOX="${K6FLEET_SANDBOX:-try}"
 		DASHBOARD_URL=$URL DASHBOARD_SECRET=$DASHBOARD_SECRET \
 			start k6fleetd "$VAR/log/k6fleetd.log" "$STACK/sbin/k6fleetd"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# stage-www.sh SOURCE OUT [UPLOT]: the web pages as they are served: all files below assets/HASH, where the hash is one
-# of them all, so that browsers may keep them for good; each packed beside it.  UPLOT: the npm package's directory.
+# stage-www.sh SOURCE OUT [UPLOT]: lays the web pages out as the dashboard serves them.  All files are below assets/HASH,
+# where HASH is a hash over all of them, so that browsers may cache them for ever.  Each file has a compressed copy
+# beside it.  UPLOT is the directory of the npm package uplot.
 set -eu
 source=$1 out=$2 uplot=${3:-}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# fish completion for k6fleetctl, which knows by itself what may come next.
+# fish completion for k6fleetctl; `k6fleetctl __complete` prints the candidates.
 
 function __k6fleetctl_complete
     set -l words (commandline -opc)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A script that needs no network, to see a run go on: k6fleetctl run --script hello.js --follow
+// A script that needs no network, for a first run: k6fleetctl run --script hello.js --follow
 import { check, sleep } from 'k6';
 
 export const options = { vus: 2, duration: '5s' };
