@@ -18,7 +18,7 @@ src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h src/common/js
 	src/common/run_json.c src/common/run_json.h src/common/body.c src/common/body.h \
 	src/common/target.c src/common/target_json.c src/common/target.h src/common/sandbox_layers.c src/common/sandbox_layers.h
 src_common_libjson_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab.h src/common/conf.c src/common/conf.h \
+src_common_libconf_a_SOURCES = src/common/optab.c src/common/optab_value.c src/common/optab.h src/common/conf.c src/common/conf.h \
 	src/common/conf_target.c src/common/conf_target.h
 src_common_libconf_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS)
 src_common_libdb_a_SOURCES = src/common/db.c src/common/db.h src/common/found.h

@@ -96,6 +96,10 @@ char *optab_text(const struct opt *opt, const void *conf);
 /* Replaces the value in `to` with a copy of that in `from`. */
 void optab_copy(const struct opt *opt, void *to, const void *from);
 void optab_free(const struct opt *opts, size_t count, void *conf);
+/* Frees one value; its place is then empty. */
+void optab_clear(const struct opt *opt, void *conf);
+/* Whether the option has any number of values. */
+bool optab_is_list(const struct opt *opt);
 /* One value into its place, as from a command line; where says where it came from. */
 int optab_set(const struct opt *opt, void *conf, const char *value, struct err *err);
 
