@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Strict on purpose: what is not clearly allowed is not. */
+/* Strict on purpose: a host that two programs could read differently is refused. */
 #include "common/allow.h"
 
 #include <arpa/inet.h>
@@ -43,7 +43,7 @@ bool allow_parse_block(const char *text, struct allow_block *out)
 		own = (unsigned int)bits;
 	}
 	out->bits = base + own;
-	/* What lies behind the prefix says nothing. */
+	/* Bits behind the prefix have no meaning. */
 	for (unsigned int i = out->bits; i < 128; i++)
 		out->address[i / 8] &= (uint8_t) ~(0x80 >> (i % 8));
 	return true;
@@ -80,7 +80,7 @@ int allow_check(const char *entry, struct err *err)
 		entry);
 }
 
-/* Whether the first a->bits bits of both are the same: a covers b. */
+/* Whether block a contains block b: they agree in the first a->bits bits. */
 static bool covers(const struct allow_block *a, const struct allow_block *b)
 {
 	unsigned int whole = a->bits / 8, rest = a->bits % 8;
@@ -118,6 +118,7 @@ bool allow_host(const char *const entries[], size_t count, const char *host)
 	return false;
 }
 
+/* Passes the block to the caller as text. */
 static void say_block(const struct allow_block *b, void (*block)(void *, const char *), void *arg)
 {
 	char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
@@ -131,7 +132,8 @@ static void say_block(const struct allow_block *b, void (*block)(void *, const c
 	block(arg, text);
 }
 
-/* What of `from` is not allowed.  Halves it until a part is wholly one or the other. */
+/* Reports the addresses of `from` that are not allowed.  Halves the block until a part is allowed as a whole or not
+ * at all. */
 static void invert(const struct allow_block *from, const struct allow_block *allowed, size_t count,
 	void (*block)(void *, const char *), void *arg)
 {
@@ -161,7 +163,7 @@ void allow_invert(const struct allow_block *allowed, size_t count,
 
 	memcpy(v4.address, mapped_prefix, sizeof(mapped_prefix));
 	invert(&v4, allowed, count, block, arg);
-	/* k6 compares an IPv4 address with IPv4 blocks only, also where it is written as IPv6; so that
+	/* k6 compares an IPv4 address with IPv4 blocks only, also an address that is written as IPv6.  So the IPv4-mapped
 	 * part of the IPv6 space is done. */
 	for (size_t i = 0; i < count; i++)
 		with_v4[i] = allowed[i];
@@ -179,7 +181,7 @@ char *allow_url_host(const char *url)
 	if (!p)
 		return NULL;
 	p += 3;
-	/* Some read a backslash as a slash and some do not: neither reading may win. */
+	/* Some programs read a backslash as a slash and some do not: a URL with one is refused. */
 	end = p + strcspn(p, "/?#\\");
 	if (*end == '\\')
 		return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared-memory heartbeats: see hb.h.  memfd_create(2) and F_ADD_SEALS in fcntl(2). */
+/* Sources: memfd_create(2), F_ADD_SEALS in fcntl(2). */
 #include "common/hb.h"
 
 #include <errno.h>
@@ -8,9 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/mem.h"
 
-#define AHEAD_MAX_MS 3600000
+/* How far a common start of several agents may lie ahead. */
+#define AHEAD_MAX_MS HOUR_MS
 
 _Static_assert(sizeof(struct hb_page) <= HB_PAGE_BYTES, "a heartbeat fits its page");
 
@@ -19,7 +21,7 @@ int hb_create(unsigned int slots, struct err *err)
 	_cleanup_fd_ int fd = memfd_create("k6fleet-heartbeats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 || ftruncate(fd, (off_t)slots * HB_PAGE_BYTES) < 0 ||
-		/* Without these seals a worker could shrink it and kill the supervisor with SIGBUS. */
+		/* Without these seals a worker could shrink the memfd, and the supervisor would die by SIGBUS. */
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_sys(err, errno, "cannot make the heartbeat pages");
 	return steal_fd(&fd);
@@ -52,10 +54,9 @@ bool hb_read(const uint8_t *pages, unsigned int slot, uint64_t now_mono_ms, stru
 {
 	memcpy(out, pages + (size_t)slot * HB_PAGE_BYTES, sizeof(*out));
 	out->run_id[sizeof(out->run_id) - 1] = '\0';
-	/* The worker may be hostile once its k6 is: the supervisor's own clock is the judge. */
+	/* k6 may have taken over the worker, so times are compared with the supervisor's own clock. */
 	return out->beat_mono_ms <= now_mono_ms + 1000 && out->state <= HB_RUNNING &&
-		/* A common start may lie ahead. */
 		out->run_start_mono_ms <= now_mono_ms + AHEAD_MAX_MS &&
-		out->run_duration_ms <= UINT64_C(7) * 86400 * 1000 &&
+		out->run_duration_ms <= WEEK_MS &&
 		(out->run_id[0] == '\0' || uuid_is_valid(out->run_id));
 }

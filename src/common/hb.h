@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heartbeat pages: one sealed memfd, a page per slot.  A worker maps its own page for
- * writing and no other; the supervisor maps all of them read-only, copies a page and checks
- * every field of the copy before it believes it.
+ * The heartbeat pages: a sealed memfd with a page for each slot.  A worker maps its own page, writable, and no other.
+ * The supervisor maps all pages read-only; it copies a page and checks every field of the copy before it uses it.
  */
 #ifndef K6FLEET_HB_H
 #define K6FLEET_HB_H
@@ -17,7 +16,7 @@
 
 enum hb_state { HB_STARTING, HB_IDLE, HB_RUNNING };
 
-/* Times are CLOCK_MONOTONIC, which all processes of a host share. */
+/* Times are of CLOCK_MONOTONIC, which is the same in all processes of a host. */
 struct hb_page {
 	uint64_t beat_mono_ms;
 	uint32_t state;
@@ -29,13 +28,14 @@ struct hb_page {
 	char run_id[UUID_MAX];
 };
 
-/* A sealed memfd of one page a slot. */
+/* Returns a new memfd with a page for each slot, sealed against a change of its size; the caller closes it.  Returns
+ * -1 and err. */
 int hb_create(unsigned int slots, struct err *err);
-/* One worker's page, shared and writable; NULL and err when it cannot be mapped. */
+/* Maps the page of one worker, shared and writable.  Returns NULL and err if mmap(2) fails. */
 struct hb_page *hb_map_own(int fd, unsigned int slot, struct err *err);
-/* All pages, read-only. */
+/* Maps all pages read-only.  Returns NULL and err if mmap(2) fails. */
 const uint8_t *hb_map_all(int fd, unsigned int slots, struct err *err);
-/* Copies a slot's page; false when its contents make no sense. */
+/* Copies the page of a slot.  Returns false if a field has a value that no honest worker writes. */
 bool hb_read(const uint8_t *pages, unsigned int slot, uint64_t now_mono_ms, struct hb_page *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A libmicrohttpd daemon on libev: no thread, no polling.  What it answers is its owner's. */
+/* Runs a libmicrohttpd daemon in a libev loop, without threads and without polling.  Its owner starts and stops the
+ * daemon and handles the requests. */
 #ifndef K6FLEET_HTTPD_H
 #define K6FLEET_HTTPD_H
 
@@ -11,11 +12,12 @@ struct ev_loop;
 struct MHD_Daemon;
 struct httpd;
 
-/* daemon: started with MHD_USE_EPOLL and without threads.  NULL with err. */
+/* Attaches a daemon that was started with MHD_USE_EPOLL and without threads.  Returns NULL and err if daemon is NULL or
+ * has no epoll descriptor. */
 struct httpd *httpd_attach(struct ev_loop *loop, struct MHD_Daemon *daemon, struct err *err);
-/* The daemon stays its owner's. */
+/* Detaches and frees h (NULL is allowed); the daemon goes on to belong to its owner. */
 void httpd_detach(struct httpd *h);
-/* For MHD_OPTION_EXTERNAL_LOGGER: what clients do wrong, at level debug. */
+/* For MHD_OPTION_EXTERNAL_LOGGER: logs mistakes of clients at level debug, at a limited rate. */
 void httpd_log(void *arg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The first word that looks like a version is taken for it: the words before it have changed. */
+/* The first word of the output that looks like a version is the version: the words before it differ between releases. */
 #include "common/k6version.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #define OLDEST_MINOR 49 /* of major version 0 */
 #define NEWEST_MAJOR 2
-#define FIRST_WITH_ES_MODULES 53 /* likewise */
+#define FIRST_WITH_ES_MODULES 53 /* minor of major version 0 */
 
 int k6version_parse(const char *printed, char version[K6VERSION_MAX], struct err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which k6 a binary is.  Pure. */
+/* Versions of k6: parsing, and which are supported.  Pure. */
 #ifndef K6FLEET_K6VERSION_H
 #define K6FLEET_K6VERSION_H
 
@@ -9,14 +9,15 @@
 #include "common/err.h"
 
 #define K6VERSION_MAX 64
-/* From v0.49 to v2 the options, exit codes and summaries that are used here are the same. */
+/* k6fleet uses options, exit codes and summaries that are the same in all of these versions. */
 #define K6VERSION_SUPPORTED "v0.49 to v2"
 
-/* What `k6 version` printed ("k6 v2.2.0 (go1.26, linux/amd64)", in older ones "k6 v0.49.0 (...)") to
- * "v2.2.0".  -1 and err when it is no k6, or one that is not supported. */
+/* Extracts "v2.2.0" from the output of `k6 version`: "k6 v2.2.0 (go1.26, linux/amd64)", in older versions
+ * "k6 v0.49.0 (...)".  Returns 0, or -1 and err if the output has no version or one that is not supported. */
 int k6version_parse(const char *printed, char version[K6VERSION_MAX], struct err *err);
 
-/* Whether that version keeps modules as they are; those before v0.53 make CommonJS of them. */
+/* Whether this version runs ES modules as such; versions before v0.53 convert them to CommonJS.  True for a text that
+ * is no version. */
 bool k6version_has_es_modules(const char *version);
 
 #endif

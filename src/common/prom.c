@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text only: what the metrics are is their owners' business. */
+/* Knows the text format only; which metrics there are is decided by the callers. */
 #include "common/prom.h"
 
 void prom_head(FILE *f, const char *name, const char *type, const char *help)

@@ -5,11 +5,11 @@
 
 #include <stdio.h>
 
-/* HELP and TYPE ("counter", "gauge", "histogram") of a metric whose samples follow. */
+/* Writes HELP and TYPE ("counter", "gauge" or "histogram") of a metric; the caller writes its samples next. */
 void prom_head(FILE *f, const char *name, const char *type, const char *help);
-/* A metric of one sample without labels. */
+/* Writes a metric with one sample that has no labels. */
 void prom_one(FILE *f, const char *name, const char *type, const char *help, double value);
-/* A label's value, escaped. */
+/* Writes the value of a label with backslash, quote and newline escaped, without the quotes around it. */
 void prom_label(FILE *f, const char *text);
 
 #endif

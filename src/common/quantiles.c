@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6 interpolates: p(i) lies at rank i / 100 x (count - 1) between two neighbouring samples (its
- * metrics/sink.go).  With up to 101 samples that can be turned round. */
+/* k6 interpolates: p(i) is the value at rank i / 100 x (count - 1), between two neighbouring samples (k6's
+ * metrics/sink.go).  With up to 101 samples this calculation can be reversed. */
 #include "common/quantiles.h"
 
 #include <math.h>
@@ -11,9 +11,11 @@
 #include "common/mem.h"
 
 #define STEPS (QUANTILES - 1)
-/* For a run with more samples than percentiles; each percentile is one of them. */
+/* Points that replace the samples of a run with more than 101 of them.  Both numbers are 100 x n + 1, so that each
+ * percentile is one of the points. */
 #define STAND_INS 401
 #define POOL_STAND_INS 101
+/* Relative error of percentiles that were rounded to nine digits, with a margin. */
 #define TOLERANCE 1e-6
 
 struct quantiles_point {
@@ -25,7 +27,7 @@ static double between(double a, double b, double share)
 	return a + (b - a) * share;
 }
 
-/* Value at a rank from 0 to 1 in a run's percentiles. */
+/* The value at a rank from 0 to 1, interpolated between percentiles. */
 static double at(const double *q, double rank)
 {
 	double r = rank * STEPS;
@@ -35,9 +37,9 @@ static double at(const double *q, double rank)
 }
 
 /*
- * The samples that have these percentiles: each percentile is one linear equation in two neighbouring
- * samples.  There are more equations than samples, so least squares: the normal equations have three
- * diagonals and are solved by elimination (L D L').  false: these are no percentiles of n samples.
+ * Finds the n samples that have these percentiles.  Each percentile is a linear equation in two neighbouring samples.
+ * There are more equations than samples: least squares.  The normal equations are tridiagonal and are solved by
+ * elimination (L D L').  Returns false if the percentiles are not those of n samples.
  */
 static bool find_samples(const double *q, int n, double *x)
 {
@@ -68,7 +70,7 @@ static bool find_samples(const double *q, int n, double *x)
 		double rank = (double)i / STEPS * (n - 1);
 		int k = rank >= n - 1 ? n - 2 : (int)rank;
 
-		/* What was rounded in the larger sample may show in the smaller one. */
+		/* The rounding error of the larger sample may appear in the smaller one. */
 		if (!(fabs(between(x[k], x[k + 1], rank - k) - q[i]) <=
 			    TOLERANCE * (fabs(x[k + 1]) + TOLERANCE)) ||
 			x[k + 1] < x[k] - TOLERANCE * (fabs(x[k]) + TOLERANCE))
@@ -77,7 +79,8 @@ static bool find_samples(const double *q, int n, double *x)
 	return true;
 }
 
-/* Each of a run's samples, if there are few enough for that. */
+/* Writes the samples of a run to x.  Returns false if there are more than 101, or the percentiles contradict each
+ * other. */
 static bool tell_samples(const struct quantiles *run, double *x)
 {
 	x[0] = run->q[0];
@@ -85,7 +88,7 @@ static bool tell_samples(const struct quantiles *run, double *x)
 		(run->count <= QUANTILES && find_samples(run->q, (int)run->count, x));
 }
 
-/* Samples of a run, or points that stand for several of them each. */
+/* Writes the samples of a run, or stand_ins points of equal weight instead of them.  Returns the number of points. */
 static size_t spread(const struct quantiles *run, int stand_ins, struct quantiles_point *out)
 {
 	int n = run->count <= QUANTILES ? (int)run->count : stand_ins;
@@ -108,11 +111,11 @@ static int by_value(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
-/* A point of weight w stands for w samples of one value. */
+/* Writes the percentiles of n ascending points; a point of weight w counts as w equal samples, total in all. */
 static void take_percentiles(
 	const struct quantiles_point *points, size_t n, double total, struct quantiles *out)
 {
-	double first = 0; /* rank of the first sample that points[k] stands for */
+	double first = 0; /* rank of the first sample of points[k] */
 	size_t k = 0;
 
 	for (int i = 0; i < QUANTILES; i++) {
@@ -121,12 +124,12 @@ static void take_percentiles(
 		while (k + 1 < n && first + points[k].weight <= rank)
 			first += points[k++].weight;
 		out->q[i] = points[k].value;
-		/* Between its last sample and the next point's first. */
+		/* Between the last sample of this point and the first of the next one. */
 		if (k + 1 < n && rank > first + points[k].weight - 1)
 			out->q[i] = between(points[k].value, points[k + 1].value,
 				fmin(1, rank - (first + points[k].weight - 1)));
 	}
-	/* What rounding left behind. */
+	/* Rounding may leave a percentile below its predecessor. */
 	for (int i = 1; i < QUANTILES; i++)
 		out->q[i] = fmax(out->q[i], out->q[i - 1]);
 }
@@ -140,7 +143,7 @@ bool quantiles_subtract(
 
 	if (gone < 1 || n <= gone || !tell_samples(all, x) || !tell_samples(part, away))
 		return false;
-	/* The nearest, since both lists were found by calculation. */
+	/* Both lists were calculated, so a sample is recognised by being nearest. */
 	for (int i = 0; i < gone; i++) {
 		int nearest = 0;
 
@@ -181,10 +184,10 @@ bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *o
 
 /* --- pools -------------------------------------------------------------------- */
 
-/* Between two compressions. */
+/* Points that a pool may hold before it is compressed. */
 #define POOL_ROOM (4 * QUANTILES_POOL_POINTS)
 
-/* Behind the ascending sequence that begins at `from`. */
+/* Returns the index after the ascending sequence that begins at `from`. */
 static size_t sequence_end(const struct quantiles_point *p, size_t from, size_t n)
 {
 	do {
@@ -193,7 +196,7 @@ static size_t sequence_end(const struct quantiles_point *p, size_t from, size_t 
 	return from < n ? from : n;
 }
 
-/* Merges neighbouring ascending sequences of `in` in pairs into out; how many are left. */
+/* Merges each two neighbouring ascending sequences of `in` into one in `out`.  Returns the number of sequences in out. */
 static size_t merge_pairs(const struct quantiles_point *in, size_t n, struct quantiles_point *out)
 {
 	size_t sequences = 0, made = 0, begin = 0;
@@ -213,8 +216,7 @@ static size_t merge_pairs(const struct quantiles_point *in, size_t n, struct qua
 	return sequences;
 }
 
-/* The points of a pool are a few dozen ascending sequences, one of each run: merged (natural merge sort), not
- * sorted. */
+/* Natural merge sort: the points of a pool are a few dozen ascending sequences, one of each run. */
 static void sort_pool(struct quantiles_pool *p)
 {
 	struct quantiles_point *other, *swap;
@@ -231,8 +233,9 @@ static void sort_pool(struct quantiles_pool *p)
 	p->sorted = p->len;
 }
 
-/* Puts sorted points together to at most `most`.  The smallest and the largest sample stay what they are,
- * each cell between them holds the same share and gets the value at its middle rank. */
+/* Reduces n ascending points to at most `most`.  The smallest and the largest sample are kept; the samples between
+ * them are divided into cells of equal weight, and each cell gets the value at its middle rank.  Returns the number
+ * of points in out. */
 static size_t compress(const struct quantiles_point *in, size_t n, double total, size_t most,
 	struct quantiles_point *out)
 {
@@ -244,7 +247,7 @@ static size_t compress(const struct quantiles_point *in, size_t n, double total,
 		middle = 1 + ((double)i + 0.5) * cell;
 		while (k + 1 < n && first + in[k].weight <= middle)
 			first += in[k++].weight;
-		/* Alike neighbours are one point. */
+		/* Neighbours of equal value become one point. */
 		if (made > 1 && out[made - 1].value == in[k].value)
 			out[made - 1].weight += cell;
 		else
@@ -254,6 +257,7 @@ static size_t compress(const struct quantiles_point *in, size_t n, double total,
 	return made;
 }
 
+/* Makes room for `more` points, and compresses the pool where it would grow beyond POOL_ROOM. */
 static void make_room(struct quantiles_pool *p, size_t more)
 {
 	if (p->len + more <= POOL_ROOM) {
@@ -294,7 +298,7 @@ bool quantiles_pool_percentiles(struct quantiles_pool *p, struct quantiles *out)
 	return true;
 }
 
-/* Native doubles and floats: read back on the machine that has written them. */
+/* In the machine's own format: a packed pool is read where it was written. */
 struct packed_head {
 	uint32_t magic, points;
 	double count;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Percentiles of what several runs have measured together.  A run keeps p0, p1 ... p100 of its
- * samples and how many there were; percentiles of percentiles would be wrong, so the samples
- * themselves are found again, or stood in for, and put together.  Pure.
+ * Merges the latency percentiles of several runs.  A run keeps p0, p1 ... p100 of its samples and their number.
+ * Averaging percentiles would be wrong, so this file reconstructs or approximates the samples of each run, and takes
+ * the percentiles of all samples.  Pure.
  *
- * Error: none, but for rounding, where every run has at most 101 samples, since its percentiles then
- * tell each of them.  Of a longer run the samples between two percentiles are taken to lie evenly: at
- * most one percentile of rank, as a rule far less.
+ * Accuracy: a run of at most 101 samples is reconstructed exactly but for rounding, because 101 percentiles determine
+ * all of its samples.  The samples of a longer run are assumed to be evenly spaced between two percentiles: the rank
+ * of a result is wrong by at most one percentile, usually by far less.
  */
 #ifndef K6FLEET_QUANTILES_H
 #define K6FLEET_QUANTILES_H
@@ -21,19 +21,21 @@ struct quantiles {
 	double count;        /* of samples */
 };
 
-/* Percentiles of what is left when the samples of `part`, some of those of `all`, are taken away.  False when
- * there are too many for their percentiles to tell each, or nothing is left. */
+/* Removes the samples of `part` from those of `all`, which include them, and writes the percentiles of the rest.
+ * Returns false, and leaves *out unchanged, if `all` has more than 101 samples or no sample is left. */
 bool quantiles_subtract(
 	const struct quantiles *all, const struct quantiles *part, struct quantiles *out);
-/* Percentiles of all samples of the n runs; false when they have none. */
+/* Writes the percentiles of all samples of the n runs.  Returns false if the runs have no samples. */
 bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *out);
 
 /* --- many runs, a few at a time ---------------------------------------------------- */
 
 /*
- * A pool takes in runs, and what other pools were packed to, and keeps to a bounded size by putting
- * neighbouring samples together: each time that costs at most 1 / (2 x QUANTILES_POOL_POINTS) of rank.
- * Packed it is coarser: 1 / (2 x QUANTILES_PACKED_POINTS), 0.4 percentiles.
+ * A pool collects the samples of runs and of packed pools in bounded memory: when it is full it merges neighbouring
+ * samples, which changes the rank of a result by at most 1 / (2 x QUANTILES_POOL_POINTS) each time.
+ * Packing a pool is coarser: 1 / (2 x QUANTILES_PACKED_POINTS), 0.4 percentiles.
+ *
+ * A pool of zero bytes is empty; quantiles_pool_clear() frees its memory and empties it.
  */
 #define QUANTILES_POOL_POINTS 2048
 #define QUANTILES_PACKED_POINTS 128
@@ -42,16 +44,17 @@ bool quantiles_merge(const struct quantiles *runs, size_t n, struct quantiles *o
 struct quantiles_pool {
 	struct quantiles_point *points;
 	size_t len, cap;
-	size_t sorted; /* so many at the front are in order */
+	size_t sorted; /* points at the front that are ascending */
 	double count;  /* of samples */
 };
 
+/* Adds the samples of a run. */
 void quantiles_pool_add(struct quantiles_pool *p, const struct quantiles *run);
-/* False: these bytes were not packed by us; the pool is as it was. */
+/* Adds a packed pool.  Returns false and changes nothing if quantiles_pool_pack() did not make these bytes. */
 bool quantiles_pool_add_packed(struct quantiles_pool *p, const void *data, size_t len);
-/* False: no samples. */
+/* Writes the percentiles of the pool's samples.  Returns false if it has none. */
 bool quantiles_pool_percentiles(struct quantiles_pool *p, struct quantiles *out);
-/* Bytes written to out, 0 without samples.  In the byte order of this machine. */
+/* Packs the pool in the byte order of this machine.  Returns the bytes written, 0 if the pool has no samples. */
 size_t quantiles_pool_pack(struct quantiles_pool *p, unsigned char out[QUANTILES_PACKED_MAX]);
 void quantiles_pool_clear(struct quantiles_pool *p);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parses and prints durations, sizes and RFC 3339 times; refuses what it would have to guess. */
+/* A text that could mean two things is refused: a duration without a unit, a size with an unknown letter. */
 #include "common/units.h"
 
 #include <ctype.h>
@@ -18,7 +18,8 @@ static const struct unit {
 static const struct unit size_units[] = {{"K", INT64_C(1) << 10}, {"M", INT64_C(1) << 20},
 	{"G", INT64_C(1) << 30}, {"T", INT64_C(1) << 40}};
 
-/* Leading digits of text into *out; *rest is what follows them. */
+/* Parses the digits at the beginning of text; *rest is the text after them.  Returns -1 if there are none or they are
+ * too many for an int64_t. */
 static int parse_digits(const char *text, int64_t *out, const char **rest)
 {
 	char *end;
@@ -124,7 +125,7 @@ const char *units_format_time(int64_t epoch_ms, char *buf)
 		s--;
 	}
 	gmtime_r(&s, &tm);
-	/* The moduli change nothing; they tell the compiler that the text fits. */
+	/* The moduli do not change the values; they show the compiler that the text fits. */
 	snprintf(buf, UNITS_TIME_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
 		(unsigned)(tm.tm_year + 1900) % 10000U, (unsigned)(tm.tm_mon + 1) % 100U,
 		(unsigned)tm.tm_mday % 100U, (unsigned)tm.tm_hour % 100U,
@@ -132,7 +133,7 @@ const char *units_format_time(int64_t epoch_ms, char *buf)
 	return buf;
 }
 
-/* The zone at the end of an RFC 3339 time: Z or +hh:mm, into seconds east of UTC. */
+/* Parses the zone at the end of an RFC 3339 time, Z or +hh:mm, to seconds east of UTC.  Returns 0, or -1. */
 static int parse_zone(const char *p, int *out_s)
 {
 	int hour, min;
