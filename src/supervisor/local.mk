@@ -7,6 +7,7 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/agents_hear.c src/supervisor/agents_report.c src/supervisor/agents_give.c \
 	src/supervisor/orders.c src/supervisor/orders.h src/supervisor/follow.c src/supervisor/follow.h \
 	src/supervisor/logs.c src/supervisor/logs.h src/supervisor/commands.c src/supervisor/commands.h \
+	src/supervisor/handed.c src/supervisor/handed.h \
 	src/supervisor/keeper_link.c src/supervisor/keeper_link.h \
 	src/supervisor/peers.c src/supervisor/peers.h src/supervisor/control.c src/supervisor/control.h \
 	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/wishes.c src/supervisor/wishes.h \

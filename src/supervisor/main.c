@@ -30,6 +30,7 @@
 #include "supervisor/commands.h"
 #include "supervisor/control.h"
 #include "supervisor/follow.h"
+#include "supervisor/handed.h"
 #include "supervisor/keeper_link.h"
 #include "supervisor/logs.h"
 #include "supervisor/metrics_http.h"
@@ -155,6 +156,7 @@ static void on_signal(struct supervisor *sup, struct msg_reader *in)
 static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 {
 	struct supervisor *sup = arg;
+	struct msg_keeper_file file;
 	struct msg_reader in;
 	struct err err;
 
@@ -174,7 +176,10 @@ static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 	case MSG_KEEPER_EXITED: on_exited(&in); break;
 	case MSG_KEEPER_SPAWN_FAILED: on_spawn_failed(&in); break;
 	case MSG_KEEPER_SIGNAL: on_signal(sup, &in); break;
-	case MSG_KEEPER_FILE: reload_take_file(&in, fd); return;
+	case MSG_KEEPER_FILE:
+		msg_get_keeper_file(&in, &file);
+		handed_take(&file, fd);
+		return;
 	case MSG_KEEPER_K6: on_k6(&in); break;
 	case MSG_KEEPER_RELOADED: reload_done(sup, &in); break;
 	default: fatal(1, "from the keeper: %s", err.msg);
@@ -400,7 +405,7 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 		free(secret);
 	}
 	sup->control = control_new(sup, HANDOVER_FD_LISTEN);
-	if (reload_has_file(HANDOVER_FD_METRICS))
+	if (handed_has(HANDOVER_FD_METRICS))
 		metrics_http_start(sup, HANDOVER_FD_METRICS);
 }
 
@@ -462,17 +467,17 @@ int main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	umask(0077);
-	reload_reserve_numbers();
-	if (reload_has_file(HANDOVER_FD_JOURNAL))
+	handed_reserve_numbers();
+	if (handed_has(HANDOVER_FD_JOURNAL))
 		log_use_journal(HANDOVER_FD_JOURNAL);
-	sup->conf = reload_read_config(&err);
+	sup->conf = handed_read_config(&err);
 	if (!sup->conf)
-		fatal(reload_has_file(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);
+		fatal(handed_has(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);
 	confine_self();
 	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
 		sup->conf->log_format == 1);
 	title_set("k6fleet-superv", "k6fleetd: supervisor");
-	secret = reload_read_secret();
+	secret = handed_read_secret();
 	sup->started_mono_ms = units_now_mono_ms();
 	sup->keeper_pid = (int)getppid();
 	sup->loop = ev_default_loop(EVFLAG_NOSIGMASK);

@@ -3,18 +3,15 @@
  * Workers are touched only where theirs has changed, and then only as they fall idle. */
 #include "supervisor/reload.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "keeper/handover.h"
 #include "supervisor/agents.h"
+#include "supervisor/handed.h"
 #include "supervisor/keeper_link.h"
 #include "supervisor/sync.h"
 
@@ -24,64 +21,6 @@ struct reload {
 	struct control_ticket waiting[WAITING_MAX];
 	size_t count;
 };
-
-/* Which of the numbers hold what they are for; the others hold /dev/null. */
-static bool present[HANDOVER_FD_END];
-
-void reload_reserve_numbers(void)
-{
-	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++) {
-		present[fd] = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-		/* In ascending order each gets the lowest free number, which is this one. */
-		if (!present[fd] && open("/dev/null", O_RDONLY | O_CLOEXEC) != fd)
-			fatal(2, "k6fleet-supervisor is started by k6fleetd, not by hand");
-	}
-}
-
-bool reload_has_file(int fd)
-{
-	return present[fd];
-}
-
-/* The keeper has read the file; what it is called on the host means nothing here. */
-static void use_kept_file(char **path, int fd)
-{
-	if (!present[fd])
-		return;
-	free(*path);
-	*path = x_asprintf("/proc/self/fd/%d", fd);
-}
-
-struct conf *reload_read_config(struct err *err)
-{
-	_cleanup_file_ FILE *f = NULL;
-	struct conf *conf;
-	int fd = present[HANDOVER_FD_CONFIG] ? fcntl(HANDOVER_FD_CONFIG, F_DUPFD_CLOEXEC, 64) : -1;
-
-	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || !(f = fdopen(fd, "r"))) {
-		err_set(err, "it is started by k6fleetd, not by hand");
-		return NULL;
-	}
-	conf = conf_load_effective(f, err);
-	if (!conf)
-		return NULL;
-	use_kept_file(&conf->dashboard.ca_file, HANDOVER_FD_CA_FILE);
-	use_kept_file(&conf->dashboard.client_cert, HANDOVER_FD_CLIENT_CERT);
-	use_kept_file(&conf->dashboard.client_key, HANDOVER_FD_CLIENT_KEY);
-	return conf;
-}
-
-char *reload_read_secret(void)
-{
-	char *secret;
-
-	if (!present[HANDOVER_FD_SECRET])
-		return NULL;
-	secret = x_calloc(LIMIT_SECRET_BYTES + 1, 1);
-	if (pread(HANDOVER_FD_SECRET, secret, LIMIT_SECRET_BYTES, 0) <= 0)
-		fatal(1, "cannot read the dashboard's secret: %s", strerror(errno));
-	return secret;
-}
 
 void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binary)
 {
@@ -97,20 +36,6 @@ void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binar
 	msg_put_keep_reload(
 		&m, &(struct msg_keep_reload){.asker = ticket.client, .binary = binary});
 	keeper_link_send(sup->keeper, &m);
-}
-
-void reload_take_file(struct msg_reader *in, int fd)
-{
-	struct msg_keeper_file m;
-
-	msg_get_keeper_file(in, &m);
-	if (m.which <= HANDOVER_FD_KEEPER || m.which >= HANDOVER_FD_END || fd < 0)
-		fatal(1, "the keeper handed over a file %u, which cannot be", m.which);
-	/* Without one what came along stands for nothing; it keeps the number as well as any. */
-	if (dup3(fd, (int)m.which, O_CLOEXEC) < 0)
-		fatal(1, "cannot keep a file of the keeper's: %s", strerror(errno));
-	present[m.which] = m.exists;
-	close(fd);
 }
 
 static void note_change(
@@ -154,7 +79,7 @@ static void apply_count(struct supervisor *sup, const struct conf *old)
 
 static void apply_dashboard(struct supervisor *sup)
 {
-	char *secret = reload_read_secret();
+	char *secret = handed_read_secret();
 	struct err err;
 
 	if (sup->sync) {
@@ -175,7 +100,7 @@ static void apply_dashboard(struct supervisor *sup)
 
 static json_t *apply(struct supervisor *sup, struct err *err)
 {
-	struct conf *conf = reload_read_config(err), *old = sup->conf;
+	struct conf *conf = handed_read_config(err), *old = sup->conf;
 	json_t *changes;
 
 	if (!conf)
