@@ -12,7 +12,8 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/peers.c src/supervisor/peers.h src/supervisor/control.c src/supervisor/control.h \
 	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/wishes.c src/supervisor/wishes.h \
 	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \
-	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/supervisor.h
+	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/verbs_priv.h \
+	src/supervisor/verbs_fleet.c src/supervisor/verbs_runs.c src/supervisor/supervisor.h
 src_supervisor_libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(CURL_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 
