@@ -493,11 +493,6 @@ int64_t fleet_deadline(const struct fleet *f)
 	return f->deadline;
 }
 
-unsigned int fleet_desired(const struct fleet *f)
-{
-	return f->desired;
-}
-
 const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot)
 {
 	return &f->slots[slot];
@@ -513,7 +508,12 @@ unsigned int fleet_running(const struct fleet *f)
 	return f->counts[FLEET_IDLE] + f->counts[FLEET_RUNNING] + f->counts[FLEET_DRAINING];
 }
 
-unsigned int fleet_busy_slots(const struct fleet *f)
+unsigned int fleet_busy(const struct fleet *f)
+{
+	return f->counts[FLEET_RUNNING] + f->counts[FLEET_DRAINING];
+}
+
+unsigned int fleet_occupied(const struct fleet *f)
 {
 	return f->capacity - f->counts[FLEET_STOPPED];
 }

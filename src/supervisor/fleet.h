@@ -119,13 +119,14 @@ bool fleet_take(struct fleet *f, struct fleet_action *out);
  * it was recognised; else 0. */
 unsigned int fleet_take_storm(struct fleet *f);
 
-unsigned int fleet_desired(const struct fleet *f);
 const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot);
 unsigned int fleet_count(const struct fleet *f, enum fleet_state state);
 /* Up and reported: idle, running or draining. */
 unsigned int fleet_running(const struct fleet *f);
+/* With a run: running or draining. */
+unsigned int fleet_busy(const struct fleet *f);
 /* Slots that are anything but stopped. */
-unsigned int fleet_busy_slots(const struct fleet *f);
+unsigned int fleet_occupied(const struct fleet *f);
 /* One past the highest slot that is not stopped or is wanted. */
 unsigned int fleet_extent(const struct fleet *f);
 /* No slot has a worker or will get one. */

@@ -65,7 +65,7 @@ static void put_workers(FILE *f, const struct supervisor *sup)
 
 		/* Slots that nobody wants are not agents. */
 		if (i == FLEET_STOPPED)
-			n = fleet_extent(sup->fleet) - fleet_busy_slots(sup->fleet);
+			n = fleet_extent(sup->fleet) - fleet_occupied(sup->fleet);
 		fprintf(f, "k6fleet_workers{state=\"%s\"} %u\n", fleet_state_names[i], n);
 	}
 	prom_head(
