@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the fleet keeps over restarts besides runs: a few texts by key, all read before anything is decided.
+ *
+ * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall be.  Then nothing
+ * is written to any of them (what is there may be readable again after a repair), the storage counts as failing
+ * until the next start, so no runs are started, and what operators ask for holds until then.
+ */
+#ifndef K6FLEET_KEPT_H
+#define K6FLEET_KEPT_H
+
+#include "supervisor/fleet_store.h"
+
+/* X(ID, key in the store, what it is, for the log) */
+#define KEPT_TEXTS(X) \
+	X(DESIRED, "desired", "the desired count") \
+	X(COUNT_IN_FILE, "workers_in_file", "the count that the configuration file had") \
+	X(PAUSED, "paused", "whether the fleet is paused") \
+	X(HELD, "held", "which agents are drained") \
+	X(COMMANDS_DONE, "commands_done", "which commands of the dashboard were carried out") \
+	X(TARGETS, "dashboard_targets", "the dashboard's targets")
+
+enum kept_id {
+#define X(id, key, what) KEPT_##id,
+	KEPT_TEXTS(X)
+#undef X
+		KEPT_COUNT
+};
+
+struct kept;
+
+/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  Logs one error if something cannot be read. */
+struct kept *kept_load(struct fleet_store *store);
+/* NULL is allowed. */
+void kept_free(struct kept *k);
+/* Returns the text as it was at the start; NULL if it was never set, or if kept_error() is not NULL.  Borrowed. */
+const char *kept_get(const struct kept *k, enum kept_id id);
+/* Queues a write; the text is copied.  Does nothing while kept_error() is not NULL. */
+void kept_set(struct kept *k, enum kept_id id, const char *text);
+/* Returns NULL if all could be read, else what could not and why.  Borrowed; never changes after kept_load(). */
+const char *kept_error(const struct kept *k);
+
+/* State of the storage as a whole: FLEET_STORE_FAILING if something kept could not be read, else the state of the store. */
+enum fleet_store_state kept_storage_state(const struct kept *k);
+/* The reason, "" for FLEET_STORE_OK.  Borrowed, valid until the loop's next turn. */
+const char *kept_storage_error(const struct kept *k);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What keeps all runs from being started: no k6, a storage that would lose their records, a pause, the end. */
+#ifndef K6FLEET_OBSTACLE_H
+#define K6FLEET_OBSTACLE_H
+
+#include "common/conf.h"
+#include "common/msg.h"
+#include "supervisor/desired.h"
+#include "supervisor/host_facts.h"
+#include "supervisor/kept.h"
+
+struct obstacle_sources {
+	const struct host_facts *host;
+	const struct kept *kept;
+	const struct desired *desired;
+};
+
+/* Returns the gravest obstacle, MSG_OBSTACLE_NONE without one.  That k6fleetd is stopping is none: then there are no
+ * agents to start runs on. */
+enum msg_obstacle obstacle_find(const struct obstacle_sources *from);
+/* Returns why a run that somebody asks for cannot be started, NULL if it can, as far as the whole fleet is concerned.
+ * Static. */
+const char *obstacle_to_run(const struct obstacle_sources *from);
+/* Returns what is to be done about a missing k6, NULL if there is one; the caller frees it. */
+char *obstacle_no_k6(const struct host_facts *host, const struct conf *conf);
+
+#endif
