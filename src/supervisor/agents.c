@@ -21,10 +21,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "supervisor/follow.h"
 #include "supervisor/keeper_link.h"
-#include "supervisor/logs.h"
-#include "supervisor/metrics.h"
 #include "supervisor/runs.h"
 
 #define RETRY_STORE_S 1.0
@@ -64,19 +61,19 @@ const char *agent_name(const struct agent *ag)
 /* Whether the agent can take a run. */
 void agent_tell_schedule(const struct agent *ag)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 
-	schedule_set_idle(sup->schedule, ag->slot,
-		fleet_slot(sup->fleet, ag->slot)->state == FLEET_IDLE && !ag->run &&
+	schedule_set_idle(with->schedule, ag->slot,
+		fleet_slot(with->fleet, ag->slot)->state == FLEET_IDLE && !ag->run &&
 			!ag->committing);
 }
 
 /* Tells the fleet, then the schedule. */
 void agent_tell_fleet(struct agent *ag, enum fleet_event event)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 
-	fleet_event(sup->fleet, ag->slot, event, units_now_mono_ms());
+	fleet_event(with->fleet, ag->slot, event, units_now_mono_ms());
 	agent_tell_schedule(ag);
 }
 
@@ -88,15 +85,13 @@ void agent_kill_worker(struct agent *ag, const char *why)
 		log_agent_event(LOG_LEVEL_WARN, agent_name(ag), "worker killed",
 			LOG_INT("worker_pid", ag->pid), LOG_ERROR(why));
 	ag->killed = true;
-	msg_put_keep_kill(&m,
-		&(struct msg_keep_kill){
-			.slot = ag->slot, .generation = ag->generation, .sig = SIGKILL});
-	keeper_link_send(ag->all->sup->keeper, &m);
+	msg_put_keep_kill(&m, &(struct msg_keep_kill){ag->slot, ag->generation, SIGKILL});
+	keeper_link_send(ag->all->with.keeper, &m);
 }
 
 void agent_watch(struct agent *ag)
 {
-	struct ev_loop *loop = ag->all->sup->loop;
+	struct ev_loop *loop = ag->all->with.loop;
 
 	ev_io_stop(loop, &ag->io);
 	if (ag->fd < 0 || ag->eof)
@@ -116,41 +111,40 @@ void agent_send(struct agent *ag, struct msg_writer *m, int fd)
 	agent_watch(ag);
 }
 
-void agent_send_simple(struct agent *ag, enum msg_type type)
-{
-	struct msg_writer m = {0};
-
-	msg_start(&m, type);
-	agent_send(ag, &m, -1);
-}
-
 void agent_send_cancel(struct agent *ag)
 {
 	struct msg_writer m = {0};
 
-	msg_put_work_cancel(&m, &(struct msg_work_cancel){.run_id = msg_text(agent_run_id(ag))});
+	msg_put_work_cancel(&m, &(struct msg_work_cancel){msg_text(agent_run_id(ag))});
+	agent_send(ag, &m, -1);
+}
+
+static void send_exit(struct agent *ag)
+{
+	struct msg_writer m = {0};
+
+	msg_put_work_exit(&m, NULL);
 	agent_send(ag, &m, -1);
 }
 
 void agent_drop_run(struct agent *ag)
 {
-	schedule_end(ag->all->sup->schedule, ag->slot);
+	schedule_end(ag->all->with.schedule, ag->slot);
 	snprintf(ag->last_result, sizeof(ag->last_result), "%s", run_status_names[ag->run->status]);
 	runs_free(ag->run);
 	ag->run = NULL;
 	ag->run_sent = false;
 	agents_order_unref(ag->order);
 	ag->order = NULL;
-	follow_changed(ag->all->sup->follow);
+	ag->all->with.events.run_left(ag->all->with.events.arg);
 }
 
-/* Each record comes by here once, when it is final. */
 void agent_conclude(const struct agent *ag)
 {
+	const struct agents_events *events = &ag->all->with.events;
 	const struct run *run = ag->run;
 
-	metrics_count_run(
-		&ag->all->sup->metrics, run->status, run->has[RUN_RESOURCES] ? run->lag_ms : -1);
+	events->run_ended(events->arg, run);
 	log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "run ended", LOG_RUN(run->id),
 		LOG_QUOTED("target", run->target_label),
 		LOG_WORD("status", run_status_names[run->status]),
@@ -168,9 +162,9 @@ static void on_terminal_stored(void *arg, const struct err *err)
 
 	if (err) {
 		/* The message stays in the socket; nothing is lost while the disk is full. */
-		ev_timer_stop(ag->all->sup->loop, &ag->retry);
+		ev_timer_stop(ag->all->with.loop, &ag->retry);
 		ev_timer_set(&ag->retry, RETRY_STORE_S, 0.);
-		ev_timer_start(ag->all->sup->loop, &ag->retry);
+		ev_timer_start(ag->all->with.loop, &ag->retry);
 		return;
 	}
 	ag->committing = false;
@@ -192,7 +186,7 @@ void agent_store_terminal(struct agent *ag)
 {
 	ag->committing = true;
 	agent_watch(ag);
-	fleet_store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+	fleet_store_put_run(ag->all->with.store, ag->run, on_terminal_stored, ag);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -201,7 +195,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	fleet_store_put_run(ag->all->sup->store, ag->run, on_terminal_stored, ag);
+	fleet_store_put_run(ag->all->with.store, ag->run, on_terminal_stored, ag);
 }
 
 static void describe_exit(int status, char *buf, size_t size)
@@ -213,18 +207,9 @@ static void describe_exit(int status, char *buf, size_t size)
 		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
 }
 
-static void forget_worker(const struct agent *ag)
-{
-	struct msg_writer m = {0};
-
-	msg_put_keep_forget(
-		&m, &(struct msg_keep_forget){.slot = ag->slot, .generation = ag->generation});
-	keeper_link_send(ag->all->sup->keeper, &m);
-}
-
 static void clear_worker(struct agent *ag)
 {
-	struct ev_loop *loop = ag->all->sup->loop;
+	struct ev_loop *loop = ag->all->with.loop;
 
 	ev_io_stop(loop, &ag->io);
 	ev_timer_stop(loop, &ag->retry);
@@ -234,59 +219,107 @@ static void clear_worker(struct agent *ag)
 	ag->pid = 0;
 }
 
-/* The last step of a worker's life, once it is dead, read to the end and recorded. */
+/* How a worker came to its end. */
+enum death {
+	DEATH_MEANT,   /* nobody wants it any more */
+	DEATH_RENEWED, /* in order to be replaced */
+	DEATH_KILLED,  /* by us, for cause */
+	DEATH_SIGNAL,
+	DEATH_EXIT,
+	DEATHS
+};
+
+static const struct {
+	bool counted; /* as a restart, if the slot is still wanted */
+	enum agents_restart restart;
+	bool unexpected;
+} deaths[DEATHS] = {
+	[DEATH_MEANT] = {false, AGENTS_RESTART_REQUESTED, false},
+	[DEATH_RENEWED] = {true, AGENTS_RESTART_REQUESTED, false},
+	[DEATH_KILLED] = {true, AGENTS_RESTART_KILLED, true},
+	[DEATH_SIGNAL] = {true, AGENTS_RESTART_SIGNAL, true},
+	[DEATH_EXIT] = {true, AGENTS_RESTART_EXIT, true},
+};
+
+static enum death death_of(const struct agent *ag)
+{
+	const struct fleet_slot *fs = fleet_slot(ag->all->with.fleet, ag->slot);
+
+	if (fs->renewing && fs->wanted)
+		return DEATH_RENEWED;
+	if ((fs->state == FLEET_STOPPING && !fs->wanted) ||
+		(fs->asked && !fs->renewing && !ag->killed))
+		return DEATH_MEANT;
+	if (ag->killed)
+		return DEATH_KILLED;
+	return WIFSIGNALED(ag->wait_status) ? DEATH_SIGNAL : DEATH_EXIT;
+}
+
+/* After the fleet has decided what becomes of the slot. */
+static void log_death(const struct agent *ag, enum death death, const char *how)
+{
+	const struct fleet_slot *fs = fleet_slot(ag->all->with.fleet, ag->slot);
+	int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
+
+	if (death == DEATH_RENEWED && log_limit_allows(&ag->all->limit, 50))
+		log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "worker replaced as asked for",
+			LOG_INT("restarts", fs->restarts));
+	if (!deaths[death].unexpected)
+		return;
+	if (log_limit_allows(&ag->all->limit, 50))
+		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms",
+			how, fs->restarts,
+			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
+	if (fs->failures && fs->failures % 10 == 0)
+		log_agent_error(agent_name(ag),
+			"has died %u times in a row; its log lines above say why", fs->failures);
+}
+
+static void report_storm(struct agents *a)
+{
+	unsigned int storm = fleet_take_storm(a->with.fleet);
+
+	if (!storm)
+		return;
+	a->with.events.storm(a->with.events.arg);
+	log_warn("fleet",
+		"%u workers have died within a second, most of those that were up: not a crash "
+		"loop, all are started again at once; look for the OOM killer (dmesg)",
+		storm);
+}
+
+static void forget_worker(struct agent *ag)
+{
+	struct msg_writer m = {0};
+
+	msg_put_keep_forget(&m, &(struct msg_keep_forget){ag->slot, ag->generation});
+	keeper_link_send(ag->all->with.keeper, &m);
+	clear_worker(ag);
+	agent_tell_fleet(ag, FLEET_EV_EXIT);
+}
+
 void agent_bury(struct agent *ag)
 {
-	struct supervisor *sup = ag->all->sup;
-	const struct fleet_slot *fs = fleet_slot(sup->fleet, ag->slot);
-	enum agents_restart why;
-	unsigned int storm;
+	enum death death;
 	char how[64], text[160];
-	bool meant, renewed;
 
 	if (ag->fd < 0 || ag->alive || !ag->eof || ag->committing)
 		return;
 	describe_exit(ag->wait_status, how, sizeof(how));
 	if (ag->run) {
+		/* Comes back here when the record is on disk. */
 		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",
 			agent_name(ag), how);
 		runs_abandon(ag->run, RUN_REASON_LOST, text, units_now_wall_ms());
 		agent_store_terminal(ag);
 		return;
 	}
-	meant = fs->state == FLEET_STOPPING && !fs->wanted;
-	renewed = fs->renewing && fs->wanted;
-	meant = meant || (fs->asked && !fs->renewing && !ag->killed);
-	why = renewed                          ? AGENTS_RESTART_REQUESTED
-		: ag->killed                   ? AGENTS_RESTART_KILLED
-		: WIFSIGNALED(ag->wait_status) ? AGENTS_RESTART_SIGNAL
-					       : AGENTS_RESTART_EXIT;
-	if (fs->wanted && !meant)
-		ag->all->restarts[why]++;
+	death = death_of(ag);
+	if (deaths[death].counted && fleet_slot(ag->all->with.fleet, ag->slot)->wanted)
+		ag->all->restarts[deaths[death].restart]++;
 	forget_worker(ag);
-	clear_worker(ag);
-	agent_tell_fleet(ag, FLEET_EV_EXIT);
-	if (renewed && log_limit_allows(&ag->all->limit, 50))
-		log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "worker replaced as asked for",
-			LOG_INT("restarts", fs->restarts));
-	if (!meant && !renewed && log_limit_allows(&ag->all->limit, 50)) {
-		int64_t wait_ms = fs->timer_ms ? fs->timer_ms - units_now_mono_ms() : 0;
-
-		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms",
-			how, fs->restarts,
-			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
-	}
-	if (!meant && !renewed && fs->failures && fs->failures % 10 == 0)
-		log_agent_error(agent_name(ag),
-			"has died %u times in a row; its log lines above say why", fs->failures);
-	storm = fleet_take_storm(ag->all->sup->fleet);
-	if (storm)
-		ag->all->sup->metrics.storms++;
-	if (storm)
-		log_warn("fleet",
-			"%u workers have died within a second, most of those that were up: not a crash "
-			"loop, all are started again at once; look for the OOM killer (dmesg)",
-			storm);
+	log_death(ag, death, how);
+	report_storm(ag->all);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int revents)
@@ -306,6 +339,31 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
+static void ask_state(struct agent *ag)
+{
+	struct msg_writer m = {0};
+
+	msg_put_work_state_req(&m, NULL);
+	agent_send(ag, &m, -1);
+}
+
+/* Makes slots up to count; lowers nothing. */
+static void grow(struct agents *a, unsigned int count)
+{
+	for (; a->count < count && a->count < CONF_WORKERS_MAX; a->count++) {
+		struct agent *ag = &a->slots[a->count];
+
+		ag->all = a;
+		ag->slot = a->count;
+		ag->fd = -1;
+		chan_queue_init(&ag->out);
+		ev_init(&ag->io, on_io);
+		ev_init(&ag->retry, on_retry);
+		ag->io.data = ag->retry.data = ag;
+		conf_agent_name(a->with.conf, a->count, a->names[a->count], sizeof(a->names[0]));
+	}
+}
+
 /* --- from the keeper --------------------------------------------------------- */
 
 void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int fd)
@@ -313,7 +371,7 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	struct agent *ag;
 
 	/* One that is above a lowered max_workers and still drains. */
-	agents_grow(a, w->slot < CONF_WORKERS_MAX ? w->slot + 1 : 0);
+	grow(a, w->slot < CONF_WORKERS_MAX ? w->slot + 1 : 0);
 	if (w->slot >= a->count || fd < 0) {
 		log_error("keeper", "handed over a worker of slot %u, which cannot be", w->slot);
 		if (fd >= 0)
@@ -327,7 +385,7 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	ag->pid = w->pid;
 	ag->started_mono_ms = w->started_mono_ms;
 	/* The keeper's, until it says its own: one that was inherited has told an earlier supervisor. */
-	ag->layers = a->sup->sandbox_layers;
+	ag->layers = a->with.host->sandbox_layers;
 	ag->alive = w->alive;
 	ag->wait_status = w->wait_status;
 	ag->eof = ag->reported = ag->committing = ag->killed = false;
@@ -336,12 +394,12 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	ev_io_init(&ag->io, on_io, fd, EV_READ);
 	ag->io.data = ag;
 	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
-	if (w->fresh && fleet_slot(a->sup->fleet, w->slot)->state == FLEET_STOPPING)
-		agent_send_simple(ag, MSG_WORK_EXIT);
+	if (w->fresh && fleet_slot(a->with.fleet, w->slot)->state == FLEET_STOPPING)
+		send_exit(ag);
 	if (!w->fresh) {
 		fleet_adopt(
-			a->sup->fleet, w->slot, w->generation, w->restarts, units_now_mono_ms());
-		agent_send_simple(ag, MSG_WORK_STATE_REQ);
+			a->with.fleet, w->slot, w->generation, w->restarts, units_now_mono_ms());
+		ask_state(ag);
 	}
 	agent_watch(ag);
 }
@@ -350,35 +408,30 @@ void agents_renew(struct agents *a, bool only_stale)
 {
 	for (unsigned int i = 0; i < a->count; i++) {
 		if (a->slots[i].fd >= 0 && (a->slots[i].stale || !only_stale))
-			fleet_renew(a->sup->fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
+			fleet_renew(a->with.fleet, i, FLEET_RENEW_IDLE, units_now_mono_ms());
 	}
 }
 
-void agents_on_exited(struct agents *a, const struct msg_keeper_exited *e)
+void agents_on_exited(struct agents *a, const struct msg_keeper_exited *m)
 {
-	struct agent *ag = e->slot < a->count ? &a->slots[e->slot] : NULL;
+	struct agent *ag = m->slot < a->count ? &a->slots[m->slot] : NULL;
 
-	if (!ag || ag->fd < 0 || ag->generation != e->generation)
+	if (!ag || ag->fd < 0 || ag->generation != m->generation)
 		return;
 	ag->alive = false;
-	ag->wait_status = e->wait_status;
+	ag->wait_status = m->wait_status;
 	agent_read(ag);
 	agent_bury(ag);
 }
 
-void agents_on_spawn_failed(struct agents *a, uint32_t slot, uint64_t generation, const char *why)
+void agents_on_spawn_failed(struct agents *a, const struct msg_keeper_spawn_failed *m)
 {
-	const struct fleet_slot *fs;
-
-	if (slot >= a->count)
+	if (m->slot >= a->count || fleet_slot(a->with.fleet, m->slot)->generation != m->generation)
 		return;
-	fs = fleet_slot(a->sup->fleet, slot);
-	if (fs->generation != generation)
-		return;
-	agent_tell_fleet(&a->slots[slot], FLEET_EV_EXIT);
+	agent_tell_fleet(&a->slots[m->slot], FLEET_EV_EXIT);
 	if (log_limit_allows(&a->limit, 20))
-		log_agent_error(
-			a->names[slot], "no worker could be started: %s; trying again", why);
+		log_agent_error(a->names[m->slot], "no worker could be started: %.*s; trying again",
+			(int)m->why.len, m->why.p);
 }
 
 /* What an earlier supervisor has seen. */
@@ -398,12 +451,13 @@ static void on_last_results(void *arg, json_t *results, const struct err *err)
 				status);
 	}
 	json_object_foreach (json_object_get(results, "targets"), target, used)
-		targets_learn(a->sup->targets, target, json_integer_value(used));
+		targets_learn(a->with.targets, target, json_integer_value(used));
 }
 
 void agents_on_handed_over(struct agents *a)
 {
-	fleet_store_last_results(a->sup->store, on_last_results, a);
+	a->handed_over = true;
+	fleet_store_last_results(a->with.store, on_last_results, a);
 	for (unsigned int i = 0; i < a->count; i++) {
 		struct agent *ag = &a->slots[i];
 
@@ -412,24 +466,21 @@ void agents_on_handed_over(struct agents *a)
 		runs_abandon(ag->run, RUN_REASON_LOST,
 			"k6fleetd was stopped or killed during the run", units_now_wall_ms());
 		agent_conclude(ag);
-		fleet_store_put_run(a->sup->store, ag->run, NULL, NULL);
+		fleet_store_put_run(a->with.store, ag->run, NULL, NULL);
 		agent_drop_run(ag);
 	}
 }
 
 /* --- what the fleet wants ------------------------------------------------------- */
 
-static void order_spawn(struct agents *a, const struct fleet_action *action)
+static void spawn(struct agents *a, const struct fleet_action *action)
 {
-	const struct msg_keep_spawn order = {
-		.slot = action->slot,
-		.generation = action->generation,
-		.restarts = fleet_slot(a->sup->fleet, action->slot)->restarts,
-	};
 	struct msg_writer m = {0};
 
-	msg_put_keep_spawn(&m, &order);
-	keeper_link_send(a->sup->keeper, &m);
+	msg_put_keep_spawn(&m,
+		&(struct msg_keep_spawn){action->slot, action->generation,
+			fleet_slot(a->with.fleet, action->slot)->restarts});
+	keeper_link_send(a->with.keeper, &m);
 }
 
 static void perform(struct agents *a, const struct fleet_action *action)
@@ -437,7 +488,7 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	struct agent *ag = &a->slots[action->slot];
 
 	if (action->type == FLEET_DO_SPAWN) {
-		order_spawn(a, action);
+		spawn(a, action);
 		return;
 	}
 	if (ag->fd < 0 || ag->generation != action->generation)
@@ -445,26 +496,26 @@ static void perform(struct agents *a, const struct fleet_action *action)
 	if (action->type == FLEET_DO_DRAIN && log_limit_allows(&a->limit, 50))
 		log_agent_event(LOG_LEVEL_INFO, agent_name(ag), "draining",
 			LOG_RUN(agent_run_id(ag)),
-			LOG_INT("timeout_ms", a->sup->conf->drain_timeout_ms));
+			LOG_INT("timeout_ms", a->with.conf->drain_timeout_ms));
 	else if (action->type == FLEET_DO_EXIT)
-		agent_send_simple(ag, MSG_WORK_EXIT);
+		send_exit(ag);
 	else if (action->type == FLEET_DO_CANCEL && ag->run && ag->run_sent)
 		agent_send_cancel(ag);
 	else if (action->type == FLEET_DO_KILL)
 		agent_kill_worker(ag, "it did not end in time");
 }
 
-void agents_pump(struct agents *a, int64_t now)
+void agents_pump(struct agents *a, int64_t now, bool begin_runs)
 {
 	struct fleet_action action;
 	struct schedule_due due;
 
-	fleet_tick(a->sup->fleet, now);
-	while (fleet_take(a->sup->fleet, &action)) {
+	fleet_tick(a->with.fleet, now);
+	while (fleet_take(a->with.fleet, &action)) {
 		perform(a, &action);
 		agent_tell_schedule(&a->slots[action.slot]);
 	}
-	while (!a->sup->stopping && schedule_next(a->sup->schedule, now, &due))
+	while (begin_runs && schedule_next(a->with.schedule, now, &due))
 		agents_begin_due(a, &due);
 }
 
@@ -472,7 +523,7 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 {
 	/* A suspended host or a stopped supervisor must not cost a thousand healthy workers. */
 	if (a->last_tick_ms && now - a->last_tick_ms > LATE_TICK_MS)
-		a->judge_after_ms = now + a->sup->conf->worker_timeout_ms;
+		a->judge_after_ms = now + a->with.conf->worker_timeout_ms;
 	a->last_tick_ms = now;
 	if (now < a->judge_after_ms)
 		return;
@@ -487,9 +538,9 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 			continue;
 		}
 		if (ag->run)
-			schedule_set_use(a->sup->schedule, i, (int64_t)page.k6_rss_bytes);
-		if (now - (int64_t)page.beat_mono_ms > a->sup->conf->worker_timeout_ms &&
-			now - ag->started_mono_ms > a->sup->conf->worker_timeout_ms) {
+			schedule_set_use(a->with.schedule, i, (int64_t)page.k6_rss_bytes);
+		if (now - (int64_t)page.beat_mono_ms > a->with.conf->worker_timeout_ms &&
+			now - ag->started_mono_ms > a->with.conf->worker_timeout_ms) {
 			log_agent_warn(agent_name(ag), "silent for %lld ms",
 				(long long)(now - (int64_t)page.beat_mono_ms));
 			agent_tell_fleet(ag, FLEET_EV_SILENT);
@@ -515,32 +566,16 @@ static void inherit_runs(struct agents *a, struct run_list *running)
 		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */
 		runs_abandon(run, RUN_REASON_LOST, "k6fleetd was stopped or killed during the run",
 			units_now_wall_ms());
-		fleet_store_put_run(a->sup->store, run, NULL, NULL);
-	}
-}
-
-void agents_grow(struct agents *a, unsigned int count)
-{
-	for (; a->count < count && a->count < CONF_WORKERS_MAX; a->count++) {
-		struct agent *ag = &a->slots[a->count];
-
-		ag->all = a;
-		ag->slot = a->count;
-		ag->fd = -1;
-		chan_queue_init(&ag->out);
-		ev_init(&ag->io, on_io);
-		ev_init(&ag->retry, on_retry);
-		ag->io.data = ag->retry.data = ag;
-		conf_agent_name(a->sup->conf, a->count, a->names[a->count], sizeof(a->names[0]));
+		fleet_store_put_run(a->with.store, run, NULL, NULL);
 	}
 }
 
 struct agents *agents_new(
-	struct supervisor *sup, int hb_fd, struct run_list *running, struct err *err)
+	const struct agents_parts *parts, int hb_fd, struct run_list *running, struct err *err)
 {
 	struct agents *a = x_calloc(1, sizeof(*a));
 
-	a->sup = sup;
+	a->with = *parts;
 	a->pages = hb_map_all(hb_fd, CONF_WORKERS_MAX, err);
 	if (!a->pages) {
 		free(a);
@@ -550,9 +585,15 @@ struct agents *agents_new(
 	a->slots = x_calloc(CONF_WORKERS_MAX, sizeof(*a->slots));
 	a->names = x_calloc(CONF_WORKERS_MAX, sizeof(*a->names));
 	a->buf = x_calloc(1, MSG_MAX_BYTES);
-	agents_grow(a, (unsigned int)sup->conf->max_workers);
+	grow(a, (unsigned int)a->with.conf->max_workers);
 	inherit_runs(a, running);
 	return a;
+}
+
+void agents_reconfigure(struct agents *a, const struct conf *conf)
+{
+	a->with.conf = conf;
+	grow(a, (unsigned int)conf->max_workers);
 }
 
 void agents_free(struct agents *a)
@@ -578,7 +619,7 @@ bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what)
 
 	if (ag->fd < 0 || !ag->alive || !ag->reported)
 		return false;
-	msg_put_work_log(&m, &(struct msg_work_log){.what = (uint8_t)what});
+	msg_put_work_log(&m, &(struct msg_work_log){(uint8_t)what});
 	agent_send(ag, &m, -1);
 	return true;
 }

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/json.h"
 #include "common/allow.h"
 #include "common/fdio.h"
+#include "common/json.h"
 #include "common/mem.h"
 #include "common/uuid.h"
 #include "common/units.h"
@@ -21,12 +21,12 @@
 static const struct target *target_of(const struct agent *ag)
 {
 	return ag->order ? ag->order->target
-			 : targets_find(ag->all->sup->targets, ag->run->target_id);
+			 : targets_find(ag->all->with.targets, ag->run->target_id);
 }
 
 static int make_job(const struct agent *ag, const struct target *t, struct err *err)
 {
-	const struct opt_list *allowed = &ag->all->sup->conf->allowed_hosts;
+	const struct opt_list *allowed = &ag->all->with.conf->allowed_hosts;
 	_cleanup_json_ json_t *object = target_to_json(t, TARGET_FOR_HOST);
 	_cleanup_free_ char *text = NULL;
 	json_t *hosts = json_array();
@@ -49,13 +49,13 @@ static void abandon_unsent(struct agent *ag, enum run_reason reason, const char 
 {
 	runs_abandon(ag->run, reason, message, units_now_wall_ms());
 	agent_conclude(ag);
-	fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	fleet_store_put_run(ag->all->with.store, ag->run, NULL, NULL);
 	agent_drop_run(ag);
 }
 
 static void send_run(struct agent *ag, const struct target *t, int fd)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 	int64_t planned = ag->run->planned_ms;
 	const struct msg_work_run run = {
 		.run_id = msg_text(agent_run_id(ag)),
@@ -63,7 +63,7 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 		/* A script is bounded by what k6 says of its scenarios: they may have graceful stops, set-up
 		 * and tear-down beside the duration that somebody has asked for. */
 		.timeout_ms = t->timeout_ms || t->script ? t->timeout_ms : planned,
-		.grace_ms = sup->conf->run_grace_ms,
+		.grace_ms = with->conf->run_grace_ms,
 		.start_wall_ms = ag->order ? ag->order->start_wall_ms : 0,
 		.label = msg_text(t->label[0] ? t->label : t->id),
 		.checks_count = t->checks == TARGET_CHECKS_COUNT,
@@ -79,7 +79,7 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 static void on_run_stored(void *arg, const struct err *err)
 {
 	struct agent *ag = arg;
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 	const struct target *t = target_of(ag);
 	struct err why;
 	int fd = -1;
@@ -87,13 +87,13 @@ static void on_run_stored(void *arg, const struct err *err)
 	ag->committing = false;
 	if (err) {
 		/* Not on disk, so it never was: nothing to take back. */
-		schedule_count_missed(sup->schedule, ag->run->target_id);
+		schedule_count_missed(with->schedule, ag->run->target_id);
 		agent_drop_run(ag);
 		ag->last_result[0] = '\0';
 	} else if (ag->fd >= 0 && !ag->eof && ag->alive) {
 		if (ag->unwanted)
 			abandon_unsent(ag, RUN_REASON_CANCELLED, "cancelled before the run began");
-		else if (fleet_slot(sup->fleet, ag->slot)->state != FLEET_RUNNING)
+		else if (fleet_slot(with->fleet, ag->slot)->state != FLEET_RUNNING)
 			abandon_unsent(ag, RUN_REASON_CANCELLED,
 				"the agent was taken away before the run began");
 		else if (!t)
@@ -129,12 +129,12 @@ static const char *find_forbidden(const struct conf *conf, const struct target *
 static void begin(
 	struct agent *ag, const struct target *t, int64_t scheduled_wall, const char *forbidden)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 	int64_t planned = t->script ? 0 : t->duration_ms;
 
 	if (ag->order && ag->order->duration_ms)
 		planned = ag->order->duration_ms;
-	ag->run = runs_make(agent_name(ag), sup->conf->host_name, t, planned, scheduled_wall,
+	ag->run = runs_make(agent_name(ag), with->conf->host_name, t, planned, scheduled_wall,
 		units_now_wall_ms());
 	ag->run_sent = false;
 	ag->unwanted = false;
@@ -146,7 +146,7 @@ static void begin(
 	ag->committing = true;
 	agent_tell_fleet(ag, FLEET_EV_BUSY);
 	agent_watch(ag);
-	fleet_store_put_run(sup->store, ag->run, on_run_stored, ag);
+	fleet_store_put_run(with->store, ag->run, on_run_stored, ag);
 }
 
 /* From the monotonic to the wall clock, steady while that is only being slewed: agents that are due at one
@@ -163,15 +163,15 @@ static int64_t wall_offset(struct agents *a)
 void agents_begin_due(struct agents *a, const struct schedule_due *due)
 {
 	struct agent *ag = &a->slots[due->slot];
-	const struct target *t = targets_find(a->sup->targets, due->target_id);
+	const struct target *t = targets_find(a->with.targets, due->target_id);
 
 	if (!t || ag->run || ag->fd < 0) {
 		/* Cannot be, but an agent that the schedule takes for busy would be so for ever. */
-		schedule_end(a->sup->schedule, due->slot);
+		schedule_end(a->with.schedule, due->slot);
 		agent_tell_schedule(ag);
 		return;
 	}
-	begin(ag, t, due->due_ms + wall_offset(a), find_forbidden(a->sup->conf, t));
+	begin(ag, t, due->due_ms + wall_offset(a), find_forbidden(a->with.conf, t));
 }
 
 /* --- by order ---------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ bool agents_is_idle(const struct agents *a, unsigned int slot)
 	const struct agent *ag = &a->slots[slot];
 
 	return ag->fd >= 0 && ag->alive && !ag->eof && !ag->run && !ag->committing &&
-		fleet_slot(a->sup->fleet, slot)->state == FLEET_IDLE;
+		fleet_slot(a->with.fleet, slot)->state == FLEET_IDLE;
 }
 
 void agents_begin_order(struct agents *a, unsigned int slot, struct order *order, char id[UUID_MAX])
@@ -192,14 +192,14 @@ void agents_begin_order(struct agents *a, unsigned int slot, struct order *order
 
 	order->refs++;
 	ag->order = order;
-	schedule_begin(a->sup->schedule, slot, host, targets_cost(a->sup->targets, order->target));
+	schedule_begin(a->with.schedule, slot, host, targets_cost(a->with.targets, order->target));
 	begin(ag, order->target, order->start_wall_ms ? order->start_wall_ms : now, NULL);
 	snprintf(id, UUID_MAX, "%s", agent_run_id(ag));
 }
 
 const char *agents_forbidden(const struct agents *a, const struct target *t)
 {
-	return find_forbidden(a->sup->conf, t);
+	return find_forbidden(a->with.conf, t);
 }
 
 void agents_order_unref(struct order *order)

@@ -9,66 +9,70 @@
 #include "common/msg.h"
 #include "common/run.h"
 #include "common/units.h"
-#include "supervisor/logs.h"
-#include "supervisor/metrics.h"
 #include "supervisor/runs.h"
 
 /* A year: what a script may claim to take. */
 #define PLANNED_MAX_MS (366LL * 86400 * 1000)
 
+static bool is_own_run(const struct agent *ag, struct msg_bytes id)
+{
+	return ag->run && msg_text_is(id, agent_run_id(ag));
+}
+
 /* For a run that the schedule has not handed out itself. */
 static void hold_place(const struct agent *ag)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_parts *with = &ag->all->with;
 	const char *id = ag->run->target_id;
-	const struct target *t = targets_find(sup->targets, id);
+	const struct target *t = targets_find(with->targets, id);
 	_cleanup_free_ char *host = t ? targets_host(t) : x_strdup(id);
 
-	schedule_begin(sup->schedule, ag->slot, host, t ? targets_cost(sup->targets, t) : 0);
+	schedule_begin(with->schedule, ag->slot, host, t ? targets_cost(with->targets, t) : 0);
 }
 
 static void on_hello(struct agent *ag, struct msg_reader *in)
 {
-	struct msg_agent_hello hello;
+	const struct agents_events *events = &ag->all->with.events;
+	struct msg_agent_hello m;
 
-	msg_get_agent_hello(in, &hello);
-	if (hello.slot != ag->slot || hello.generation != ag->generation) {
+	msg_get_agent_hello(in, &m);
+	if (m.slot != ag->slot || m.generation != ag->generation) {
 		agent_kill_worker(ag, "it claims to be another worker");
 		return;
 	}
-	ag->layers = hello.sandbox_layers;
+	ag->layers = m.sandbox_layers;
 	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
 	if (ag->adopted)
 		return;
 	ag->reported = true;
 	agent_tell_fleet(ag, FLEET_EV_HELLO);
-	logs_worker_came(ag->all->sup->logs, ag->slot);
+	events->worker_came(events->arg, ag->slot);
 }
 
 static void on_state(struct agent *ag, struct msg_reader *in)
 {
-	struct msg_agent_state state;
-	bool busy;
+	struct msg_agent_state m;
+	bool has_run;
 
-	msg_get_agent_state(in, &state);
-	busy = state.run_id.len > 0;
+	msg_get_agent_state(in, &m);
+	has_run = m.run_id.len > 0;
 	if (!ag->adopted)
 		return;
 	ag->adopted = false;
 	ag->reported = true;
-	if (busy)
+	if (has_run)
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	if (!busy && ag->run) {
+	if (!has_run && ag->run) {
 		/* Committed, but the last supervisor died before the worker heard of it. */
 		runs_abandon(ag->run, RUN_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
 		agent_conclude(ag);
-		fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+		fleet_store_put_run(ag->all->with.store, ag->run, NULL, NULL);
 		agent_drop_run(ag);
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
-	} else if (busy && (!ag->run || !msg_text_is(state.run_id, agent_run_id(ag)))) {
+	} else if (has_run && !is_own_run(ag, m.run_id)) {
 		agent_kill_worker(ag, "it runs something that nobody knows of");
-	} else if (busy) {
+	} else if (has_run) {
 		ag->run_sent = true;
 		hold_place(ag);
 		agent_tell_fleet(ag, FLEET_EV_BUSY);
@@ -76,7 +80,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	}
 	/* Scaled down while nobody was there to tell it. */
-	if (!fleet_slot(ag->all->sup->fleet, ag->slot)->wanted && ag->all->sup->handed_over)
+	if (!fleet_slot(ag->all->with.fleet, ag->slot)->wanted && ag->all->handed_over)
 		agent_tell_fleet(ag, FLEET_EV_UNWANT);
 }
 
@@ -85,7 +89,7 @@ static void on_started(struct agent *ag, struct msg_reader *in)
 	struct msg_agent_started m;
 
 	msg_get_agent_started(in, &m);
-	if (ag->run && msg_text_is(m.run_id, agent_run_id(ag)) && m.started_wall_ms > 0)
+	if (is_own_run(ag, m.run_id) && m.started_wall_ms > 0)
 		runs_started(ag->run, m.started_wall_ms);
 }
 
@@ -94,21 +98,21 @@ static void on_planned(struct agent *ag, struct msg_reader *in)
 	struct msg_agent_planned m;
 
 	msg_get_agent_planned(in, &m);
-	if (!ag->run || !msg_text_is(m.run_id, agent_run_id(ag)) || m.planned_ms < 0 ||
-		m.planned_ms > PLANNED_MAX_MS)
+	if (!is_own_run(ag, m.run_id) || m.planned_ms < 0 || m.planned_ms > PLANNED_MAX_MS)
 		return;
 	ag->run->planned_ms = m.planned_ms;
-	fleet_store_put_run(ag->all->sup->store, ag->run, NULL, NULL);
+	fleet_store_put_run(ag->all->with.store, ag->run, NULL, NULL);
 }
 
 static void on_log(struct agent *ag, struct msg_reader *in)
 {
+	const struct agents_events *events = &ag->all->with.events;
 	_cleanup_free_ char *id = NULL;
 	struct msg_agent_log m;
 
 	msg_get_agent_log(in, &m);
 	id = msg_text_dup(m.run_id);
-	logs_take(ag->all->sup->logs, ag->slot, id, m.first, m.output.p, m.output.len);
+	events->worker_log(events->arg, ag->slot, id, m.first, m.output.p, m.output.len);
 }
 
 static int64_t or_zero(int64_t n)
@@ -118,11 +122,11 @@ static int64_t or_zero(int64_t n)
 
 static void count_cost(const struct agent *ag)
 {
-	struct supervisor *sup = ag->all->sup;
+	const struct agents_events *events = &ag->all->with.events;
 	int64_t rss = or_zero(ag->run->max_rss_bytes), tmp = or_zero(ag->run->tmp_bytes);
 
-	targets_learn(sup->targets, ag->run->target_id, rss + tmp);
-	metrics_count_cost(&sup->metrics, or_zero(ag->run->cpu_ms), rss, tmp);
+	targets_learn(ag->all->with.targets, ag->run->target_id, rss + tmp);
+	events->run_cost(events->arg, or_zero(ag->run->cpu_ms), rss, tmp);
 }
 
 /* True: the message stays in the socket until the record is on disk. */

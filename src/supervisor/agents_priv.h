@@ -28,15 +28,16 @@ struct agent {
 	bool stale;
 	bool killed;   /* by us, for cause */
 	bool unwanted; /* its run was cancelled before the worker heard of it */
-	int32_t wait_status;
-	uint32_t layers;
+	int wait_status;
+	uint32_t layers;     /* bits of enum sandbox_layer */
 	struct run *run;     /* in its hands, or given to it in a moment */
 	struct order *order; /* that the run belongs to, NULL: the schedule's */
 	char last_result[16];
 };
 
 struct agents {
-	struct supervisor *sup;
+	struct agents_parts with;
+	bool handed_over;
 	struct agent *slots;
 	unsigned int count; /* initialised; grows with max_workers up to CONF_WORKERS_MAX */
 	const uint8_t *pages;
@@ -58,9 +59,7 @@ void agent_tell_fleet(struct agent *ag, enum fleet_event event);
 void agent_watch(struct agent *ag);
 /* The message is freed, fd stays the caller's. */
 void agent_send(struct agent *ag, struct msg_writer *m, int fd);
-/* A message without fields. */
-void agent_send_simple(struct agent *ag, enum msg_type type);
-/* WORK_CANCEL for the run in the agent's hands. */
+/* Asks the worker to end its run and to keep the partial result. */
 void agent_send_cancel(struct agent *ag);
 /* Each record comes by here once, when it is final. */
 void agent_conclude(const struct agent *ag);

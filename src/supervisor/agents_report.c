@@ -21,14 +21,14 @@ static bool progress_of(
 
 static const char *state_name(const struct agents *a, unsigned int slot)
 {
-	return fleet_state_names[fleet_slot(a->sup->fleet, slot)->state];
+	return fleet_state_names[fleet_slot(a->with.fleet, slot)->state];
 }
 
 /* Most agents have the fleet's layers: one object for all of those. */
 static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t *usual)
 {
-	return ag->layers == a->sup->sandbox_layers ? json_incref(usual)
-						    : sandbox_layers_json(ag->layers);
+	return ag->layers == a->with.host->sandbox_layers ? json_incref(usual)
+							  : sandbox_layers_json(ag->layers);
 }
 
 /* The progress of a run, by the heartbeat page of its worker. */
@@ -81,8 +81,8 @@ json_t *agents_progress(const struct agents *a, const json_t *ids)
 
 json_t *agents_status(const struct agents *a)
 {
-	_cleanup_json_ json_t *usual = sandbox_layers_json(a->sup->sandbox_layers);
-	unsigned int extent = fleet_extent(a->sup->fleet);
+	_cleanup_json_ json_t *usual = sandbox_layers_json(a->with.host->sandbox_layers);
+	unsigned int extent = fleet_extent(a->with.fleet);
 	int64_t now = units_now_mono_ms();
 	json_t *list = json_array();
 
@@ -104,14 +104,14 @@ json_t *agents_status(const struct agents *a)
 		json_object_set_new(
 			o, "uptimeMs", json_integer(ag->fd >= 0 ? now - ag->started_mono_ms : 0));
 		json_object_set_new(
-			o, "restarts", json_integer(fleet_slot(a->sup->fleet, i)->restarts));
+			o, "restarts", json_integer(fleet_slot(a->with.fleet, i)->restarts));
 		json_object_set_new(o, "run", run);
 		json_object_set_new(o, "k6RssBytes",
 			has && page.k6_rss_bytes ? json_integer((json_int_t)page.k6_rss_bytes)
 						 : json_null());
-		json_object_set_new(o, "drained", json_boolean(fleet_slot(a->sup->fleet, i)->held));
+		json_object_set_new(o, "drained", json_boolean(fleet_slot(a->with.fleet, i)->held));
 		json_object_set_new(o, "sandbox",
-			json_string(sandbox_layers_level(ag->layers, a->sup->sandbox_level)));
+			json_string(sandbox_layers_level(ag->layers, a->with.host->sandbox_level)));
 		json_object_set_new(o, "sandboxLayers", layers_of(a, ag, usual));
 		json_object_set_new(o, "lastResult",
 			ag->last_result[0] ? json_string(ag->last_result) : json_null());
@@ -122,7 +122,7 @@ json_t *agents_status(const struct agents *a)
 
 json_t *agents_heartbeats(struct agents *a)
 {
-	unsigned int now_extent = fleet_extent(a->sup->fleet);
+	unsigned int now_extent = fleet_extent(a->with.fleet);
 	unsigned int extent = now_extent > a->told_extent ? now_extent : a->told_extent;
 	int64_t now = units_now_mono_ms();
 	json_t *list = json_array();
@@ -137,7 +137,7 @@ json_t *agents_heartbeats(struct agents *a)
 			.current_run_id = ag->run ? agent_run_id(ag) : NULL,
 			.rss_bytes = has && page.k6_rss_bytes ? (int64_t)page.k6_rss_bytes
 							      : BODY_UNKNOWN,
-			.restarts = fleet_slot(a->sup->fleet, i)->restarts,
+			.restarts = fleet_slot(a->with.fleet, i)->restarts,
 		};
 
 		if (has)
@@ -150,7 +150,7 @@ json_t *agents_heartbeats(struct agents *a)
 
 json_t *agents_registrations(const struct agents *a)
 {
-	unsigned int extent = fleet_extent(a->sup->fleet);
+	unsigned int extent = fleet_extent(a->with.fleet);
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < extent; i++) {
@@ -158,7 +158,7 @@ json_t *agents_registrations(const struct agents *a)
 			.name = a->names[i],
 			.slot = i,
 			.pid = a->slots[i].pid ? a->slots[i].pid : BODY_UNKNOWN,
-			.k6_version = a->sup->k6_version,
+			.k6_version = a->with.host->k6_version,
 		};
 
 		json_array_append_new(list, body_agent_registration_json(&r));

@@ -9,29 +9,25 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "supervisor/agents.h"
-#include "supervisor/orders.h"
-#include "supervisor/fleet_store.h"
 
-#define META_KEY "commands_done"
 /* The dashboard hands a command out for five minutes; nobody gives so many in that time. */
 #define REMEMBERED_MAX 1000
 #define PENDING_MAX 1000
 
 struct commands {
-	struct supervisor *sup;
+	struct commands_parts with;
 	json_t *done;    /* ids, oldest first, kept across restarts */
 	json_t *unheard; /* of them, those that the dashboard has not acknowledged */
 	json_t *pending; /* as they came */
 	struct log_limit limit;
 };
 
-struct commands *commands_new(struct supervisor *sup)
+struct commands *commands_new(const struct commands_parts *parts)
 {
 	struct commands *c = x_calloc(1, sizeof(*c));
-	_cleanup_free_ char *saved = fleet_store_meta_get(sup->store, META_KEY);
+	const char *saved = kept_get(parts->kept, KEPT_COMMANDS_DONE);
 
-	c->sup = sup;
+	c->with = *parts;
 	c->done = saved ? json_loads(saved, 0, NULL) : NULL;
 	if (!json_is_array(c->done)) {
 		json_decref(c->done);
@@ -78,7 +74,7 @@ static void remember(struct commands *c, const char *id)
 	while (json_array_size(c->done) > REMEMBERED_MAX)
 		json_array_remove(c->done, 0);
 	text = json_compact(c->done);
-	fleet_store_meta_set(c->sup->store, META_KEY, text);
+	kept_set(c->with.kept, KEPT_COMMANDS_DONE, text);
 }
 
 static void on_accepted(void *arg)
@@ -88,14 +84,13 @@ static void on_accepted(void *arg)
 	remember(a->commands, a->id);
 }
 
-/* Why it cannot be done now, or never (*final); NULL when it is done. */
+/* Returns why the run cannot be started now, or never (*final); NULL when it is. */
 static const char *run(struct commands *c, const json_t *command, bool *final, struct err *err)
 {
-	struct supervisor *sup = c->sup;
 	int64_t agents = json_get_int(command, "agents", 1);
 	struct accepted accepted = {c, json_get_text(command, "id", "")};
 	struct order_request rq = {
-		.target = targets_find(sup->targets, json_get_text(command, "targetId", "")),
+		.target = targets_find(c->with.targets, json_get_text(command, "targetId", "")),
 		.agents = agents < 1                ? 1
 			: agents > CONF_WORKERS_MAX ? CONF_WORKERS_MAX
 						    : (unsigned int)agents,
@@ -105,39 +100,57 @@ static const char *run(struct commands *c, const json_t *command, bool *final, s
 		.on_accepted = on_accepted,
 		.arg = &accepted,
 	};
+	const char *forbidden = rq.target ? agents_forbidden(c->with.agents, rq.target) : NULL;
 	json_t *started;
 
-	/* It comes with the same answer; so it is one that was left out as bad. */
-	*final = !rq.target || agents_forbidden(sup->agents, rq.target);
+	/* Targets come with the same response: one that is not known was left out as bad. */
+	*final = !rq.target || forbidden;
 	if (*final)
-		return rq.target ? agents_forbidden(sup->agents, rq.target)
-				 : "its target is not known here";
-	started = orders_run(sup, &rq, err);
+		return forbidden ? forbidden : "its target is not known here";
+	started = orders_run(&c->with.orders, &rq, err);
 	json_decref(started);
 	return started ? NULL : err->msg;
+}
+
+static const char *cancel(struct commands *c, const json_t *command)
+{
+	int slot = agents_find_run(c->with.agents, json_get_text(command, "runId", ""));
+
+	if (slot < 0)
+		return "the run has ended already, or was never here";
+	agents_cancel(c->with.agents, (unsigned int)slot);
+	return NULL;
+}
+
+static void pause_or_resume(struct commands *c, const json_t *command, bool paused)
+{
+	bool now = paused && json_is_true(json_object_get(command, "now"));
+
+	desired_pause(c->with.desired, paused, now, "dashboard");
+	if (now)
+		agents_cancel_all(c->with.agents);
 }
 
 static const char *carry_out(
 	struct commands *c, const json_t *command, bool *final, struct err *err)
 {
-	struct supervisor *sup = c->sup;
 	const char *type = json_get_text(command, "type", "");
-	int slot;
 
 	if (!strcmp(type, "run"))
 		return run(c, command, final, err);
 	*final = true;
-	if (!strcmp(type, "cancel")) {
-		slot = agents_find_run(sup->agents, json_get_text(command, "runId", ""));
-		if (slot < 0)
-			return "the run has ended already, or was never here";
-		agents_cancel(sup->agents, (unsigned int)slot);
-	} else if (!strcmp(type, "pause") || !strcmp(type, "resume")) {
-		supervisor_pause(sup, type[0] == 'p', json_is_true(json_object_get(command, "now")),
-			"dashboard");
-	} else {
-		return "this version does not know such commands";
+	if (!strcmp(type, "cancel"))
+		return cancel(c, command);
+	if (!strcmp(type, "pause")) {
+		pause_or_resume(c, command, true);
+		return NULL;
 	}
+	if (strcmp(type, "resume") != 0)
+		return "this version does not know such commands";
+	/* It may have been carried out before a pause that cannot be read either. */
+	if (kept_error(c->with.kept))
+		return "what was kept in state_dir cannot be read; k6fleetctl status says more";
+	pause_or_resume(c, command, false);
 	return NULL;
 }
 

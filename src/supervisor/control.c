@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepts, frames lines, queues answers.  What the verbs do is in verbs.c. */
+/* Accepts, frames lines, queues responses.  What a request means is the handler's business. */
 #include "supervisor/control.h"
 
 #include <errno.h>
@@ -16,7 +16,6 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "supervisor/peers.h"
-#include "supervisor/verbs.h"
 
 /* A script of 1 MiB with a backslash before every byte; few clients at a time send such. */
 #define REQUEST_MAX_BYTES (2 * 1024 * 1024 + 65536)
@@ -33,19 +32,18 @@ struct control_client {
 	ev_io io;
 	char *in, *out;
 	size_t in_len, in_cap, out_len, out_cap;
-	bool busy;     /* a request waits for its answer: the next line is not looked at */
-	bool waiting;  /* ... until the fleet is reached */
-	bool renewals; /* ... and all are replaced that shall be */
-	bool ending;   /* close when out is empty */
-	bool delayed;  /* others come first, or its user asks too often: until the timer */
+	bool busy;    /* a request waits for its answer: the next line is not looked at */
+	bool ending;  /* close when out is empty */
+	bool delayed; /* others come first, or its user asks too often: until the timer */
 	struct peer *user;
 	enum peer_access access;
-	unsigned int told_running;
 	char peer[64];
 };
 
 struct control {
-	struct supervisor *sup;
+	struct ev_loop *loop;
+	control_handler *handler;
+	void *arg;
 	ev_io accept;
 	ev_timer delay;
 	struct peers *peers;
@@ -58,7 +56,7 @@ struct control {
 
 static void close_client(struct control_client *cl)
 {
-	ev_io_stop(cl->control->sup->loop, &cl->io);
+	ev_io_stop(cl->control->loop, &cl->io);
 	close(cl->fd);
 	*cl->prev = cl->next;
 	if (cl->next)
@@ -72,7 +70,7 @@ static void close_client(struct control_client *cl)
 
 static void rewatch(struct control_client *cl)
 {
-	struct ev_loop *loop = cl->control->sup->loop;
+	struct ev_loop *loop = cl->control->loop;
 
 	ev_io_stop(loop, &cl->io);
 	/* Reading goes on while busy, so that a client that leaves is noticed; not while it does not read itself. */
@@ -113,7 +111,7 @@ static struct control_client *find(struct control_ticket ticket)
 
 static void next_request(struct control_client *cl);
 
-struct control_ticket control_ticket(struct control_client *cl)
+static struct control_ticket ticket_of(struct control_client *cl)
 {
 	return (struct control_ticket){cl->control, cl->number};
 }
@@ -126,7 +124,7 @@ void control_answer(struct control_ticket ticket, json_t *data)
 		json_decref(data);
 		return;
 	}
-	cl->busy = cl->waiting = false;
+	cl->busy = false;
 	send_line(cl, json_pack("{s:b, s:o}", "ok", 1, "data", data));
 }
 
@@ -141,7 +139,7 @@ void control_refuse(struct control_ticket ticket, const char *code, const char *
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	cl->busy = cl->waiting = false;
+	cl->busy = false;
 	send_line(
 		cl, json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error", json_text(text)));
 }
@@ -168,41 +166,11 @@ bool control_is_behind(struct control_ticket ticket)
 	return !cl || cl->out_len > BEHIND_BYTES;
 }
 
-static json_t *fleet_progress(const struct supervisor *sup)
+bool control_has_unsent(struct control_ticket ticket)
 {
-	return json_pack("{s:I, s:I}", "desired", (json_int_t)sup->desired, "running",
-		(json_int_t)supervisor_running(sup));
-}
+	const struct control_client *cl = find(ticket);
 
-void control_wait_for_fleet(struct control_ticket ticket, bool renewals)
-{
-	struct control_client *cl = find(ticket);
-
-	if (cl) {
-		cl->waiting = true;
-		cl->renewals = renewals;
-		cl->told_running = UINT32_MAX;
-	}
-}
-
-void control_fleet_changed(struct control *c)
-{
-	bool reached = fleet_is_reached(c->sup->fleet);
-	unsigned int running = supervisor_running(c->sup);
-
-	for (struct control_client *cl = c->clients, *next; cl; cl = next) {
-		next = cl->next;
-		if (!cl->waiting)
-			continue;
-		if (reached && !(cl->renewals && fleet_renewals(c->sup->fleet))) {
-			control_answer(control_ticket(cl), fleet_progress(c->sup));
-			next_request(cl);
-		} else if (cl->told_running != running && !cl->out_len) {
-			/* A slow reader gets fewer lines, not a longer queue. */
-			cl->told_running = running;
-			send_line(cl, json_pack("{s:o}", "progress", fleet_progress(c->sup)));
-		}
-	}
+	return cl && cl->out_len > 0;
 }
 
 bool control_may_change(struct control_ticket ticket)
@@ -223,7 +191,7 @@ static void handle_line(struct control_client *cl, char *line, size_t len)
 {
 	json_error_t jerr;
 	_cleanup_json_ json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &jerr);
-	struct control_ticket ticket = control_ticket(cl);
+	struct control_ticket ticket = ticket_of(cl);
 
 	cl->busy = true;
 	if (!json_is_object(request)) {
@@ -232,14 +200,14 @@ static void handle_line(struct control_client *cl, char *line, size_t len)
 		cl->ending = true;
 		return;
 	}
-	verbs_handle(cl->control->sup, ticket, request);
+	cl->control->handler(cl->control->arg, ticket, request);
 }
 
 /* Not looked at, nor read, before the timer ends. */
 static void put_off(struct control_client *cl, int64_t wait_ms)
 {
 	struct control *c = cl->control;
-	struct ev_loop *loop = c->sup->loop;
+	struct ev_loop *loop = c->loop;
 	double wait_s = (double)wait_ms / 1000;
 
 	cl->delayed = true;
@@ -435,11 +403,14 @@ void control_flush(struct control *c)
 	}
 }
 
-struct control *control_new(struct supervisor *sup, int listen_fd)
+struct control *control_new(
+	struct ev_loop *loop, int listen_fd, control_handler *handler, void *arg)
 {
 	struct control *c = x_calloc(1, sizeof(*c));
 
-	c->sup = sup;
+	c->loop = loop;
+	c->handler = handler;
+	c->arg = arg;
 	ev_io_init(&c->accept, on_accept, listen_fd, EV_READ);
 	c->accept.data = c;
 	ev_init(&c->delay, on_delay_over);
@@ -456,7 +427,7 @@ void control_set_groups(struct control *c, gid_t control, gid_t read)
 
 void control_start(struct control *c)
 {
-	ev_io_start(c->sup->loop, &c->accept);
+	ev_io_start(c->loop, &c->accept);
 }
 
 void control_free(struct control *c)
@@ -467,8 +438,8 @@ void control_free(struct control *c)
 		next = cl->next;
 		close_client(cl);
 	}
-	ev_io_stop(c->sup->loop, &c->accept);
-	ev_timer_stop(c->sup->loop, &c->delay);
+	ev_io_stop(c->loop, &c->accept);
+	ev_timer_stop(c->loop, &c->delay);
 	peers_free(c->peers);
 	free(c);
 }

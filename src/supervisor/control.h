@@ -3,55 +3,62 @@
  * The control socket: one JSON object a line.  The server greets with its version; each request
  * {"verb": ...} gets one line {"ok":true,"data":...} or {"ok":false,"code":...,"error":...}, with
  * {"progress":...} lines before it where it takes long.  Junk closes that client and no other.
+ * Here are connections, lines and limits; what a request means is the handler's business.
  */
 #ifndef K6FLEET_CONTROL_H
 #define K6FLEET_CONTROL_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/err.h"
-#include "supervisor/supervisor.h"
 
 #define CONTROL_PROTOCOL 1
 
+struct ev_loop;
 struct control;
-struct control_client;
 
-struct control *control_new(struct supervisor *sup, int listen_fd);
-/* control_group and control_read_group; -1: none. */
-void control_set_groups(struct control *c, gid_t control, gid_t read);
-/* Takes clients in: not before the workers have been handed over, or an order would be given to a
- * fleet that looks empty.  Until then they wait in the socket. */
-void control_start(struct control *c);
-void control_free(struct control *c);
-/* Sends what is ready, as far as each client takes it at once. */
-void control_flush(struct control *c);
-/* The fleet has changed: whoever waits for a count is told. */
-void control_fleet_changed(struct control *c);
-
-/* For verbs.c.  A client that asked may be gone before its answer is ready: answers go by a
- * ticket.  data is taken over. */
+/* Names a client that has asked.  The client may be gone when its answer is ready: then nothing happens. */
 struct control_ticket {
 	struct control *control;
 	uint64_t client;
 };
 
-struct control_ticket control_ticket(struct control_client *client);
+/* One request, a JSON object, borrowed.  The handler calls control_answer() or control_refuse() once, at once or
+ * later; the client's next request waits for that. */
+typedef void control_handler(void *arg, struct control_ticket ticket, const json_t *request);
+
+/* Never NULL; listen_fd stays the caller's.  Accepts nobody before control_start(). */
+struct control *control_new(
+	struct ev_loop *loop, int listen_fd, control_handler *handler, void *arg);
+/* Closes all connections.  NULL is allowed. */
+void control_free(struct control *c);
+/* control_group and control_read_group; -1: none. */
+void control_set_groups(struct control *c, gid_t control, gid_t read);
+/* Accepts clients from now on: not before the workers have been handed over, or a request would meet a
+ * fleet that looks empty.  Until then clients wait in the socket. */
+void control_start(struct control *c);
+/* Sends what is ready, as much as each client takes without blocking. */
+void control_flush(struct control *c);
+
+/* The response, {"ok":true,"data":data}; data is taken over, also if the client is gone. */
 void control_answer(struct control_ticket ticket, json_t *data);
+/* The response, {"ok":false,...}: code is usage, refused or denied; the text is for people. */
 void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)
 	_printf_(3, 4);
-/* Holds the answer back until the fleet has what it wants; with renewals also until no worker
- * waits to be replaced. */
-void control_wait_for_fleet(struct control_ticket ticket, bool renewals);
-/* {"progress": ...} before the answer; data is taken over. */
+/* {"progress": data} before the response; data is taken over. */
 void control_progress(struct control_ticket ticket, json_t *data);
-/* Whether the client is still there. */
+/* Whether the client is still connected. */
 bool control_is_open(struct control_ticket ticket);
-/* ... but reads more slowly than it is told. */
+/* Whether the client is gone or reads so slowly that more progress should not be queued for it. */
 bool control_is_behind(struct control_ticket ticket);
-/* Whether it is more than one of control_read_group. */
+/* Whether something is still queued for the client. */
+bool control_has_unsent(struct control_ticket ticket);
+/* Whether the client may change things; false for one that is only in control_read_group, or gone. */
 bool control_may_change(struct control_ticket ticket);
+/* Returns "uid=N pid=N" for the log, "somebody" for a client that is gone; valid until the client is closed. */
 const char *control_peer(struct control_ticket ticket);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "supervisor/agents.h"
 
 struct follower {
 	struct follow *all;
@@ -18,16 +17,18 @@ struct follower {
 };
 
 struct follow {
-	struct supervisor *sup;
+	const struct agents *agents;
+	struct fleet_store *store;
 	struct follower *list;
 	bool changed;
 };
 
-struct follow *follow_new(struct supervisor *sup)
+struct follow *follow_new(const struct agents *agents, struct fleet_store *store)
 {
 	struct follow *f = x_calloc(1, sizeof(*f));
 
-	f->sup = sup;
+	f->agents = agents;
+	f->store = store;
 	return f;
 }
 
@@ -74,7 +75,7 @@ static bool any_goes_on(const struct follower *fo)
 	size_t i;
 
 	json_array_foreach (fo->ids, i, id) {
-		if (agents_find_run(fo->all->sup->agents, json_string_value(id)) >= 0)
+		if (agents_find_run(fo->all->agents, json_string_value(id)) >= 0)
 			return true;
 	}
 	return false;
@@ -89,7 +90,7 @@ static void settle(struct follower *fo)
 		return;
 	fo->records = json_array();
 	json_array_foreach (fo->ids, i, id)
-		fleet_store_get_run(fo->all->sup->store, json_string_value(id), on_record, fo);
+		fleet_store_get_run(fo->all->store, json_string_value(id), on_record, fo);
 }
 
 void follow_runs(struct follow *f, struct control_ticket ticket, const json_t *ids)
@@ -132,7 +133,6 @@ void follow_tick(struct follow *f)
 		}
 		if (!fo->records)
 			control_progress(fo->ticket,
-				json_pack(
-					"{s:o}", "runs", agents_progress(f->sup->agents, fo->ids)));
+				json_pack("{s:o}", "runs", agents_progress(f->agents, fo->ids)));
 	}
 }

@@ -5,20 +5,25 @@
 
 #include <jansson.h>
 
+#include "supervisor/agents.h"
 #include "supervisor/control.h"
+#include "supervisor/fleet_store.h"
 
 struct follow;
 
-struct follow *follow_new(struct supervisor *sup);
+/* Never NULL.  Both must outlive it; the store must be closed before follow_free(), for its queued reads call back. */
+struct follow *follow_new(const struct agents *agents, struct fleet_store *store);
+/* Responds to nobody.  NULL is allowed. */
 void follow_free(struct follow *f);
-/* Answers with the run objects, in the order of the ids, when all have ended; before that progress once a
- * second. */
+/* The response, {"runs":[...]}, has the records in the order of the ids (array of strings, copied) and comes when all
+ * have ended; before that there is progress once a second.  Never responds from inside this call. */
 void follow_runs(struct follow *f, struct control_ticket ticket, const json_t *ids);
-/* A run has ended. */
+/* An agent has no run any more. */
 void follow_changed(struct follow *f);
-/* Once a turn of the loop: answers who has nothing to wait for any more. */
+/* Once a turn of the loop: asks the store for the records where all runs have ended.  The response comes with the
+ * store's callback, which may be from inside this call if the store's queue is full. */
 void follow_settle(struct follow *f);
-/* Once a second: progress. */
+/* Once a second: progress; clients that have gone are dropped. */
 void follow_tick(struct follow *f);
 
 #endif

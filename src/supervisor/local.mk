@@ -10,9 +10,11 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/handed.c src/supervisor/handed.h \
 	src/supervisor/keeper_link.c src/supervisor/keeper_link.h \
 	src/supervisor/peers.c src/supervisor/peers.h src/supervisor/control.c src/supervisor/control.h \
-	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/wishes.c src/supervisor/wishes.h \
+	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/desired.c src/supervisor/desired.h \
 	src/supervisor/kept.c src/supervisor/kept.h src/supervisor/obstacle.c src/supervisor/obstacle.h \
-	src/supervisor/tuning.c src/supervisor/tuning.h src/supervisor/host_facts.h src/supervisor/desired.c src/supervisor/desired.h \
+	src/supervisor/tuning.c src/supervisor/tuning.h src/supervisor/host_facts.h \
+	src/supervisor/fleet_waits.c src/supervisor/fleet_waits.h \
+	src/supervisor/metrics_text.c src/supervisor/metrics_text.h \
 	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \
 	src/supervisor/verbs.c src/supervisor/verbs.h src/supervisor/verbs_priv.h \
 	src/supervisor/verbs_fleet.c src/supervisor/verbs_runs.c src/supervisor/supervisor.h

@@ -8,7 +8,6 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "supervisor/agents.h"
 
 /* A worker that has not answered by then is stopped or gone. */
 #define PATIENCE_MS 3000
@@ -27,15 +26,15 @@ struct watch {
 };
 
 struct logs {
-	struct supervisor *sup;
+	struct agents *agents;
 	struct watch *list;
 };
 
-struct logs *logs_new(struct supervisor *sup)
+struct logs *logs_new(struct agents *agents)
 {
 	struct logs *l = x_calloc(1, sizeof(*l));
 
-	l->sup = sup;
+	l->agents = agents;
 	return l;
 }
 
@@ -76,7 +75,7 @@ static bool ask(struct logs *l, unsigned int slot)
 {
 	/* Somebody who looks once does not end what others follow. */
 	return agents_ask_log(
-		l->sup->agents, slot, is_followed(l, slot) ? MSG_LOG_FOLLOW : MSG_LOG_ONCE);
+		l->agents, slot, is_followed(l, slot) ? MSG_LOG_FOLLOW : MSG_LOG_ONCE);
 }
 
 void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int *slots,
@@ -105,8 +104,8 @@ void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int
 static json_t *piece_of(
 	const struct logs *l, unsigned int slot, const char *run_id, const char *text, size_t len)
 {
-	return json_pack("{s:o, s:o, s:o}", "agent", json_text(agents_name(l->sup->agents, slot)),
-		"run", *run_id ? json_text(run_id) : json_null(), "text", json_text_n(text, len));
+	return json_pack("{s:o, s:o, s:o}", "agent", json_text(agents_name(l->agents, slot)), "run",
+		*run_id ? json_text(run_id) : json_null(), "text", json_text_n(text, len));
 }
 
 static void pass_on(const struct logs *l, struct watch *w, unsigned int slot, const char *run_id,
@@ -180,7 +179,7 @@ void logs_tick(struct logs *l)
 			drop(l, w);
 			for (unsigned int i = 0; i < CONF_WORKERS_MAX; i++) {
 				if (was[i] && !is_followed(l, i))
-					agents_ask_log(l->sup->agents, i, MSG_LOG_STOP);
+					agents_ask_log(l->agents, i, MSG_LOG_STOP);
 			}
 		}
 	}

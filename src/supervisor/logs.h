@@ -6,22 +6,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "supervisor/agents.h"
 #include "supervisor/control.h"
 
 struct logs;
 
-struct logs *logs_new(struct supervisor *sup);
+/* Never NULL.  The agents must outlive it. */
+struct logs *logs_new(struct agents *agents);
+/* Responds to nobody.  NULL is allowed. */
 void logs_free(struct logs *l);
-/* slots: which agents.  Without follow the answer is {"logs":[{"agent","run","text"}]}; with it each
- * piece comes as progress of that form until the client goes. */
+/* slots: of which agents, count of them, copied.  Without follow the response is {"logs":[{"agent","run","text"}]}: at
+ * once if no agent has a worker, else when all have answered, or after some seconds with what there is.  With follow
+ * each piece comes as progress of the form {"agent","run","text"} until the client goes; a client that reads too slowly
+ * misses pieces and is told how many bytes. */
 void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int *slots,
 	size_t count, bool follow);
-/* From a worker. */
+/* Output of a worker's k6; first: what there was before it was asked. */
 void logs_take(struct logs *l, unsigned int slot, const char *run_id, bool first, const char *text,
 	size_t len);
-/* A new worker knows of nobody who follows. */
+/* A new worker has come, which knows of nobody who follows. */
 void logs_worker_came(struct logs *l, unsigned int slot);
-/* Once a second: clients that have gone, workers that do not answer. */
+/* Once a second: drops clients that have gone, responds without workers that are silent. */
 void logs_tick(struct logs *l);
 
 #endif

@@ -6,9 +6,7 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,24 +18,16 @@
 
 #include "common/args.h"
 #include "common/filter.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/title.h"
 #include "common/units.h"
 #include "keeper/handover.h"
-#include "supervisor/agents.h"
-#include "supervisor/commands.h"
-#include "supervisor/control.h"
-#include "supervisor/follow.h"
 #include "supervisor/handed.h"
-#include "supervisor/keeper_link.h"
-#include "supervisor/logs.h"
 #include "supervisor/metrics_http.h"
-#include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/sync.h"
-#include "supervisor/wishes.h"
+#include "supervisor/tuning.h"
+#include "supervisor/verbs.h"
 
 #define TICK_S 1.0
 #define PRUNE_S 60.0
@@ -50,26 +40,16 @@ struct app {
 	ev_prepare prepare;
 	bool ready_sent, handing_over;
 	int64_t farewell_by_ms;
-	unsigned int last_running, last_busy, last_desired, last_dashboard, last_extent;
-	enum msg_obstacle last_obstacle;
+	struct msg_keep_status told; /* as the keeper knows it */
+	unsigned int last_extent;
 	int64_t last_outbox;
 };
 
 static struct app app;
 
-unsigned int supervisor_running(const struct supervisor *sup)
-{
-	return fleet_running(sup->fleet);
-}
-
-unsigned int supervisor_busy(const struct supervisor *sup)
-{
-	return fleet_count(sup->fleet, FLEET_RUNNING) + fleet_count(sup->fleet, FLEET_DRAINING);
-}
-
 /* --- messages from the keeper ------------------------------------------------------ */
 
-static void on_hello(struct msg_reader *in)
+static void on_hello(struct supervisor *sup, struct msg_reader *in)
 {
 	struct msg_keeper_hello hello;
 
@@ -79,55 +59,76 @@ static void on_hello(struct msg_reader *in)
 			"the keeper speaks protocol %u, not %u; k6fleetd and k6fleet-supervisor must be of "
 			"one version",
 			hello.protocol, MSG_PROTOCOL);
-	app.sup.memory_bytes = hello.memory_bytes;
-	supervisor_configure_schedule(&app.sup);
-	app.sup.supervisor_restarts = hello.supervisor_restarts;
-	app.sup.sandbox_level = (enum sandbox_level)hello.sandbox_level;
-	app.sup.sandbox_layers = hello.sandbox_layers;
-	app.sup.started_mono_ms = hello.started_mono_ms;
-	targets_set_clock(app.sup.targets, hello.clock_offset_ms);
-	msg_text_copy(app.sup.k6_version, sizeof(app.sup.k6_version), hello.k6_version);
-	supervisor_apply_pause(&app.sup);
-	control_set_groups(app.sup.control, hello.control_gid, hello.read_gid);
+	sup->host.memory_bytes = hello.memory_bytes;
+	sup->host.supervisor_restarts = hello.supervisor_restarts;
+	sup->host.sandbox_level = (enum sandbox_level)hello.sandbox_level;
+	sup->host.sandbox_layers = hello.sandbox_layers;
+	sup->host.started_mono_ms = hello.started_mono_ms;
+	msg_text_copy(sup->host.k6_version, sizeof(sup->host.k6_version), hello.k6_version);
+	tuning_schedule(sup->schedule, sup->conf, sup->host.memory_bytes);
+	targets_set_clock(sup->targets, hello.clock_offset_ms);
+	control_set_groups(sup->control, hello.control_gid, hello.read_gid);
 }
 
-static void on_k6(struct msg_reader *in)
+static void on_k6(struct supervisor *sup, struct msg_reader *in)
 {
 	struct msg_keeper_k6 k6;
 
 	msg_get_keeper_k6(in, &k6);
-	msg_text_copy(app.sup.k6_version, sizeof(app.sup.k6_version), k6.version);
-	supervisor_apply_pause(&app.sup);
+	msg_text_copy(sup->host.k6_version, sizeof(sup->host.k6_version), k6.version);
 	/* The dashboard hears of it with a registration. */
-	if (app.sup.sync)
-		sync_agents_changed(app.sup.sync);
-	agents_renew(app.sup.agents, false);
+	sync_agents_changed(sup->sync);
+	agents_renew(sup->agents, false);
 }
 
-static void on_worker(struct msg_reader *in, int fd)
+static void on_worker(struct supervisor *sup, struct msg_reader *in, int fd)
 {
 	struct msg_keeper_worker worker;
 
 	msg_get_keeper_worker(in, &worker);
-	agents_on_worker(app.sup.agents, &worker, fd);
+	agents_on_worker(sup->agents, &worker, fd);
 }
 
-static void on_exited(struct msg_reader *in)
+static void on_exited(struct supervisor *sup, struct msg_reader *in)
 {
 	struct msg_keeper_exited exited;
 
 	msg_get_keeper_exited(in, &exited);
-	agents_on_exited(app.sup.agents, &exited);
+	agents_on_exited(sup->agents, &exited);
 }
 
-static void on_spawn_failed(struct msg_reader *in)
+static void on_spawn_failed(struct supervisor *sup, struct msg_reader *in)
 {
 	struct msg_keeper_spawn_failed failed;
-	_cleanup_free_ char *why = NULL;
 
 	msg_get_keeper_spawn_failed(in, &failed);
-	why = msg_text_dup(failed.why);
-	agents_on_spawn_failed(app.sup.agents, failed.slot, failed.generation, why);
+	agents_on_spawn_failed(sup->agents, &failed);
+}
+
+static void on_file(struct msg_reader *in, int fd)
+{
+	struct msg_keeper_file file;
+
+	msg_get_keeper_file(in, &file);
+	handed_take(&file, fd);
+}
+
+static void on_reloaded(struct supervisor *sup, struct msg_reader *in)
+{
+	struct msg_keeper_reloaded reloaded;
+
+	msg_get_keeper_reloaded(in, &reloaded);
+	reload_done(sup->reload, &reloaded);
+}
+
+/* All workers are known: from now on the supervisor acts. */
+static void on_handed_over(struct supervisor *sup)
+{
+	agents_on_handed_over(sup->agents);
+	desired_begin(sup->desired);
+	agents_renew(sup->agents, true);
+	control_start(sup->control);
+	sync_start(sup->sync);
 }
 
 /* Another supervisor goes on.  What this one has accepted is committed; the rest is where the next
@@ -135,8 +136,9 @@ static void on_spawn_failed(struct msg_reader *in)
 static void hand_over(struct supervisor *sup)
 {
 	log_event(LOG_LEVEL_INFO, "supervisor", "handing over",
-		LOG_INT("running", supervisor_running(sup)), LOG_INT("busy", supervisor_busy(sup)));
-	reload_handed_over(sup);
+		LOG_INT("running", fleet_running(sup->fleet)),
+		LOG_INT("busy", fleet_busy(sup->fleet)));
+	reload_handed_over(sup->reload);
 	control_flush(sup->control);
 	app.handing_over = true;
 	ev_break(sup->loop, EVBREAK_ALL);
@@ -148,7 +150,7 @@ static void on_signal(struct supervisor *sup, struct msg_reader *in)
 
 	msg_get_keeper_signal(in, &signal);
 	if (signal.what == MSG_SIGNAL_DRAIN || signal.what == MSG_SIGNAL_NOW)
-		supervisor_stop(sup, signal.what == MSG_SIGNAL_NOW);
+		desired_stop(sup->desired, signal.what == MSG_SIGNAL_NOW);
 	else if (signal.what == MSG_SIGNAL_HAND_OVER)
 		hand_over(sup);
 }
@@ -156,32 +158,19 @@ static void on_signal(struct supervisor *sup, struct msg_reader *in)
 static void on_keeper_message(void *arg, const void *data, size_t len, int fd)
 {
 	struct supervisor *sup = arg;
-	struct msg_keeper_file file;
 	struct msg_reader in;
 	struct err err;
 
 	switch (msg_open(&in, data, len, MSG_TO_SUPERVISOR_K, &err)) {
-	case MSG_KEEPER_HELLO: on_hello(&in); break;
-	case MSG_KEEPER_WORKER: on_worker(&in, fd); return;
-	case MSG_KEEPER_HANDED_OVER:
-		agents_on_handed_over(sup->agents);
-		sup->handed_over = true;
-		wishes_restore_held(sup);
-		wishes_apply(sup, sup->stopping && sup->stop_now);
-		agents_renew(sup->agents, true);
-		control_start(sup->control);
-		if (sup->sync)
-			sync_start(sup->sync);
-		break;
-	case MSG_KEEPER_EXITED: on_exited(&in); break;
-	case MSG_KEEPER_SPAWN_FAILED: on_spawn_failed(&in); break;
+	case MSG_KEEPER_WORKER: on_worker(sup, &in, fd); return;
+	case MSG_KEEPER_FILE: on_file(&in, fd); return;
+	case MSG_KEEPER_HELLO: on_hello(sup, &in); break;
+	case MSG_KEEPER_HANDED_OVER: on_handed_over(sup); break;
+	case MSG_KEEPER_EXITED: on_exited(sup, &in); break;
+	case MSG_KEEPER_SPAWN_FAILED: on_spawn_failed(sup, &in); break;
 	case MSG_KEEPER_SIGNAL: on_signal(sup, &in); break;
-	case MSG_KEEPER_FILE:
-		msg_get_keeper_file(&in, &file);
-		handed_take(&file, fd);
-		return;
-	case MSG_KEEPER_K6: on_k6(&in); break;
-	case MSG_KEEPER_RELOADED: reload_done(sup, &in); break;
+	case MSG_KEEPER_K6: on_k6(sup, &in); break;
+	case MSG_KEEPER_RELOADED: on_reloaded(sup, &in); break;
 	default: fatal(1, "from the keeper: %s", err.msg);
 	}
 	if (fd >= 0)
@@ -197,14 +186,142 @@ static void on_keeper_lost(void *arg, const struct err *err)
 	exit(0);
 }
 
-/* --- the end -------------------------------------------------------------------------- */
+/* --- what parts tell each other ------------------------------------------------------- */
+
+static void on_run_ended(void *arg, const struct run *run)
+{
+	struct supervisor *sup = arg;
+
+	metrics_count_run(&sup->metrics, run->status, run->has[RUN_RESOURCES] ? run->lag_ms : -1);
+}
+
+static void on_run_left(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	follow_changed(sup->follow);
+}
+
+static void on_run_cost(void *arg, int64_t cpu_ms, int64_t max_rss_bytes, int64_t tmp_bytes)
+{
+	struct supervisor *sup = arg;
+
+	metrics_count_cost(&sup->metrics, cpu_ms, max_rss_bytes, tmp_bytes);
+}
+
+static void on_worker_came(void *arg, unsigned int slot)
+{
+	struct supervisor *sup = arg;
+
+	logs_worker_came(sup->logs, slot);
+}
+
+static void on_worker_log(
+	void *arg, unsigned int slot, const char *run_id, bool first, const char *text, size_t len)
+{
+	struct supervisor *sup = arg;
+
+	logs_take(sup->logs, slot, run_id, first, text, len);
+}
+
+static void on_storm(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	metrics_count_storm(&sup->metrics);
+}
+
+static void on_dashboard_request(void *arg, int status)
+{
+	struct supervisor *sup = arg;
+
+	metrics_count_request(&sup->metrics, status);
+}
+
+static char *on_metrics_wanted(void *arg)
+{
+	const struct supervisor *sup = arg;
+
+	return metrics_text(&sup->sources);
+}
+
+static void on_request(void *arg, struct control_ticket ticket, const json_t *request)
+{
+	verbs_handle(arg, ticket, request);
+}
+
+/* NULL: there is none.  Gives back what handed_read_secret() returned. */
+static void wipe_secret(char *secret)
+{
+	if (secret)
+		mem_wipe(secret, strlen(secret));
+	free(secret);
+}
+
+/* Each part takes from the new configuration what it needs.  Workers are touched only where theirs has changed, and then
+ * only as they fall idle. */
+static void on_new_conf(void *arg, const struct conf *old, const struct conf *conf)
+{
+	struct supervisor *sup = arg;
+	char *secret = handed_read_secret();
+
+	sup->conf = conf;
+	log_init("k6fleet-supervisor", (enum log_level)conf->log_level, conf->log_format == 1);
+	tuning_fleet(sup->fleet, conf);
+	tuning_schedule(sup->schedule, conf, sup->host.memory_bytes);
+	agents_reconfigure(sup->agents, conf);
+	targets_reconfigure(sup->targets, conf);
+	if (conf->dashboard.url[0])
+		fleet_store_use_outbox(sup->store);
+	sync_reconfigure(sup->sync, conf, secret);
+	if (desired_reconfigure(sup->desired, conf))
+		sync_scaled(sup->sync);
+	if (conf_workers_differ(old, conf))
+		agents_renew(sup->agents, false);
+	wipe_secret(secret);
+}
+
+/* --- once a turn of the loop ------------------------------------------------------------ */
+
+static void tell_keeper(struct supervisor *sup, enum msg_obstacle obstacle)
+{
+	struct msg_keep_status now = {
+		.desired = desired_count(sup->desired),
+		.running = fleet_running(sup->fleet),
+		.busy = fleet_busy(sup->fleet),
+		.dashboard = sync_state_for_keeper(sync_state(sup->sync)),
+		.obstacle = obstacle,
+	};
+	struct msg_writer m = {0};
+
+	if (!app.ready_sent && fleet_is_reached(sup->fleet)) {
+		app.ready_sent = true;
+		keeper_link_send_simple(sup->keeper, MSG_KEEP_READY);
+	}
+	if (!memcmp(&now, &app.told, sizeof(now)))
+		return;
+	app.told = now;
+	msg_put_keep_status(&m, &now);
+	keeper_link_send(sup->keeper, &m);
+}
+
+static void tell_dashboard(struct supervisor *sup)
+{
+	int64_t outbox = fleet_store_outbox_count(sup->store);
+	unsigned int extent = fleet_extent(sup->fleet);
+
+	if (outbox > app.last_outbox)
+		sync_kick_outbox(sup->sync);
+	if (extent != app.last_extent)
+		sync_agents_changed(sup->sync);
+	app.last_outbox = outbox;
+	app.last_extent = extent;
+}
 
 /* Everything has stopped: the last records get a moment to reach the dashboard. */
-static void check_farewell(int64_t now)
+static void check_farewell(struct supervisor *sup, int64_t now)
 {
-	struct supervisor *sup = &app.sup;
-
-	if (!sup->stopping || !fleet_is_empty(sup->fleet))
+	if (!desired_is_stopping(sup->desired) || !fleet_is_empty(sup->fleet))
 		return;
 	if (!app.farewell_by_ms)
 		app.farewell_by_ms = now + FAREWELL_MS;
@@ -214,95 +331,43 @@ static void check_farewell(int64_t now)
 	ev_break(sup->loop, EVBREAK_ALL);
 }
 
-/* --- once a turn of the loop ------------------------------------------------------------ */
-
-static enum msg_dashboard dashboard_state(enum sync_state state)
+/* The loop's next turn comes when fleet or schedule have something to do, at the latest. */
+static void set_wake(struct supervisor *sup, int64_t now)
 {
-	switch (state) {
-	case SYNC_NONE: return MSG_DASHBOARD_NONE;
-	case SYNC_CONNECTED: return MSG_DASHBOARD_OK;
-	case SYNC_UNREACHABLE:
-	case SYNC_CONNECTING:
-	case SYNC_REFUSED: break;
-	}
-	return MSG_DASHBOARD_UNREACHABLE;
-}
+	int64_t next = schedule_deadline(sup->schedule), fleet_next = fleet_deadline(sup->fleet);
 
-static void report_changes(void)
-{
-	struct supervisor *sup = &app.sup;
-	unsigned int running = supervisor_running(sup), busy = supervisor_busy(sup);
-	enum msg_dashboard dashboard = dashboard_state(sync_state(sup->sync));
-	unsigned int extent = fleet_extent(sup->fleet);
-	int64_t outbox = fleet_store_outbox_count(sup->store);
-	enum msg_obstacle obstacle = supervisor_obstacle(sup);
-	struct msg_writer m = {0};
-
-	if (outbox > app.last_outbox && sup->sync)
-		sync_kick_outbox(sup->sync);
-	app.last_outbox = outbox;
-	if (extent != app.last_extent && sup->sync)
-		sync_agents_changed(sup->sync);
-	app.last_extent = extent;
-	if (!app.ready_sent && sup->handed_over && fleet_is_reached(sup->fleet)) {
-		app.ready_sent = true;
-		keeper_link_send_simple(app.sup.keeper, MSG_KEEP_READY);
-	}
-	if (running == app.last_running && busy == app.last_busy &&
-		sup->desired == app.last_desired && dashboard == app.last_dashboard &&
-		obstacle == app.last_obstacle)
+	if (fleet_next < next)
+		next = fleet_next;
+	ev_timer_stop(sup->loop, &app.wake);
+	if (next == INT64_MAX)
 		return;
-	app.last_running = running;
-	app.last_busy = busy;
-	app.last_desired = sup->desired;
-	app.last_dashboard = dashboard;
-	app.last_obstacle = obstacle;
-	msg_put_keep_status(&m,
-		&(struct msg_keep_status){.desired = sup->desired,
-			.running = running,
-			.busy = busy,
-			.dashboard = dashboard,
-			.obstacle = obstacle});
-	keeper_link_send(sup->keeper, &m);
-}
-
-/* Without a place for their records no runs are started: what comes due counts as missed. */
-static void follow_storage(struct supervisor *sup)
-{
-	enum fleet_store_state now = fleet_store_state(sup->store);
-
-	if (now == sup->storage)
-		return;
-	sup->storage = now;
-	supervisor_apply_pause(sup);
+	ev_now_update(sup->loop);
+	/* One ms more than asked: the loop may round down and would then turn idly. */
+	ev_timer_set(&app.wake, next > now ? (double)(next - now) / 1000 + 0.0005 : 0., 0.);
+	ev_timer_start(sup->loop, &app.wake);
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	struct supervisor *sup = &app.sup;
-	int64_t now = units_now_mono_ms(), next, fleet_next;
+	int64_t now = units_now_mono_ms();
+	enum msg_obstacle obstacle;
 
+	(void)loop;
 	(void)w;
 	(void)revents;
-	if (!sup->handed_over)
+	if (!desired_has_begun(sup->desired))
 		return;
-	follow_storage(sup);
-	agents_pump(sup->agents, now);
-	report_changes();
-	control_fleet_changed(sup->control);
+	/* While there is one, no runs are started: what becomes due counts as missed. */
+	obstacle = obstacle_find(&sup->orders.obstacle);
+	schedule_set_paused(sup->schedule, obstacle != MSG_OBSTACLE_NONE);
+	agents_pump(sup->agents, now, !desired_is_stopping(sup->desired));
+	tell_dashboard(sup);
+	tell_keeper(sup, obstacle);
+	fleet_waits_settle(sup->waits);
 	follow_settle(sup->follow);
-	check_farewell(now);
-	next = schedule_deadline(sup->schedule);
-	fleet_next = fleet_deadline(sup->fleet);
-	if (fleet_next < next)
-		next = fleet_next;
-	ev_timer_stop(loop, &app.wake);
-	if (next != INT64_MAX) {
-		ev_now_update(loop);
-		/* One ms more than asked: the loop may round down and would then turn idly. */
-		ev_timer_set(&app.wake, next > now ? (double)(next - now) / 1000 + 0.0005 : 0., 0.);
-		ev_timer_start(loop, &app.wake);
-	}
+	check_farewell(sup, now);
+	set_wake(sup, now);
 }
 
 static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
@@ -315,24 +380,28 @@ static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct supervisor *sup = &app.sup;
+
 	(void)loop;
 	(void)w;
 	(void)revents;
-	keeper_link_send_simple(app.sup.keeper, MSG_KEEP_PING);
-	agents_check_heartbeats(app.sup.agents, units_now_mono_ms());
-	follow_tick(app.sup.follow);
-	logs_tick(app.sup.logs);
-	if (fleet_store_state(app.sup.store) != FLEET_STORE_OK)
-		fleet_store_probe(app.sup.store);
+	keeper_link_send_simple(sup->keeper, MSG_KEEP_PING);
+	agents_check_heartbeats(sup->agents, units_now_mono_ms());
+	follow_tick(sup->follow);
+	logs_tick(sup->logs);
+	if (fleet_store_state(sup->store) != FLEET_STORE_OK)
+		fleet_store_probe(sup->store);
 }
 
 static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct supervisor *sup = &app.sup;
+
 	(void)loop;
 	(void)w;
 	(void)revents;
-	fleet_store_prune(app.sup.store, units_now_wall_ms() - app.sup.conf->history_ms,
-		app.sup.conf->history_bytes);
+	fleet_store_prune(
+		sup->store, units_now_wall_ms() - sup->conf->history_ms, sup->conf->history_bytes);
 }
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -360,10 +429,12 @@ static void open_store(struct supervisor *sup)
 			sup->conf->state_dir, err.msg, sup->conf->user);
 }
 
-static void make_parts(struct supervisor *sup, bool workers_option, bool again, char *secret)
+/* Fleet, schedule, and what the store says of both.  All synchronous reads come before the store's thread: a connection
+ * has one user at a time.  running gets the runs that are still running. */
+static void restore(
+	struct supervisor *sup, struct run_list *running, bool workers_option, bool again)
 {
 	struct fleet_config fleet = {.max_slots = CONF_WORKERS_MAX};
-	struct run_list running = {0};
 	json_t *origins;
 	struct err err;
 
@@ -371,42 +442,113 @@ static void make_parts(struct supervisor *sup, bool workers_option, bool again, 
 		fleet.seed = (uint64_t)units_now_mono_ms();
 	srandom((unsigned int)fleet.seed);
 	open_store(sup);
-	wishes_restore_desired(sup, workers_option, again);
-	origins = fleet_store_running(sup->store, &running, &err) < 0
+	sup->kept = kept_load(sup->store);
+	origins = fleet_store_running(sup->store, running, &err) < 0
 		? NULL
 		: fleet_store_origins(sup->store, &err);
 	if (!origins)
-		fatal(1, "state_dir %s: %s", sup->conf->state_dir, err.msg);
+		fatal(1,
+			"state_dir %s: %s; repair the disk, or put a copy of supervisor.db in its place",
+			sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
-	supervisor_configure_fleet(sup);
+	tuning_fleet(sup->fleet, sup->conf);
 	sup->schedule =
 		schedule_new(CONF_WORKERS_MAX, (enum schedule_phase)sup->conf->schedule.phase);
-	wishes_restore_paused(sup);
-	sup->held = wishes_load_held(sup->store);
-	sup->commands = commands_new(sup);
-	/* All synchronous reads come before the thread: a connection has one user at a time. */
-	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, origins);
+	sup->desired = desired_new(
+		&(struct desired_parts){sup->conf, sup->kept, sup->fleet, sup->schedule},
+		workers_option, again);
+	sup->targets = targets_new(sup->conf, sup->schedule, sup->store, sup->kept, origins);
 	if (fleet_store_start(sup->store, &err) < 0)
 		fatal(1, "%s", err.msg);
-	wishes_remember(sup, workers_option);
-	sup->follow = follow_new(sup);
-	sup->logs = logs_new(sup);
-	sup->agents = agents_new(sup, HANDOVER_FD_HEARTBEATS, &running, &err);
-	run_list_clear(&running);
+}
+
+static void make_agents(struct supervisor *sup, struct run_list *running)
+{
+	const struct agents_parts parts = {
+		.loop = sup->loop,
+		.conf = sup->conf,
+		.host = &sup->host,
+		.fleet = sup->fleet,
+		.schedule = sup->schedule,
+		.store = sup->store,
+		.targets = sup->targets,
+		.keeper = sup->keeper,
+		.events = {.arg = sup,
+			.run_ended = on_run_ended,
+			.run_left = on_run_left,
+			.run_cost = on_run_cost,
+			.worker_came = on_worker_came,
+			.worker_log = on_worker_log,
+			.storm = on_storm},
+	};
+	struct err err;
+
+	sup->agents = agents_new(&parts, HANDOVER_FD_HEARTBEATS, running, &err);
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);
-	if (sup->conf->dashboard.url[0]) {
-		sup->sync = sync_new(sup, secret ? secret : "", &err);
-		if (!sup->sync)
-			fatal(1, "%s", err.msg);
-	}
-	if (secret) {
-		mem_wipe(secret, strlen(secret));
-		free(secret);
-	}
-	sup->control = control_new(sup, HANDOVER_FD_LISTEN);
+	sup->orders = (struct orders_parts){
+		sup->agents, sup->targets, sup->schedule, {&sup->host, sup->kept, sup->desired}};
+}
+
+static void make_sync(struct supervisor *sup, const char *secret)
+{
+	const struct sync_parts parts = {
+		.loop = sup->loop,
+		.conf = sup->conf,
+		.host = &sup->host,
+		.store = sup->store,
+		.targets = sup->targets,
+		.agents = sup->agents,
+		.commands = sup->commands,
+		.desired = sup->desired,
+		.count_request = on_dashboard_request,
+		.arg = sup,
+	};
+	struct err err;
+
+	sup->sync = sync_new(&parts, secret, &err);
+	if (!sup->sync)
+		fatal(1, "%s", err.msg);
+}
+
+static void make_metrics(struct supervisor *sup)
+{
+	sup->sources = (struct metrics_sources){
+		.counters = &sup->metrics,
+		.host = &sup->host,
+		.fleet = sup->fleet,
+		.schedule = sup->schedule,
+		.store = sup->store,
+		.kept = sup->kept,
+		.desired = sup->desired,
+		.agents = sup->agents,
+		.sync = sup->sync,
+	};
 	if (handed_has(HANDOVER_FD_METRICS))
-		metrics_http_start(sup, HANDOVER_FD_METRICS);
+		metrics_http_start(sup->loop, HANDOVER_FD_METRICS, on_metrics_wanted, sup);
+}
+
+/* Lowest first: each part is given those below it. */
+static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_option, bool again)
+{
+	struct run_list running = {0};
+	char *secret = handed_read_secret();
+
+	sup->keeper = keeper_link_new(sup->loop, HANDOVER_FD_KEEPER,
+		&(struct keeper_link_events){sup, on_keeper_message, on_keeper_lost});
+	restore(sup, &running, workers_option, again);
+	make_agents(sup, &running);
+	run_list_clear(&running);
+	sup->follow = follow_new(sup->agents, sup->store);
+	sup->logs = logs_new(sup->agents);
+	sup->commands = commands_new(&(struct commands_parts){
+		sup->kept, sup->targets, sup->agents, sup->desired, sup->orders});
+	make_sync(sup, secret);
+	wipe_secret(secret);
+	sup->control = control_new(sup->loop, HANDOVER_FD_LISTEN, on_request, sup);
+	sup->waits = fleet_waits_new(sup->fleet, sup->desired);
+	sup->reload = reload_new(sup->keeper, conf, on_new_conf, sup);
+	make_metrics(sup);
 }
 
 static void start_watchers(struct supervisor *sup)
@@ -418,6 +560,29 @@ static void start_watchers(struct supervisor *sup)
 	ev_timer_start(sup->loop, &app.tick);
 	ev_timer_init(&app.prune, on_prune, 5., PRUNE_S);
 	ev_timer_start(sup->loop, &app.prune);
+}
+
+/* Asked to stop, and done: first what is written must be on disk, then the keeper may go. */
+static void free_parts(struct supervisor *sup)
+{
+	control_free(sup->control);
+	fleet_waits_free(sup->waits);
+	sync_free(sup->sync);
+	commands_free(sup->commands);
+	logs_free(sup->logs);
+	agents_free(sup->agents);
+	targets_free(sup->targets);
+	fleet_store_close(sup->store);
+	follow_free(sup->follow);
+	if (!app.handing_over)
+		keeper_link_send_simple(sup->keeper, MSG_KEEP_QUIT);
+	keeper_link_flush(sup->keeper, FAREWELL_MS);
+	keeper_link_free(sup->keeper);
+	desired_free(sup->desired);
+	kept_free(sup->kept);
+	schedule_free(sup->schedule);
+	fleet_free(sup->fleet);
+	reload_free(sup->reload);
 }
 
 /* Whether a keeper that speaks this protocol can be served. */
@@ -433,7 +598,12 @@ static int check_handover(const char *protocol)
 	return 1;
 }
 
-int main(int argc, char **argv)
+struct options {
+	bool workers_option, again;
+};
+
+/* May end the process. */
+static struct options parse_options(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{"workers-option", no_argument, NULL, 'n'},
@@ -443,64 +613,61 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct supervisor *sup = &app.sup;
-	bool workers_option = false, again = false;
-	struct err err;
-	char *secret;
+	struct options o = {0};
 	int c;
 
-	title_init(argc, argv);
-	log_init("k6fleet-supervisor", LOG_LEVEL_INFO, false);
 	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'n': workers_option = true; break;
-		case 'A': again = true; break;
-		case 'H': return check_handover(optarg);
+		case 'n': o.workers_option = true; break;
+		case 'A': o.again = true; break;
+		case 'H': exit(check_handover(optarg));
 		default:
 			args_end(c, "k6fleet-supervisor",
 				"usage: k6fleet-supervisor is started by k6fleetd, not by hand\n");
 		}
 	}
+	return o;
+}
+
+static void ignore_signals(void)
+{
 	signal(SIGPIPE, SIG_IGN);
 	/* Ctrl-C reaches the whole process group; when to stop is the keeper's to say. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	struct supervisor *sup = &app.sup;
+	struct options o;
+	struct conf *conf;
+	struct err err;
+
+	title_init(argc, argv);
+	log_init("k6fleet-supervisor", LOG_LEVEL_INFO, false);
+	o = parse_options(argc, argv);
+	ignore_signals();
 	umask(0077);
 	handed_reserve_numbers();
 	if (handed_has(HANDOVER_FD_JOURNAL))
 		log_use_journal(HANDOVER_FD_JOURNAL);
-	sup->conf = handed_read_config(&err);
-	if (!sup->conf)
+	conf = handed_read_config(&err);
+	if (!conf)
 		fatal(handed_has(HANDOVER_FD_CONFIG) ? 1 : 2, "%s", err.msg);
+	sup->conf = conf;
 	confine_self();
-	log_init("k6fleet-supervisor", (enum log_level)sup->conf->log_level,
-		sup->conf->log_format == 1);
+	log_init("k6fleet-supervisor", (enum log_level)conf->log_level, conf->log_format == 1);
 	title_set("k6fleet-superv", "k6fleetd: supervisor");
-	secret = handed_read_secret();
-	sup->started_mono_ms = units_now_mono_ms();
-	sup->keeper_pid = (int)getppid();
+	sup->host.started_mono_ms = units_now_mono_ms();
+	sup->host.keeper_pid = (int)getppid();
 	sup->loop = ev_default_loop(EVFLAG_NOSIGMASK);
 	if (!sup->loop)
 		fatal(1, "cannot make an event loop");
-	sup->keeper = keeper_link_new(sup->loop, HANDOVER_FD_KEEPER,
-		&(struct keeper_link_events){sup, on_keeper_message, on_keeper_lost});
-	make_parts(sup, workers_option, again, secret);
+	make_parts(sup, conf, o.workers_option, o.again);
 	start_watchers(sup);
 	ev_run(sup->loop, 0);
-
-	/* Asked to stop, and done: first what is written must be on disk, then the keeper may go. */
-	control_free(sup->control);
-	sync_free(sup->sync);
-	agents_free(sup->agents);
-	targets_free(sup->targets);
-	fleet_store_close(sup->store);
-	if (!app.handing_over)
-		keeper_link_send_simple(app.sup.keeper, MSG_KEEP_QUIT);
-	keeper_link_flush(sup->keeper, FAREWELL_MS);
-	keeper_link_free(sup->keeper);
-	schedule_free(sup->schedule);
-	fleet_free(sup->fleet);
-	conf_free(sup->conf);
+	free_parts(sup);
 	return 0;
 }

@@ -9,11 +9,15 @@
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "supervisor/metrics.h"
 
 #define CONNECTIONS_MAX 32
 #define CONNECTION_MEMORY (8 * 1024)
 #define IDLE_S 10
+
+static struct {
+	metrics_http_text *text;
+	void *arg;
+} source;
 
 static enum MHD_Result answer(
 	struct MHD_Connection *c, unsigned int status, const char *type, char *text)
@@ -34,11 +38,12 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 {
 	static const char plain[] = "text/plain; charset=utf-8";
 
+	(void)arg;
 	(void)version;
 	(void)body;
 	/* First the head alone; a body is taken in and not looked at. */
 	if (!*state) {
-		*state = arg;
+		*state = &source;
 		return MHD_YES;
 	}
 	if (*len) {
@@ -49,20 +54,23 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, x_strdup("only GET\n"));
 	if (strcmp(path, "/metrics") != 0)
 		return answer(c, MHD_HTTP_NOT_FOUND, plain, x_strdup("see /metrics\n"));
-	return answer(
-		c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", metrics_text(arg));
+	return answer(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+		source.text(source.arg));
 }
 
-void metrics_http_start(struct supervisor *sup, int listen_fd)
+void metrics_http_start(struct ev_loop *loop, int listen_fd, metrics_http_text *text, void *arg)
 {
 	struct err err;
-	struct MHD_Daemon *daemon =
-		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, sup,
-			MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-			listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_END);
+	struct MHD_Daemon *daemon;
 
-	if (!httpd_attach(sup->loop, daemon, &err))
+	source.text = text;
+	source.arg = arg;
+	daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+		NULL, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+		listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S, MHD_OPTION_END);
+
+	if (!httpd_attach(loop, daemon, &err))
 		log_warn("metrics", "%s; going on without the endpoint", err.msg);
 }

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "supervisor/agents.h"
+#include "supervisor/desired.h"
 
 /* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, and a second in which
  * they do nothing but wait; two seconds at least (docs/architecture.md). */
@@ -68,18 +68,18 @@ static struct order *make_order(const struct order_request *rq)
 }
 
 /* How many more runs of the target the limits allow; what says which is in the way. */
-static unsigned int find_room(
-	const struct supervisor *sup, const struct target *t, unsigned int wanted, struct err *err)
+static unsigned int find_room(const struct orders_parts *parts, const struct target *t,
+	unsigned int wanted, struct err *err)
 {
 	_cleanup_free_ char *host = targets_host(t);
-	int64_t cost = targets_cost(sup->targets, t);
-	unsigned int room = schedule_room(sup->schedule, host, cost);
-	const struct schedule_limits *limits = schedule_limits(sup->schedule);
-	struct schedule_load load = schedule_load(sup->schedule);
+	int64_t cost = targets_cost(parts->targets, t);
+	unsigned int room = schedule_room(parts->schedule, host, cost);
+	const struct schedule_limits *limits = schedule_limits(parts->schedule);
+	struct schedule_load load = schedule_load(parts->schedule);
 	char budget[UNITS_TEXT_MAX];
 
 	if (room < wanted)
-		err_set(err,
+		err_code_set(err, ERR_BUSY,
 			"the limits have room for %u more runs of this target at the moment, not %u "
 			"(max_concurrent_runs %u, max_per_target %u, memory_budget %s of which %lld MiB "
 			"are in use, about %lld MiB a run, %u runs go on)",
@@ -89,71 +89,76 @@ static unsigned int find_room(
 	return room;
 }
 
-static const char *find_obstacle(const struct supervisor *sup)
+/* Returns how many agents get a run, 0 and err if it cannot be as many as asked for. */
+static unsigned int count_agents(
+	const struct orders_parts *parts, const struct order_request *rq, struct err *err)
 {
-	if (!sup->k6_version[0])
-		return "there is no k6 on this host; k6fleetctl status says what to do";
-	if (sup->stopping)
-		return "k6fleetd is stopping";
-	if (sup->paused)
-		return "the fleet is paused; go on with: k6fleetctl resume";
-	if (fleet_store_state(sup->store) != FLEET_STORE_OK)
-		return "the local store cannot be written, so the run's record would be lost; "
-		       "k6fleetctl status says why";
-	return NULL;
-}
+	const char *forbidden = agents_forbidden(parts->agents, rq->target);
+	const char *obstacle = obstacle_to_run(&parts->obstacle);
+	unsigned int desired = desired_count(parts->obstacle.desired);
+	unsigned int idle = 0, wanted = rq->agents, room;
 
-json_t *orders_run(struct supervisor *sup, const struct order_request *rq, struct err *err)
-{
-	const char *obstacle = find_obstacle(sup);
-	unsigned int idle = 0, wanted = rq->agents, done = 0;
-	json_t *runs = json_array();
-	struct order_request sized = *rq;
-	struct order *order;
-
-	if (!obstacle)
-		obstacle = agents_forbidden(sup->agents, rq->target);
-	for (unsigned int i = 0; i < sup->desired; i++)
-		idle += agents_is_idle(sup->agents, i);
-	if (obstacle) {
-		err_set(err, "%s", obstacle);
-		goto refuse;
+	if (obstacle || forbidden) {
+		err_code_set(err, obstacle ? ERR_BUSY : ERR_FORBIDDEN, "%s",
+			obstacle ? obstacle : forbidden);
+		return 0;
 	}
+	for (unsigned int i = 0; i < desired; i++)
+		idle += agents_is_idle(parts->agents, i);
 	if (idle < wanted && !(rq->at_most && idle)) {
-		err_set(err,
+		err_code_set(err, ERR_BUSY,
 			"%u of %u agents are idle, not %u; wait until runs have ended, or: k6fleetctl "
 			"scale N",
-			idle, sup->desired, wanted);
-		goto refuse;
+			idle, desired, wanted);
+		return 0;
 	}
 	wanted = wanted < idle ? wanted : idle;
-	idle = find_room(sup, rq->target, wanted, err);
-	if (idle < wanted && !(rq->at_most && idle))
-		goto refuse;
-	wanted = wanted < idle ? wanted : idle;
-	sized.agents = wanted;
+	room = find_room(parts, rq->target, wanted, err);
+	if (room < wanted && !rq->at_most)
+		return 0;
+	return wanted < room ? wanted : room;
+}
+
+/* Gives runs of the order to so many idle agents; {"id","agent"} each. */
+static json_t *give_out(const struct orders_parts *parts, struct order *order, unsigned int wanted)
+{
+	unsigned int desired = desired_count(parts->obstacle.desired), done = 0;
+	json_t *runs = json_array();
+
+	for (unsigned int i = 0; i < desired && done < wanted; i++) {
+		char id[UUID_MAX];
+
+		if (!agents_is_idle(parts->agents, i))
+			continue;
+		agents_begin_order(parts->agents, i, order, id);
+		json_array_append_new(runs,
+			json_pack("{s:s, s:o}", "id", id, "agent",
+				json_text(agents_name(parts->agents, i))));
+		done++;
+	}
+	return runs;
+}
+
+json_t *orders_run(
+	const struct orders_parts *parts, const struct order_request *rq, struct err *err)
+{
+	unsigned int agents = count_agents(parts, rq, err);
+	struct order_request sized = *rq;
+	struct order *order;
+	json_t *runs;
+
+	if (!agents)
+		return NULL;
+	sized.agents = agents;
 	order = make_order(&sized);
 	log_event(LOG_LEVEL_INFO, "fleet", "run",
 		LOG_QUOTED("target",
 			order->target->label[0] ? order->target->label : order->target->id),
-		LOG_INT("agents", wanted), LOG_YES_NO("sync", rq->sync), LOG_WORD("by", rq->who));
+		LOG_INT("agents", agents), LOG_YES_NO("sync", rq->sync), LOG_WORD("by", rq->who));
 	if (rq->on_accepted)
 		rq->on_accepted(rq->arg);
-	for (unsigned int i = 0; i < sup->desired && done < wanted; i++) {
-		char id[UUID_MAX];
-
-		if (!agents_is_idle(sup->agents, i))
-			continue;
-		agents_begin_order(sup->agents, i, order, id);
-		json_array_append_new(runs,
-			json_pack("{s:s, s:o}", "id", id, "agent",
-				json_text(agents_name(sup->agents, i))));
-		done++;
-	}
-	runs = json_pack("{s:o, s:o}", "runs", runs, "startAt", json_time(order->start_wall_ms));
+	runs = json_pack("{s:o, s:o}", "runs", give_out(parts, order, agents), "startAt",
+		json_time(order->start_wall_ms));
 	agents_order_unref(order);
 	return runs;
-refuse:
-	json_decref(runs);
-	return NULL;
 }

@@ -4,10 +4,23 @@
 #define K6FLEET_ORDERS_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "common/err.h"
 #include "common/target.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/agents.h"
+#include "supervisor/obstacle.h"
+#include "supervisor/schedule.h"
+#include "supervisor/targets.h"
+
+/* Borrowed: nothing of it is kept after a call. */
+struct orders_parts {
+	struct agents *agents;
+	const struct targets *targets;
+	const struct schedule *schedule;
+	struct obstacle_sources obstacle;
+};
 
 struct order_request {
 	const struct target *target;
@@ -21,10 +34,13 @@ struct order_request {
 	void *arg;
 };
 
-/* Starts the runs on idle agents, lowest slots first.  {"runs":[{"id","agent"}],"startAt"}, a new
- * reference; NULL and err when it cannot be done as asked, and then nothing is. */
-json_t *orders_run(struct supervisor *sup, const struct order_request *request, struct err *err);
-/* A target that is no target of the fleet: a script of the operator's.  NULL and err. */
+/* Gives the runs to idle agents, lowest slots first.  Returns {"runs":[{"id","agent"}],"startAt"}, a new reference; or
+ * NULL and err when it cannot be done as asked, and then no run is given to anybody: ERR_FORBIDDEN where asking again
+ * is of no use, ERR_BUSY where it may be. */
+json_t *orders_run(
+	const struct orders_parts *parts, const struct order_request *request, struct err *err);
+/* Returns a target that is no target of the fleet, for a script of the operator's; the caller frees it.  NULL and err
+ * for a script or a label that no target may have. */
 struct target *orders_make_target(const char *label, const char *script, struct err *err);
 
 #endif

@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration that the keeper has read, at the start and again: the supervisor applies the
- * difference and tells whoever asked what it was.
+ * Reloads: who has asked for one, and what the new configuration changes.  The keeper reads and checks the file; the
+ * parts of the supervisor take the difference in main.c.
  */
 #ifndef K6FLEET_RELOAD_H
 #define K6FLEET_RELOAD_H
 
 #include <stdbool.h>
 
-#include "common/err.h"
+#include "common/conf.h"
 #include "common/msg.h"
 #include "supervisor/control.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/keeper_link.h"
 
-/* Asks the keeper for it; the ticket is answered when it is done.  binary: the hand-over to the
- * programs on disk. */
-void reload_ask(struct supervisor *sup, struct control_ticket ticket, bool binary);
-/* KEEPER_RELOADED. */
-void reload_done(struct supervisor *sup, struct msg_reader *in);
-/* The programs on disk take over: who waits for that is told. */
-void reload_handed_over(struct supervisor *sup);
-void reload_free(struct supervisor *sup);
+struct reload;
+
+/* old is freed after the call, conf is the next one's old. */
+typedef void reload_apply(void *arg, const struct conf *old, const struct conf *conf);
+
+/* Never NULL.  conf: in force at the moment, taken over; keeper must outlive it. */
+struct reload *reload_new(
+	struct keeper_link *keeper, struct conf *conf, reload_apply *apply, void *arg);
+/* Frees the configuration in force, too.  NULL is allowed. */
+void reload_free(struct reload *r);
+/* Asks the keeper for a reload; the ticket gets its response with reload_done() or reload_handed_over().  binary: the
+ * programs on disk shall take over. */
+void reload_ask(struct reload *r, struct control_ticket ticket, bool binary);
+/* KEEPER_RELOADED: reads the configuration that has been handed over, calls apply and responds. */
+void reload_done(struct reload *r, const struct msg_keeper_reloaded *m);
+/* The programs on disk take over: responds to all who wait. */
+void reload_handed_over(struct reload *r);
 
 #endif

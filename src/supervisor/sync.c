@@ -18,10 +18,7 @@
 #include "common/mem.h"
 #include "common/sandbox_layers.h"
 #include "common/units.h"
-#include "supervisor/agents.h"
-#include "supervisor/commands.h"
 #include "supervisor/http_client.h"
-#include "supervisor/metrics.h"
 
 #define BACKOFF_MIN_MS 500
 /* Cheap enough to be asked for the whole of an outage, soon enough to be no outage of its own. */
@@ -33,8 +30,13 @@
 
 enum conversation { REGISTER, SCALE, POLL, HEARTBEAT, OUTBOX, CONVERSATIONS };
 
-static const char *const conversation_names[] = {
-	"register", "scale", "targets", "heartbeat", "runs"};
+static const char *const conversation_names[CONVERSATIONS] = {
+	[REGISTER] = "register",
+	[SCALE] = "scale",
+	[POLL] = "targets",
+	[HEARTBEAT] = "heartbeat",
+	[OUTBOX] = "runs",
+};
 
 struct talk {
 	struct sync *sync;
@@ -47,8 +49,9 @@ struct talk {
 };
 
 struct sync {
-	struct supervisor *sup;
-	struct http_client *http;
+	struct sync_parts with;
+	struct http_client *http; /* NULL: no dashboard is configured */
+	bool started;
 	struct talk talks[CONVERSATIONS];
 	char *etag;
 	bool registered;
@@ -66,7 +69,7 @@ static void start_talk(struct talk *t);
 
 static void schedule_talk(struct talk *t, int64_t delay_ms)
 {
-	struct ev_loop *loop = t->sync->sup->loop;
+	struct ev_loop *loop = t->sync->with.loop;
 
 	ev_timer_stop(loop, &t->timer);
 	ev_timer_set(&t->timer, (double)delay_ms / 1000, 0.);
@@ -79,7 +82,7 @@ static void hurry(struct talk *t, int64_t delay_ms)
 	if (t->under_way)
 		t->again = true;
 	else if (!ev_is_active(&t->timer) ||
-		ev_timer_remaining(t->sync->sup->loop, &t->timer) * 1000 > (double)delay_ms)
+		ev_timer_remaining(t->sync->with.loop, &t->timer) * 1000 > (double)delay_ms)
 		schedule_talk(t, delay_ms);
 }
 
@@ -107,7 +110,7 @@ static void note_success(struct talk *t)
 
 	if (s->state != SYNC_CONNECTED)
 		log_event(LOG_LEVEL_INFO, "dashboard", "connected",
-			LOG_WORD("url", s->sup->conf->dashboard.url));
+			LOG_WORD("url", s->with.conf->dashboard.url));
 	s->state = SYNC_CONNECTED;
 	s->last_contact_ms = units_now_mono_ms();
 	s->last_error[0] = '\0';
@@ -139,15 +142,16 @@ static void note_failure(struct talk *t, const struct http_reply *reply, const c
 		log_warn("dashboard",
 			"%s failed: %s; trying again in %lld ms, runs are kept outbox=%lld",
 			conversation_names[t->what], s->last_error, (long long)delay,
-			(long long)fleet_store_outbox_count(s->sup->store));
+			(long long)fleet_store_outbox_count(s->with.store));
 	s->state = state;
 	schedule_talk(t, delay);
 }
 
 static struct body_desired own_desired(const struct sync *s)
 {
-	return (struct body_desired){
-		.known = true, .agents = s->sup->desired, .revision = s->sup->revision};
+	return (struct body_desired){.known = true,
+		.agents = desired_count(s->with.desired),
+		.revision = desired_revision(s->with.desired)};
 }
 
 /* The dashboard's wish, if it is newer than what we have. */
@@ -161,17 +165,19 @@ static void take_desired(struct sync *s, const json_t *answer, bool tie_wins)
 	revision = desired.revision;
 	if (agents < 0 || revision < 0 || s->scale_pending)
 		return;
-	if (revision < s->sup->revision || (revision == s->sup->revision && !tie_wins))
+	if (revision < desired_revision(s->with.desired) ||
+		(revision == desired_revision(s->with.desired) && !tie_wins))
 		return;
-	if (agents > s->sup->conf->max_workers) {
+	if (agents > s->with.conf->max_workers) {
 		if (log_limit_allows(&s->limit, 2))
 			log_event(LOG_LEVEL_WARN, "dashboard", "wants more than max_workers allows",
 				LOG_INT("agents", agents),
-				LOG_INT("max_workers", s->sup->conf->max_workers));
-		agents = s->sup->conf->max_workers;
+				LOG_INT("max_workers", s->with.conf->max_workers));
+		agents = s->with.conf->max_workers;
 	}
-	if (revision != s->sup->revision || agents != s->sup->desired)
-		supervisor_set_desired(s->sup, (unsigned int)agents, revision, false, "dashboard");
+	if (revision != desired_revision(s->with.desired) ||
+		agents != desired_count(s->with.desired))
+		desired_set(s->with.desired, (unsigned int)agents, revision, false, "dashboard");
 }
 
 /* --- register ------------------------------------------------------------------ */
@@ -191,16 +197,16 @@ static void on_registered(struct talk *t, const struct http_reply *reply, const 
 
 static json_t *registration(const struct sync *s)
 {
-	const struct supervisor *sup = s->sup;
-
-	_cleanup_json_ json_t *agents = agents_registrations(sup->agents);
+	const struct conf *conf = s->with.conf;
+	const struct host_facts *host = s->with.host;
+	_cleanup_json_ json_t *agents = agents_registrations(s->with.agents);
 	const struct body_registration b = {
-		.host = sup->conf->host_name,
+		.host = conf->host_name,
 		.managed = true,
-		.max_agents = sup->conf->max_workers,
+		.max_agents = conf->max_workers,
 		.version = PACKAGE_VERSION,
-		.k6_version = sup->k6_version,
-		.sandbox = sandbox_level_name(sup->sandbox_level),
+		.k6_version = host->k6_version,
+		.sandbox = sandbox_level_name(host->sandbox_level),
 		.desired = own_desired(s),
 		.agents = agents,
 	};
@@ -221,9 +227,9 @@ static void on_scaled(struct talk *t, const struct http_reply *reply, const json
 static void scale_failed(struct talk *t)
 {
 	struct talk *again = &t->sync->talks[REGISTER];
-	int64_t delay = (int64_t)(ev_timer_remaining(t->sync->sup->loop, &t->timer) * 1000);
+	int64_t delay = (int64_t)(ev_timer_remaining(t->sync->with.loop, &t->timer) * 1000);
 
-	ev_timer_stop(t->sync->sup->loop, &t->timer);
+	ev_timer_stop(t->sync->with.loop, &t->timer);
 	t->failures = 0;
 	hurry(again, delay > 0 ? delay : 0);
 }
@@ -236,7 +242,7 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 	struct err err;
 
 	if (reply->status == 200) {
-		if (targets_apply(s->sup->targets, json_object_get(answer, "targets"), &err) < 0) {
+		if (targets_apply(s->with.targets, json_object_get(answer, "targets"), &err) < 0) {
 			log_event(LOG_LEVEL_WARN, "dashboard", "targets kept as they were",
 				LOG_ERROR(err.msg));
 		} else {
@@ -247,10 +253,10 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 	}
 	/* The same orders as before may find an idle agent now. */
 	if (reply->status == 200
-			? commands_take(s->sup->commands, json_object_get(answer, "commands"))
-			: commands_retry(s->sup->commands))
+			? commands_take(s->with.commands, json_object_get(answer, "commands"))
+			: commands_retry(s->with.commands))
 		hurry(&s->talks[HEARTBEAT], 0);
-	schedule_talk(t, s->sup->conf->dashboard.poll_ms);
+	schedule_talk(t, s->with.conf->dashboard.poll_ms);
 }
 
 /* --- heartbeat --------------------------------------------------------------------- */
@@ -258,9 +264,9 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 /* Agents that have gone are named once more, as stopped. */
 static json_t *heartbeat(const struct sync *s)
 {
-	_cleanup_json_ json_t *agents = agents_heartbeats(s->sup->agents);
+	_cleanup_json_ json_t *agents = agents_heartbeats(s->with.agents);
 	const struct body_heartbeat b = {
-		.host = s->sup->conf->host_name,
+		.host = s->with.conf->host_name,
 		.desired = own_desired(s),
 		.agents = agents,
 		.commands_done = s->acknowledging,
@@ -274,11 +280,11 @@ static void on_heartbeat(struct talk *t, const struct http_reply *reply, const j
 	struct sync *s = t->sync;
 
 	(void)reply;
-	commands_acknowledged(s->sup->commands, s->acknowledging);
+	commands_acknowledged(s->with.commands, s->acknowledging);
 	take_desired(s, answer, false);
 	if (json_array_size(json_object_get(answer, "unknown")))
 		hurry(&s->talks[REGISTER], 0);
-	schedule_talk(t, s->sup->conf->dashboard.heartbeat_ms);
+	schedule_talk(t, s->with.conf->dashboard.heartbeat_ms);
 }
 
 /* --- outbox ------------------------------------------------------------------------ */
@@ -290,7 +296,7 @@ static void on_acked(void *arg, const struct err *err)
 	t->in_store = false;
 	(void)err; /* not acknowledged on our side: it will be sent again, and counted once */
 	t->under_way = false;
-	if (t->again || fleet_store_outbox_count(t->sync->sup->store) > 0) {
+	if (t->again || fleet_store_outbox_count(t->sync->with.store) > 0) {
 		t->again = false;
 		schedule_talk(t, 0);
 	}
@@ -318,7 +324,7 @@ static void on_runs(struct talk *t, const struct http_reply *reply, const json_t
 	if (s->batch < OUTBOX_BATCH_MAX)
 		s->batch = s->batch * 2 > OUTBOX_BATCH_MAX ? OUTBOX_BATCH_MAX : s->batch * 2;
 	t->under_way = t->in_store = true;
-	fleet_store_ack(s->sup->store, acks, on_acked, t);
+	fleet_store_ack(s->with.store, acks, on_acked, t);
 }
 
 /* A batch that was refused as a whole: smaller ones find the record that is to blame. */
@@ -359,7 +365,7 @@ static void post_runs(void *arg, json_t *rows, const struct err *err)
 	size_t i;
 
 	t->in_store = false;
-	if (err || !json_array_size(rows)) {
+	if (err || !s->http || !json_array_size(rows)) {
 		t->under_way = false;
 		if (t->again) {
 			t->again = false;
@@ -394,7 +400,7 @@ static void on_reply(void *arg, const struct http_reply *reply)
 	json_error_t jerr;
 	bool again = t->again;
 
-	metrics_count_request(&s->sup->metrics, reply->status);
+	s->with.count_request(s->with.arg, reply->status);
 	t->under_way = t->again = false;
 	if (reply->status == 200)
 		answer = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, &jerr);
@@ -427,7 +433,7 @@ static void start_talk(struct talk *t)
 		return;
 	}
 	/* Nothing else is worth trying before the dashboard knows us. */
-	if (t->what != REGISTER && !s->registered)
+	if (!s->http || !s->started || (t->what != REGISTER && !s->registered))
 		return;
 	t->under_way = true;
 	switch (t->what) {
@@ -437,25 +443,25 @@ static void start_talk(struct talk *t)
 		http_client_send(s->http, "/api/k6/agents/register", text, NULL, on_reply, t);
 		break;
 	case SCALE:
-		body = json_pack("{s:I}", "agents", (json_int_t)s->sup->desired);
+		body = json_pack("{s:I}", "agents", (json_int_t)desired_count(s->with.desired));
 		text = json_compact(body);
-		path = x_asprintf("/api/k6/hosts/%s/scale", s->sup->conf->host_name);
+		path = x_asprintf("/api/k6/hosts/%s/scale", s->with.conf->host_name);
 		http_client_send(s->http, path, text, NULL, on_reply, t);
 		break;
 	case POLL:
-		path = x_asprintf("/api/k6/targets?host=%s", s->sup->conf->host_name);
+		path = x_asprintf("/api/k6/targets?host=%s", s->with.conf->host_name);
 		http_client_send(s->http, path, NULL, s->etag, on_reply, t);
 		break;
 	case HEARTBEAT:
 		json_decref(s->acknowledging);
-		s->acknowledging = commands_done(s->sup->commands);
+		s->acknowledging = commands_done(s->with.commands);
 		body = heartbeat(s);
 		text = json_compact(body);
 		http_client_send(s->http, "/api/k6/agents/heartbeat", text, NULL, on_reply, t);
 		break;
 	case OUTBOX:
 		t->in_store = true;
-		fleet_store_fetch_outbox(s->sup->store, s->batch, post_runs, t);
+		fleet_store_fetch_outbox(s->with.store, s->batch, post_runs, t);
 		break;
 	case CONVERSATIONS: break;
 	}
@@ -468,13 +474,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	start_talk(timer->data);
 }
 
-static struct http_client *make_client(
-	const struct supervisor *sup, const char *secret, struct err *err)
+/* NULL without err when no dashboard is configured. */
+static int make_client(const struct sync *s, const struct conf *conf, const char *secret,
+	struct http_client **out, struct err *err)
 {
-	const struct conf *conf = sup->conf;
 	const struct http_client_config config = {
 		.base_url = conf->dashboard.url,
-		.bearer = secret,
+		.bearer = secret ? secret : "",
 		.ca_file = conf->dashboard.ca_file ? conf->dashboard.ca_file : "",
 		.client_cert = conf->dashboard.client_cert ? conf->dashboard.client_cert : "",
 		.client_key = conf->dashboard.client_key ? conf->dashboard.client_key : "",
@@ -482,22 +488,25 @@ static struct http_client *make_client(
 		.timeout_ms = conf->dashboard.timeout_ms,
 	};
 
-	return http_client_new(sup->loop, &config, err);
+	*out = NULL;
+	if (!conf->dashboard.url[0])
+		return 0;
+	*out = http_client_new(s->with.loop, &config, err);
+	return *out ? 0 : -1;
 }
 
-struct sync *sync_new(struct supervisor *sup, const char *secret, struct err *err)
+struct sync *sync_new(const struct sync_parts *parts, const char *secret, struct err *err)
 {
 	struct sync *s = x_calloc(1, sizeof(*s));
 
-	s->sup = sup;
-	s->state = SYNC_CONNECTING;
+	s->with = *parts;
 	s->batch = OUTBOX_BATCH_MAX;
 	s->last_contact_ms = -1;
-	s->http = make_client(sup, secret, err);
-	if (!s->http) {
+	if (make_client(s, parts->conf, secret, &s->http, err) < 0) {
 		free(s);
 		return NULL;
 	}
+	s->state = s->http ? SYNC_CONNECTING : SYNC_NONE;
 	for (int i = 0; i < CONVERSATIONS; i++) {
 		struct talk *t = &s->talks[i];
 
@@ -509,18 +518,23 @@ struct sync *sync_new(struct supervisor *sup, const char *secret, struct err *er
 	return s;
 }
 
-void sync_reconfigure(struct sync *s, const char *secret)
+void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secret)
 {
+	struct http_client *http;
 	struct err err;
-	struct http_client *http = make_client(s->sup, secret, &err);
 
-	if (!http) {
+	s->with.conf = conf;
+	if (make_client(s, conf, secret, &http, &err) < 0) {
 		log_error("dashboard", "kept as it was: %s", err.msg);
 		return;
 	}
 	/* What is under way there is forgotten: records stay in the outbox, the rest is said anew. */
 	http_client_free(s->http);
 	s->http = http;
+	if (!http)
+		s->state = SYNC_NONE;
+	else if (s->state == SYNC_NONE)
+		s->state = SYNC_CONNECTING;
 	json_decref(s->posting);
 	s->posting = NULL;
 	free(s->etag);
@@ -529,7 +543,7 @@ void sync_reconfigure(struct sync *s, const char *secret)
 	for (int i = 0; i < CONVERSATIONS; i++) {
 		struct talk *t = &s->talks[i];
 
-		ev_timer_stop(s->sup->loop, &t->timer);
+		ev_timer_stop(s->with.loop, &t->timer);
 		t->under_way = t->under_way && t->in_store;
 		t->failures = 0;
 	}
@@ -541,7 +555,7 @@ void sync_free(struct sync *s)
 	if (!s)
 		return;
 	for (int i = 0; i < CONVERSATIONS; i++)
-		ev_timer_stop(s->sup->loop, &s->talks[i].timer);
+		ev_timer_stop(s->with.loop, &s->talks[i].timer);
 	http_client_free(s->http);
 	json_decref(s->posting);
 	json_decref(s->acknowledging);
@@ -551,6 +565,7 @@ void sync_free(struct sync *s)
 
 void sync_start(struct sync *s)
 {
+	s->started = true;
 	schedule_talk(&s->talks[REGISTER], 0);
 }
 
@@ -577,23 +592,39 @@ void sync_agents_changed(struct sync *s)
 
 enum sync_state sync_state(const struct sync *s)
 {
-	return s ? s->state : SYNC_NONE;
+	return s->state;
 }
 
 const char *sync_state_name(enum sync_state state)
 {
-	static const char *const names[] = {
-		"none", "connected", "unreachable", "connecting", "refused"};
+	static const char *const names[SYNC_STATE_COUNT] = {
+#define X(id, name) [SYNC_##id] = name,
+		SYNC_STATES(X)
+#undef X
+	};
 
 	return names[state];
 }
 
+enum msg_dashboard sync_state_for_keeper(enum sync_state state)
+{
+	static const enum msg_dashboard told[SYNC_STATE_COUNT] = {
+		[SYNC_NONE] = MSG_DASHBOARD_NONE,
+		[SYNC_CONNECTED] = MSG_DASHBOARD_OK,
+		[SYNC_UNREACHABLE] = MSG_DASHBOARD_UNREACHABLE,
+		[SYNC_CONNECTING] = MSG_DASHBOARD_UNREACHABLE,
+		[SYNC_REFUSED] = MSG_DASHBOARD_UNREACHABLE,
+	};
+
+	return told[state];
+}
+
 int64_t sync_last_contact_ms(const struct sync *s)
 {
-	return s && s->last_contact_ms >= 0 ? units_now_mono_ms() - s->last_contact_ms : -1;
+	return s->last_contact_ms >= 0 ? units_now_mono_ms() - s->last_contact_ms : -1;
 }
 
 const char *sync_last_error(const struct sync *s)
 {
-	return s ? s->last_error : "";
+	return s->last_error;
 }

@@ -11,7 +11,6 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-#define CACHE_KEY "dashboard_targets"
 /* So many runs back a run's use of memory is remembered. */
 #define USED_RUNS 8
 /* A plain script, and what each virtual user adds: measured with k6 v1 and v2. */
@@ -32,6 +31,7 @@ struct targets {
 	const struct conf *conf;
 	struct schedule *schedule;
 	struct fleet_store *store;
+	struct kept *kept;
 	json_t *origins;
 	struct known *list;
 	int64_t clock_offset_ms; /* wall less monotonic clock, fixed while the keeper lives */
@@ -120,15 +120,16 @@ static void drop_unseen(struct targets *t)
 }
 
 struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
-	struct fleet_store *store, json_t *origins)
+	struct fleet_store *store, struct kept *kept, json_t *origins)
 {
 	struct targets *t = x_calloc(1, sizeof(*t));
-	_cleanup_free_ char *cached = fleet_store_meta_get(store, CACHE_KEY);
+	const char *cached = kept_get(kept, KEPT_TARGETS);
 	_cleanup_json_ json_t *list = cached ? json_loads(cached, 0, NULL) : NULL;
 
 	t->conf = conf;
 	t->schedule = schedule;
 	t->store = store;
+	t->kept = kept;
 	t->origins = origins;
 	t->clock_offset_ms = units_now_wall_ms() - units_now_mono_ms();
 	for (size_t i = 0; i < conf->target_count; i++)
@@ -236,7 +237,7 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err)
 		apply_one(t, item);
 	drop_unseen(t);
 	text = json_compact(list);
-	fleet_store_meta_set(t->store, CACHE_KEY, text);
+	kept_set(t->kept, KEPT_TARGETS, text);
 	return 0;
 }
 

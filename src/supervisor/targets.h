@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/target.h"
+#include "supervisor/kept.h"
 #include "supervisor/schedule.h"
 #include "supervisor/fleet_store.h"
 
@@ -16,7 +17,7 @@ struct targets;
 
 /* origins: what fleet_store_origins() gave; taken over. */
 struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
-	struct fleet_store *store, json_t *origins);
+	struct fleet_store *store, struct kept *kept, json_t *origins);
 void targets_free(struct targets *t);
 /* Wall less monotonic clock as the keeper took it at its start: origins are converted by it, so that
  * a supervisor that starts after a jump of the wall clock goes on in the same phase. */

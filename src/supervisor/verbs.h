@@ -7,7 +7,9 @@
 
 #include "supervisor/control.h"
 
-/* Answers or refuses through the ticket, now or later. */
+struct supervisor;
+
+/* Carries the request out, or refuses it, through the ticket, at once or later.  request is borrowed. */
 void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const json_t *request);
 
 #endif

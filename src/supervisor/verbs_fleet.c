@@ -9,11 +9,7 @@
 #include "common/mem.h"
 #include "common/sandbox_layers.h"
 #include "common/units.h"
-#include "supervisor/agents.h"
-#include "supervisor/metrics.h"
-#include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/sync.h"
 
 static json_t *dashboard_status(const struct supervisor *sup)
 {
@@ -30,35 +26,43 @@ static json_t *dashboard_status(const struct supervisor *sup)
 
 static json_t *k6_status(const struct supervisor *sup)
 {
-	_cleanup_free_ char *why = supervisor_no_k6(sup);
+	_cleanup_free_ char *why = obstacle_no_k6(&sup->host, sup->conf);
 
 	return json_pack("{s:s, s:o}", "state", why ? "missing" : "ok", "error",
 		why ? json_text(why) : json_null());
 }
 
+static json_t *storage_status(const struct supervisor *sup)
+{
+	const char *why = kept_storage_error(sup->kept);
+
+	return json_pack("{s:s, s:o}", "state",
+		fleet_store_state_name(kept_storage_state(sup->kept)), "error",
+		*why ? json_text(why) : json_null());
+}
+
 void verbs_status(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
+	const struct host_facts *host = &sup->host;
+
 	(void)request;
 	control_answer(ticket,
 		json_pack(
 			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
-			sup->keeper_pid, "uptimeMs",
-			(json_int_t)(units_now_mono_ms() - sup->started_mono_ms), "desired",
-			(json_int_t)sup->desired, "running", (json_int_t)supervisor_running(sup),
-			"busy", (json_int_t)supervisor_busy(sup), "paused", sup->paused, "sandbox",
-			sandbox_layers_level(sup->sandbox_layers, sup->sandbox_level), "dashboard",
-			dashboard_status(sup), "sandboxLayers",
-			sandbox_layers_json(sup->sandbox_layers), "supervisorRestarts",
-			(json_int_t)sup->supervisor_restarts, "k6Version", sup->k6_version, "k6",
-			k6_status(sup), "storage",
-			json_pack("{s:s, s:o}", "state",
-				fleet_store_state_name(fleet_store_state(sup->store)), "error",
-				fleet_store_error(sup->store)[0]
-					? json_text(fleet_store_error(sup->store))
-					: json_null()),
-			"counters", metrics_counters(sup), "load", metrics_load(sup), "agents",
-			agents_status(sup->agents)));
+			host->keeper_pid, "uptimeMs",
+			(json_int_t)(units_now_mono_ms() - host->started_mono_ms), "desired",
+			(json_int_t)desired_count(sup->desired), "running",
+			(json_int_t)fleet_running(sup->fleet), "busy",
+			(json_int_t)fleet_busy(sup->fleet), "paused",
+			desired_is_paused(sup->desired), "sandbox",
+			sandbox_layers_level(host->sandbox_layers, host->sandbox_level),
+			"dashboard", dashboard_status(sup), "sandboxLayers",
+			sandbox_layers_json(host->sandbox_layers), "supervisorRestarts",
+			(json_int_t)host->supervisor_restarts, "k6Version", host->k6_version, "k6",
+			k6_status(sup), "storage", storage_status(sup), "counters",
+			metrics_text_counters(&sup->sources), "load",
+			metrics_text_load(&sup->sources), "agents", agents_status(sup->agents)));
 }
 
 void verbs_scale(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -78,48 +82,50 @@ void verbs_scale(struct supervisor *sup, struct control_ticket ticket, const jso
 			(long long)n, (long long)sup->conf->max_workers);
 		return;
 	}
-	if (sup->stopping) {
+	if (desired_is_stopping(sup->desired)) {
 		control_refuse(ticket, "refused", "k6fleetd is stopping");
 		return;
 	}
-	supervisor_set_desired(sup, (unsigned int)n, sup->revision + 1,
+	desired_set(sup->desired, (unsigned int)n, desired_revision(sup->desired) + 1,
 		json_is_true(json_object_get(request, "now")), control_peer(ticket));
-	if (sup->sync)
-		sync_scaled(sup->sync);
+	sync_scaled(sup->sync);
 	if (wait && !fleet_is_reached(sup->fleet))
-		control_wait_for_fleet(ticket, false);
+		fleet_waits_add(sup->waits, ticket, false);
 	else
 		control_answer(ticket,
 			json_pack("{s:I, s:I}", "desired", (json_int_t)n, "running",
-				(json_int_t)supervisor_running(sup)));
+				(json_int_t)fleet_running(sup->fleet)));
 }
 
 void verbs_pause(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	supervisor_pause(
-		sup, true, json_is_true(json_object_get(request, "now")), control_peer(ticket));
+	bool now = json_is_true(json_object_get(request, "now"));
+
+	desired_pause(sup->desired, true, now, control_peer(ticket));
+	if (now)
+		agents_cancel_all(sup->agents);
 	control_answer(ticket,
-		json_pack("{s:b, s:I}", "paused", 1, "busy", (json_int_t)supervisor_busy(sup)));
+		json_pack("{s:b, s:I}", "paused", 1, "busy", (json_int_t)fleet_busy(sup->fleet)));
 }
 
 void verbs_resume(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	(void)request;
-	supervisor_pause(sup, false, false, control_peer(ticket));
+	desired_pause(sup->desired, false, false, control_peer(ticket));
 	control_answer(ticket, json_pack("{s:b}", "paused", 0));
 }
 
-/* Slots that the request names, all desired ones without a name.  -1 after a refusal. */
 int verbs_pick_agents(struct supervisor *sup, struct control_ticket ticket, const json_t *request,
 	unsigned int *slots)
 {
 	const json_t *names = json_object_get(request, "agents");
+	unsigned int desired = desired_count(sup->desired);
 	json_t *item;
 	size_t i;
 	int n = 0;
 
 	if (!json_array_size(names)) {
-		for (unsigned int slot = 0; slot < sup->desired; slot++)
+		for (unsigned int slot = 0; slot < desired; slot++)
 			slots[n++] = slot;
 		return n;
 	}
@@ -127,11 +133,11 @@ int verbs_pick_agents(struct supervisor *sup, struct control_ticket ticket, cons
 		const char *name = json_string_value(item);
 		int slot = name ? agents_find(sup->agents, name) : -1;
 
-		if (slot < 0 || (unsigned int)slot >= sup->desired || n >= (int)sup->desired) {
+		if (slot < 0 || (unsigned int)slot >= desired || n >= (int)desired) {
 			control_refuse(ticket, "refused",
 				"there is no agent \"%.80s\" among the %u that are kept; k6fleetctl "
 				"status lists them",
-				name ? name : "", sup->desired);
+				name ? name : "", desired);
 			return -1;
 		}
 		slots[n++] = (unsigned int)slot;
@@ -141,27 +147,29 @@ int verbs_pick_agents(struct supervisor *sup, struct control_ticket ticket, cons
 
 void verbs_restart(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	_cleanup_free_ unsigned int *slots =
+		x_calloc(desired_count(sup->desired) + 1, sizeof(*slots));
 	bool rolling = json_is_true(json_object_get(request, "rolling"));
 	int n;
 
-	if (sup->stopping) {
+	if (desired_is_stopping(sup->desired)) {
 		control_refuse(ticket, "refused", "k6fleetd is stopping");
 		return;
 	}
 	n = verbs_pick_agents(sup, ticket, request, slots);
 	if (n < 0)
 		return;
-	supervisor_restart(sup, slots, (size_t)n, rolling, control_peer(ticket));
+	desired_restart(sup->desired, slots, (size_t)n, rolling, control_peer(ticket));
 	if (json_is_true(json_object_get(request, "wait")))
-		control_wait_for_fleet(ticket, true);
+		fleet_waits_add(sup->waits, ticket, true);
 	else
 		control_answer(ticket, json_pack("{s:i, s:b}", "agents", n, "rolling", rolling));
 }
 
 void verbs_drain(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	_cleanup_free_ unsigned int *slots =
+		x_calloc(desired_count(sup->desired) + 1, sizeof(*slots));
 	int n;
 
 	if (!json_array_size(json_object_get(request, "agents"))) {
@@ -172,7 +180,8 @@ void verbs_drain(struct supervisor *sup, struct control_ticket ticket, const jso
 	if (n < 0)
 		return;
 	for (int i = 0; i < n; i++)
-		supervisor_hold(sup, slots[i], control_peer(ticket));
+		desired_hold(sup->desired, slots[i], agents_name(sup->agents, slots[i]),
+			control_peer(ticket));
 	control_answer(ticket,
 		json_pack("{s:s}", "state",
 			fleet_state_names[fleet_slot(sup->fleet, slots[0])->state]));
@@ -185,7 +194,7 @@ void verbs_stop(struct supervisor *sup, struct control_ticket ticket, const json
 	log_event(LOG_LEVEL_INFO, "control", "stop asked for", LOG_YES_NO("now", now),
 		LOG_WORD("by", control_peer(ticket)));
 	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
-	supervisor_stop(sup, now || sup->stopping);
+	desired_stop(sup->desired, now || desired_is_stopping(sup->desired));
 }
 
 void verbs_ping(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -200,7 +209,7 @@ void verbs_version(struct supervisor *sup, struct control_ticket ticket, const j
 	(void)request;
 	control_answer(ticket,
 		json_pack("{s:s, s:i, s:s}", "version", PACKAGE_VERSION, "protocol",
-			CONTROL_PROTOCOL, "k6Version", sup->k6_version));
+			CONTROL_PROTOCOL, "k6Version", sup->host.k6_version));
 }
 
 void verbs_reload(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -209,12 +218,12 @@ void verbs_reload(struct supervisor *sup, struct control_ticket ticket, const js
 
 	log_event(LOG_LEVEL_INFO, "control", "reload asked for", LOG_YES_NO("binary", binary),
 		LOG_WORD("by", control_peer(ticket)));
-	reload_ask(sup, ticket, binary);
+	reload_ask(sup->reload, ticket, binary);
 }
 
 void verbs_metrics(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	_cleanup_free_ char *text = metrics_text(sup);
+	_cleanup_free_ char *text = metrics_text(&sup->sources);
 
 	(void)request;
 	control_answer(ticket, json_pack("{s:s}", "text", text));

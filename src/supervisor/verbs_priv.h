@@ -5,9 +5,7 @@
 
 #include <jansson.h>
 
-#include "supervisor/control.h"
-
-struct supervisor;
+#include "supervisor/verbs.h"
 
 /* Answers or refuses through the ticket, at once or later.  request is borrowed. */
 typedef void verbs_fn(struct supervisor *sup, struct control_ticket ticket, const json_t *request);

@@ -6,10 +6,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/uuid.h"
-#include "supervisor/agents.h"
-#include "supervisor/follow.h"
-#include "supervisor/logs.h"
-#include "supervisor/orders.h"
 #include "supervisor/supervisor.h"
 
 #define RUNS_DEFAULT 20
@@ -128,7 +124,7 @@ void verbs_run(struct supervisor *sup, struct control_ticket ticket, const json_
 		.who = control_peer(ticket),
 	};
 	if (rq.target)
-		started = orders_run(sup, &rq, &err);
+		started = orders_run(&sup->orders, &rq, &err);
 	target_free(own);
 	if (started)
 		control_answer(ticket, started);
@@ -191,7 +187,8 @@ void verbs_cancel(struct supervisor *sup, struct control_ticket ticket, const js
 
 void verbs_logs(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
-	_cleanup_free_ unsigned int *slots = x_calloc(sup->desired + 1, sizeof(*slots));
+	_cleanup_free_ unsigned int *slots =
+		x_calloc(desired_count(sup->desired) + 1, sizeof(*slots));
 	int n = verbs_pick_agents(sup, ticket, request, slots);
 
 	if (n >= 0)
