@@ -4,6 +4,8 @@
 machine has in the same minute (tests/bench/start).  Run as root, on a machine that does nothing else:
 make bench.
 
+k6 is the one that K6_BINARY names, else the one in PATH.
+
 usage: fleet.py BUILDDIR SRCDIR [AGENTS]
 """
 import json
@@ -48,13 +50,20 @@ class Control:
         return sum(float(v) for v in re.findall(rf"^{pattern} (\S+)$", text, re.M))
 
 
+def find_k6():
+    k6 = os.environ.get("K6_BINARY") or shutil.which("k6")
+    if not k6 or not os.access(k6, os.X_OK):
+        sys.exit(f"bench: there is no k6 {'at ' + k6 if k6 else 'in PATH'}: set K6_BINARY to where it is")
+    return os.path.abspath(k6)
+
+
 class Bench:
     def __init__(self, build, src, agents):
         self.build, self.src, self.agents = os.path.abspath(build), src, agents
         self.dir = tempfile.mkdtemp(prefix="k6fleet-bench.", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.socket = f"{self.dir}/run/control.sock"
-        self.env = dict(os.environ, K6FLEET_LIBEXECDIR=self.build)
+        self.env = dict(os.environ, K6FLEET_LIBEXECDIR=self.build, K6_BINARY=find_k6())
         with open(f"{self.dir}/k6fleetd.conf", "w") as f:
             f.write(f"workers = 0\nmax_workers = {agents + 100}\nmetrics_listen = ''\n"
                     f"control_socket = '{self.socket}'\nstate_dir = '{self.dir}/state'\n")

@@ -158,6 +158,8 @@ int main(int argc, char **argv)
 		fatal(1, "%s", err.msg);
 	conf->max_workers = children;
 	k6_fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
+	if (k6_fd < 0)
+		fatal(1, "there is no k6 at %s: set K6_BINARY to where it is", conf->k6.binary);
 	/* As floor and workers must start from the same mounts, the floor is measured by a child that
 	 * was forked before the keeper's steps: it has the host's. */
 	int to[2], from[2];
@@ -180,9 +182,9 @@ int main(int argc, char **argv)
 		}
 		_exit(0);
 	}
-	if (k6_fd < 0 || sandbox_prepare(conf, k6_fd, &sb, &err) < 0 ||
+	if (sandbox_prepare(conf, k6_fd, &sb, &err) < 0 ||
 		privs_raise_files((unsigned long)children + 64, &err) < 0 || privs_limit(&err) < 0)
-		fatal(1, "%s", k6_fd < 0 ? "no k6" : err.msg);
+		fatal(1, "%s", err.msg);
 	if (k6bin_note(&k6, k6_fd, false) < 0)
 		fatal(1, "%s: %s", conf->k6.binary, strerror(errno));
 	for (int i = 0; i < rounds; i++) {
