@@ -214,7 +214,7 @@ void k6out_take_stdout(struct k6out *o, const char *data, size_t len, k6out_emit
 			take_line(o, emit, arg);
 			o->line_len = 0;
 		} else if (o->line_len < K6OUT_LINE_MAX - 8) {
-			o->line[o->line_len++] = data[i] ? data[i] : ' ';
+			o->line[o->line_len++] = (char)(data[i] ? data[i] : ' ');
 		}
 	}
 }

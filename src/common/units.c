@@ -93,7 +93,7 @@ const char *units_format_duration(int64_t ms, char *buf)
 	size_t i = sizeof(duration_units) / sizeof(duration_units[0]);
 
 	if (ms == 0)
-		return strcpy(buf, "0s");
+		return memcpy(buf, "0s", sizeof("0s"));
 	while (i-- > 1 && ms % duration_units[i].factor != 0)
 		;
 	snprintf(buf, UNITS_TEXT_MAX, "%" PRId64 "%s", ms / duration_units[i].factor,
