@@ -6,10 +6,14 @@
 set -euo pipefail
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
+# The environment is renewed when a version in requirements.txt, or Python's, is another.
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/k6fleet/contract
-[ -x "$venv/bin/schemathesis" ] || {
+wanted=$(python3 --version; sha256sum <"$here/requirements.txt")
+[ "$(cat "$venv/made" 2>/dev/null)" = "$wanted" ] || {
+	rm -rf "$venv"
 	python3 -m venv "$venv"
-	"$venv/bin/pip" install -q 'schemathesis>=4,<5' openapi-spec-validator
+	"$venv/bin/pip" install -q --no-deps -r "$here/requirements.txt"
+	printf '%s' "$wanted" >"$venv/made"
 }
 T=$(mktemp -d /tmp/k6fleet-contract.XXXXXX)
 chmod 777 "$T"
