@@ -6,9 +6,10 @@
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
 K6_VERSION=v2.2.0
-K6_OLDER_VERSION=v1.8.1
 GO_TOOLCHAIN=go1.26.8
 # shellcheck disable=SC2034 # used by the scripts that source this
+K6_OLDER_VERSION=v1.8.1
+# shellcheck disable=SC2034
 BUILD_PACKAGES=(autoconf automake gcc make pkg-config libc6-dev libev-dev libcurl4-openssl-dev
 	libjansson-dev libcap-dev libseccomp-dev libmicrohttpd-dev libsqlite3-dev libconfuse-dev ca-certificates curl jq)
 
@@ -29,12 +30,75 @@ as_root() {
 	fi
 }
 
-# Installs those of the named Debian packages that are missing; asks for root only then.
+# What tells that the contents of a Debian package are there, on a system without its package manager: a command, a
+# pkg-config name, a header, a Python module or a file.
+provides() {
+	case $1 in
+	ca-certificates | fonts-dejavu-core) ;;
+	autoconf) echo cmd autoreconf ;;
+	autopoint | automake | gcc | make | pkg-config | curl | jq | bats | openssl | python3 | sqlite3 | chromium | tmux | zsh | fish | \
+		lintian | mmdebstrap | clang | clang-format | clang-tidy | cppcheck | mandoc | shellcheck | flex | gperf | npm) echo cmd "$1" ;;
+	libc6-dev) echo header stdio.h ;;
+	libev-dev) echo header ev.h ;;
+	libcurl4-openssl-dev) echo pc libcurl ;;
+	libjansson-dev) echo pc jansson ;;
+	libcap-dev) echo pc libcap ;;
+	libseccomp-dev) echo pc libseccomp ;;
+	libmicrohttpd-dev) echo pc libmicrohttpd ;;
+	libsqlite3-dev) echo pc sqlite3 ;;
+	libconfuse-dev) echo pc libconfuse ;;
+	libcmocka-dev) echo pc cmocka ;;
+	util-linux) echo cmd unshare ;;
+	procps) echo cmd pgrep ;;
+	xz-utils) echo cmd xz ;;
+	prometheus) echo cmd promtool ;;
+	python3-venv) echo python venv ;;
+	python3-yaml) echo python yaml ;;
+	python3-jsonschema) echo python jsonschema ;;
+	bash-completion) echo file /usr/share/bash-completion/bash_completion ;;
+	dpkg-dev) echo cmd dpkg-buildpackage ;;
+	debhelper) echo cmd dh ;;
+	rpm) echo cmd rpmbuild ;;
+	systemd-container) echo cmd systemd-nspawn ;;
+	qemu-system-x86) echo cmd qemu-system-x86_64 ;;
+	e2fsprogs) echo cmd mke2fs ;;
+	musl-tools) echo cmd musl-gcc ;;
+	libtool) echo cmd libtoolize ;;
+	tcl) echo cmd tclsh ;;
+	gcc-aarch64-linux-gnu) echo cmd aarch64-linux-gnu-gcc ;;
+	qemu-user) echo cmd qemu-aarch64 ;;
+	golang-go) echo cmd go ;;
+	nodejs) echo cmd node ;;
+	gnupg) echo cmd gpg ;;
+	*) echo unknown "$1" ;;
+	esac
+}
+
+# Whether the contents of that package are there.
+is_provided() {
+	local kind what
+	read -r kind what <<<"$(provides "$1")"
+	case $kind in
+	cmd) command -v "$what" >/dev/null ;;
+	pc) pkg-config --exists "$what" 2>/dev/null ;;
+	header) echo "#include <$what>" | "${CC:-cc}" -E - >/dev/null 2>&1 ;;
+	python) python3 -c "import $what" 2>/dev/null ;;
+	file) [ -e "$what" ] ;;
+	unknown) return 1 ;;
+	esac
+}
+
+# Installs those of the named Debian packages that are missing; asks for root only then.  Where the system is another,
+# it ends with the names of those whose contents are not there.
 need_packages() {
 	local missing=() p
 	if ! command -v dpkg-query >/dev/null; then
-		say "not a Debian system: make sure that the equivalents of these are installed: $*"
-		return
+		for p in "$@"; do
+			is_provided "$p" || missing+=("$p ($(provides "$p"))")
+		done
+		[ ${#missing[@]} -eq 0 ] ||
+			fail "not a Debian system: install what these packages of Debian have: $(printf '%s, ' "${missing[@]}" | sed 's/, $//')"
+		return 0
 	fi
 	for p in "$@"; do
 		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing+=("$p")
@@ -125,33 +189,43 @@ cached_k6() {
 	printf '%s/k6-%s/k6' "$(cache_dir)" "$1"
 }
 
-# Sets K6_BINARY: the one given, one in PATH, Grafana's package, or one built here.
-need_k6() {
-	local cached
+# k6_major FILE: the major version of a k6, which is a program and not a script that says it is one.
+k6_major() {
+	[ "$(head -c 4 "$1" | od -An -tx1 | tr -d ' ')" = 7f454c46 ] || return 1
+	"$1" version 2>/dev/null | sed -n '1s/^k6 v\([0-9][0-9]*\)\..*/\1/p' | grep .
+}
+
+# Sets K6_BINARY: the one given, one of version 1 or later in PATH, Grafana's package, or the place of one that
+# build_missing_k6 builds.
+choose_k6() {
+	local cached major
 	cached=$(cached_k6 "$K6_VERSION")
 	if [ -n "${K6_BINARY:-}" ]; then
 		[ -x "$K6_BINARY" ] || fail "K6_BINARY=$K6_BINARY is not an executable file"
-	elif command -v k6 >/dev/null; then
+		major=$(k6_major "$K6_BINARY") || fail "K6_BINARY=$K6_BINARY is not k6"
+		[ "$major" -ge 1 ] || fail "K6_BINARY=$K6_BINARY is older than version 1: $("$K6_BINARY" version | head -1)"
+	elif major=$(k6_major "$(command -v k6)" 2>/dev/null) && [ "$major" -ge 1 ]; then
 		K6_BINARY=$(command -v k6)
-	elif [ -x "$cached" ]; then
-		K6_BINARY=$cached
-	elif install_k6_package; then
+	elif [ ! -x "$cached" ] && install_k6_package && major=$(k6_major "$(command -v k6)") && [ "$major" -ge 1 ]; then
 		K6_BINARY=$(command -v k6)
 	else
-		build_k6 "$K6_VERSION" "$cached"
 		K6_BINARY=$cached
 	fi
-	K6_BINARY=$(realpath "$K6_BINARY")
+	K6_BINARY=$(realpath -m "$K6_BINARY")
 	export K6_BINARY
-	say "k6: $("$K6_BINARY" version | head -1) at $K6_BINARY"
 }
 
-# Sets K6_OLDER: one of the major version before, for the tests.
-need_older_k6() {
-	K6_OLDER=$(cached_k6 "$K6_OLDER_VERSION")
-	[ -x "$K6_OLDER" ] || build_k6 "$K6_OLDER_VERSION" "$K6_OLDER"
-	export K6_OLDER
-	say "k6: $("$K6_OLDER" version | head -1) at $K6_OLDER"
+# build_missing_k6 VERSION FILE: builds that version where there is none yet; says which one it is.
+build_missing_k6() {
+	[ -x "$2" ] || build_k6 "$1" "$2"
+	k6_major "$2" >/dev/null || fail "$2 is not k6"
+	say "k6: $("$2" version | head -1) at $2"
+}
+
+# Sets K6_BINARY to a k6 that is there.
+need_k6() {
+	choose_k6
+	build_missing_k6 "$K6_VERSION" "$K6_BINARY"
 }
 
 # The users that k6fleetd and the dashboard become when they are started as root.
@@ -165,16 +239,34 @@ need_users() {
 	done
 }
 
+# ccache in front of a compiler, where there is one: nothing needs it.
+cached_compiler() {
+	if command -v ccache >/dev/null; then
+		export CCACHE_BASEDIR=$ROOT
+		echo "ccache $1"
+	else
+		echo "$1"
+	fi
+}
+
+# Makes ./configure and Makefile.in where they are older than what they are made from.
+need_configure() {
+	local log
+	[ ! -x "$ROOT/configure" ] || [ ! -f "$ROOT/Makefile.in" ] ||
+		[ -n "$(find "$ROOT"/configure.ac "$ROOT"/Makefile.am "$ROOT"/*/local.mk "$ROOT"/*/*/local.mk -newer "$ROOT/Makefile.in")" ] || return 0
+	log=$(mktemp)
+	(cd "$ROOT" && autoreconf -fi) >"$log" 2>&1 || {
+		cat "$log" >&2
+		fail "autoreconf failed"
+	}
+	rm -f "$log"
+}
+
 # build DIR CONFIGURE-ARGUMENTS...: out of tree; configures only when something about it changed.
 build() {
 	local dir=$1
 	shift
-	[ -x "$ROOT/configure" ] && [ "$ROOT/configure" -nt "$ROOT/configure.ac" ] ||
-		(cd "$ROOT" && autoreconf -fi >"${TMPDIR:-/tmp}/k6fleet-autoreconf.$$" 2>&1) || {
-		cat "${TMPDIR:-/tmp}/k6fleet-autoreconf.$$" >&2
-		fail "autoreconf failed"
-	}
-	rm -f "${TMPDIR:-/tmp}/k6fleet-autoreconf.$$"
+	need_configure
 	mkdir -p "$dir"
 	if [ ! -f "$dir/Makefile" ] || [ "$(cat "$dir/.configured" 2>/dev/null)" != "$*" ]; then
 		(cd "$dir" && "$ROOT/configure" "$@" >configure.log 2>&1) || {

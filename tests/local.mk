@@ -9,11 +9,14 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
 	tests/program/storage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
 	tests/program/api.bats tests/program/scripts.bats tests/program/dashboard.bats tests/program/cli.bats tests/program/access.bats
+# Those that depend most on the version of k6: contrib/check.sh also runs them with the major version before.
+K6_TESTS = tests/program/runs.bats tests/program/now.bats tests/program/scripts.bats
 
 # tests/layers is a test of the sources: it needs no cmocka.
 UNIT_TESTS = tests/layers \
 	$(CMOCKA_TESTS)
-EXTRA_DIST += tests/layers tests/without-cmocka
+EXTRA_DIST += tests/layers tests/without-cmocka tests/columns.py tests/archive.sh tests/cross \
+	tests/contract/requirements.txt
 if HAVE_CMOCKA
 check_PROGRAMS += $(CMOCKA_TESTS)
 TESTS += $(UNIT_TESTS)
