@@ -106,7 +106,7 @@ step() {
 	fi
 	if [ "$failed" -gt 0 ]; then
 		show "$log"
-		tail -40 "$log"
+		tail -100 "$log"
 	fi
 	result "$passed" "$failed" "$skipped" "$name"
 }
