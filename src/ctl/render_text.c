@@ -124,8 +124,7 @@ static void status_obstacles(struct screen *screen, const json_t *st)
 	if (no_k6)
 		render_line(screen, "k6 MISSING: %s", no_k6);
 	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0)
-		render_line(screen,
-			"%s: no new runs are started (%s); free some space in state_dir",
+		render_line(screen, "%s: no new runs are started (%s)",
 			json_get_text(storage, "state", ""), json_get_text(storage, "error", ""));
 	if (json_get_text(load, "blockedBy", NULL))
 		render_line(screen, "%lld agents wait for a place: schedule.%s",

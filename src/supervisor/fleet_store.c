@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue of jobs and one thread.  All jobs that wait are done in one transaction of store_db.c: either all of
+/* A queue of tasks and one thread.  All tasks that wait are done in one transaction of fleet_store_db.c: either all of
  * them are on disk when their callbacks run, or all report the error. */
 #include "supervisor/fleet_store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <pthread.h>
@@ -24,15 +25,12 @@
 
 struct job {
 	struct job *next;
-	fleet_store_db_work *work;
-	fleet_store_done *done;
-	fleet_store_result *result_done;
-	void *arg;
 	struct fleet_store_task task;
-	bool is_write;
-	bool is_full; /* why it failed */
-	struct err err;
+	fleet_store_done *done;
+	fleet_store_result *result_done; /* of a read */
+	void *arg;
 	bool failed;
+	struct err err;
 };
 
 struct fleet_store {
@@ -48,17 +46,18 @@ struct fleet_store {
 	size_t queued;
 	bool closing;
 	enum fleet_store_state state;
-	struct err error;
+	struct err error; /* behind the state */
+	bool damaged;     /* FAILING until the next start */
 	bool probing;
+	bool count_failed; /* with count_error; under the lock */
+	struct err count_error;
 	_Atomic int64_t outbox_count;
 	struct log_limit limit;
 };
 
 static void free_job(struct job *job)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(job->task.text); i++)
-		free(job->task.text[i]);
-	json_decref(job->task.result);
+	fleet_store_task_clear(&job->task);
 	free(job);
 }
 
@@ -69,27 +68,37 @@ static void append(struct job ***tail, struct job *job)
 	*tail = &job->next;
 }
 
+/* Keeps the last count when the outbox cannot be counted; the loop's side hears of the error. */
 static void count_outbox(struct fleet_store *s)
 {
-	atomic_store(&s->outbox_count, fleet_store_db_count_outbox(s->db, s->outbox_count));
+	struct err err;
+	int64_t n;
+
+	if (fleet_store_db_count_outbox(s->db, &n, &err) == 0) {
+		atomic_store(&s->outbox_count, n);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	s->count_failed = true;
+	s->count_error = err;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* One transaction for the jobs up to, not including, end; on any error none of it has happened. */
 static bool do_together(struct fleet_store *s, struct job *first, const struct job *end)
 {
 	struct err err = {0};
-	bool ok = fleet_store_db_begin(s->db, &err) == 0, is_full;
+	bool ok = fleet_store_db_begin(s->db, &err) == 0;
 
 	for (struct job *job = first; ok && job != end; job = job->next)
-		ok = job->work(s->db, &job->task, &err) == 0;
+		ok = fleet_store_db_do(s->db, &job->task, &err) == 0;
 	if (ok)
 		ok = fleet_store_db_commit(s->db, &err) == 0;
 	if (ok)
 		return true;
-	is_full = fleet_store_db_rollback(s->db);
+	fleet_store_db_rollback(s->db);
 	for (struct job *job = first; job != end; job = job->next) {
 		job->failed = true;
-		job->is_full = is_full;
 		job->err = err;
 	}
 	return false;
@@ -100,12 +109,7 @@ static void do_batch(struct fleet_store *s, struct job *batch)
 {
 	if (!do_together(s, batch, NULL) && batch->next) {
 		for (struct job *job = batch; job; job = job->next) {
-			if (!job->is_write) {
-				/* What the first try has read; a write's is its input. */
-				json_decref(job->task.result);
-				job->task.result = NULL;
-			}
-			job->failed = job->is_full = false;
+			job->failed = false;
 			do_together(s, job, job->next);
 		}
 	}
@@ -146,48 +150,93 @@ static void *store_thread(void *arg)
 
 /* --- the loop's side --------------------------------------------------------- */
 
-static void note_state(struct fleet_store *s, const struct job *job, const struct err *err)
+/* What an operator can do about an error of this kind. */
+static const char *advice_for(enum err_code code)
 {
-	enum fleet_store_state now = !err ? FLEET_STORE_OK
-		: job->is_full            ? FLEET_STORE_FULL
-					  : FLEET_STORE_FAILING;
+	switch (code) {
+	case ERR_NO_SPACE: return "free some space in state_dir";
+	case ERR_IO: return "the disk fails: dmesg says more";
+	case ERR_READ_ONLY:
+		return "make state_dir writable; a disk that fails is mounted read-only";
+	case ERR_ACCESS: return "give state_dir back to the user of the supervisor";
+	case ERR_CORRUPT:
+		return "stop k6fleetd and put a backup of supervisor.db in its place, or what "
+		       "`sqlite3 supervisor.db .recover` saves of it";
+	default: return "k6fleetctl status shows when it works again";
+	}
+}
 
-	if (job->work == fleet_store_db_probe)
-		s->probing = false;
-	/* A small record may still fit where the next would not: only the probe says that all is well. */
-	if (now == FLEET_STORE_OK && s->state != FLEET_STORE_OK &&
-		(job->work != fleet_store_db_probe || !job->task.number[0]))
-		return;
+static void set_state(struct fleet_store *s, enum fleet_store_state now, const struct err *err)
+{
+	if (err)
+		err_code_set(&s->error, err->code, "%.700s; %s", err->msg, advice_for(err->code));
+	else
+		s->error = (struct err){0};
 	if (now != s->state && now == FLEET_STORE_OK)
 		log_info("store", "can be written again: runs are started as before");
 	else if (now != s->state)
 		log_error("store",
-			"%s: %s; no new runs are started until it can be written again, those that run "
-			"go on and keep their results. Free some space in state_dir",
-			fleet_store_state_name(now), err->msg);
+			"%s: no new runs are started until it works again, those that run go on and keep "
+			"their results: %s",
+			fleet_store_state_name(now), s->error.msg);
 	s->state = now;
-	s->error = err ? *err : (struct err){0};
+}
+
+/* Damaged data do not heal, and a device that fails to read one page will fail to read more. */
+static void note_failure(struct fleet_store *s, bool was_write, const struct err *err)
+{
+	if (s->damaged)
+		return;
+	s->damaged = err->code == ERR_CORRUPT;
+	if (s->damaged)
+		set_state(s, FLEET_STORE_FAILING, err);
+	else if (was_write || err->code == ERR_IO)
+		set_state(
+			s, err->code == ERR_NO_SPACE ? FLEET_STORE_FULL : FLEET_STORE_FAILING, err);
+	else if (log_limit_allows(&s->limit, 3))
+		log_error("store", "cannot read: %s", err->msg);
+}
+
+static void note_end(struct fleet_store *s, const struct job *job)
+{
+	const struct fleet_store_task *t = &job->task;
+
+	if (t->type == FLEET_STORE_PROBE)
+		s->probing = false;
+	if (job->failed)
+		note_failure(s, fleet_store_task_writes(t->type), &job->err);
+	/* A small record may still fit where the next would not: only the probe says that all is well. */
+	else if (t->type == FLEET_STORE_PROBE && t->probe.bytes && !s->damaged)
+		set_state(s, FLEET_STORE_OK, NULL);
+	else if (t->type == FLEET_STORE_FETCH_OUTBOX && t->fetch_outbox.damaged &&
+		log_limit_allows(&s->limit, 3))
+		log_error("store", "the record of run %s is damaged and cannot be sent",
+			t->fetch_outbox.damaged);
 }
 
 static void finish_jobs(struct fleet_store *s)
 {
+	struct err count_error;
+	bool count_failed;
 	struct job *list;
 
 	pthread_mutex_lock(&s->lock);
 	list = s->finished;
 	s->finished = NULL;
 	s->finished_tail = &s->finished;
+	count_failed = s->count_failed;
+	count_error = s->count_error;
+	s->count_failed = false;
 	pthread_mutex_unlock(&s->lock);
+	if (count_failed)
+		note_failure(s, false, &count_error);
 	while (list) {
 		struct job *job = list;
 		const struct err *err = job->failed ? &job->err : NULL;
 
 		list = job->next;
 		s->queued--;
-		if (job->is_write)
-			note_state(s, job, err);
-		else if (err && log_limit_allows(&s->limit, 3))
-			log_event(LOG_LEVEL_ERROR, "store", "cannot read", LOG_ERROR(err->msg));
+		note_end(s, job);
 		if (job->done)
 			job->done(job->arg, err);
 		if (job->result_done)
@@ -224,13 +273,11 @@ static void queue(struct fleet_store *s, struct job *job)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static struct job *new_job(fleet_store_db_work *work)
+static struct job *new_job(enum fleet_store_task_type type)
 {
 	struct job *job = x_calloc(1, sizeof(*job));
 
-	job->work = work;
-	job->is_write = work != fleet_store_db_fetch_outbox && work != fleet_store_db_list &&
-		work != fleet_store_db_get && work != fleet_store_db_last_results;
+	job->task.type = type;
 	return job;
 }
 
@@ -252,6 +299,9 @@ struct fleet_store *fleet_store_open(
 	}
 	fleet_store_db_use_outbox(s->db, !without_outbox);
 	count_outbox(s);
+	if (s->count_failed)
+		note_failure(s, false, &s->count_error);
+	s->count_failed = false;
 	ev_async_init(&s->wake, on_wake);
 	s->wake.data = s;
 	ev_async_start(loop, &s->wake);
@@ -298,19 +348,23 @@ void fleet_store_close(struct fleet_store *s)
 	free(s);
 }
 
-char *fleet_store_meta_get(struct fleet_store *s, const char *key)
+enum found fleet_store_meta_get(
+	struct fleet_store *s, const char *key, char **value, struct err *err)
 {
-	return fleet_store_db_meta_get(s->db, key);
+	assert(!s->started);
+	return fleet_store_db_meta_get(s->db, key, value, err);
 }
 
 int fleet_store_running(struct fleet_store *s, struct run_list *out, struct err *err)
 {
+	assert(!s->started);
 	return fleet_store_db_running(s->db, out, err);
 }
 
-json_t *fleet_store_origins(struct fleet_store *s, struct err *err)
+int fleet_store_origins(struct fleet_store *s, json_t **out, struct err *err)
 {
-	return fleet_store_db_origins(s->db, err);
+	assert(!s->started);
+	return fleet_store_db_origins(s->db, out, err);
 }
 
 void fleet_store_use_outbox(struct fleet_store *s)
@@ -320,55 +374,60 @@ void fleet_store_use_outbox(struct fleet_store *s)
 
 void fleet_store_meta_set(struct fleet_store *s, const char *key, const char *value)
 {
-	struct job *job = new_job(fleet_store_db_meta_set);
+	struct job *job = new_job(FLEET_STORE_META_SET);
 
-	job->task.text[0] = x_strdup(key);
-	job->task.text[1] = x_strdup(value);
+	job->task.meta_set.key = x_strdup(key);
+	job->task.meta_set.value = x_strdup(value);
 	queue(s, job);
 }
 
 void fleet_store_origin_set(struct fleet_store *s, const char *target_id, int64_t wall_ms)
 {
-	struct job *job = new_job(fleet_store_db_origin_set);
+	struct job *job = new_job(FLEET_STORE_ORIGIN_SET);
 
-	job->task.text[0] = x_strdup(target_id);
-	job->task.number[0] = wall_ms;
+	job->task.origin_set.target_id = x_strdup(target_id);
+	job->task.origin_set.wall_ms = wall_ms;
 	queue(s, job);
 }
 
 void fleet_store_put_run(
 	struct fleet_store *s, const struct run *run, fleet_store_done *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_put_run);
+	struct job *job = new_job(FLEET_STORE_PUT_RUN);
 
-	job->task.text[0] = x_strdup(run->id);
-	job->task.text[1] = x_strdup(run_status_names[run->status]);
-	job->task.text[2] = x_strdup(run->agent);
-	job->task.text[3] = x_strdup(run->target_id);
-	job->task.text[4] = x_strdup(run->target_label);
-	job->task.text[5] = run_to_text(run, RUN_RECORD);
-	job->task.text[6] = run->log ? x_strdup(run->log) : NULL;
-	job->task.number[0] = run->scheduled_ms;
+	job->task.put_run.id = x_strdup(run->id);
+	job->task.put_run.agent = x_strdup(run->agent);
+	job->task.put_run.target_id = x_strdup(run->target_id);
+	job->task.put_run.target_label = x_strdup(run->target_label);
+	job->task.put_run.json = run_to_text(run, RUN_RECORD);
+	job->task.put_run.log = run->log ? x_strdup(run->log) : NULL;
+	job->task.put_run.status = run->status;
+	job->task.put_run.scheduled_ms = run->scheduled_ms;
 	job->done = done;
+	job->arg = arg;
+	queue(s, job);
+}
+
+static void queue_read(struct fleet_store *s, struct job *job, fleet_store_result *done, void *arg)
+{
+	job->result_done = done;
 	job->arg = arg;
 	queue(s, job);
 }
 
 void fleet_store_fetch_outbox(struct fleet_store *s, int limit, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_fetch_outbox);
+	struct job *job = new_job(FLEET_STORE_FETCH_OUTBOX);
 
-	job->task.number[0] = limit;
-	job->result_done = done;
-	job->arg = arg;
-	queue(s, job);
+	job->task.fetch_outbox.limit = limit;
+	queue_read(s, job, done, arg);
 }
 
 void fleet_store_ack(struct fleet_store *s, json_t *acks, fleet_store_done *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_ack);
+	struct job *job = new_job(FLEET_STORE_ACK);
 
-	job->task.result = json_incref(acks);
+	job->task.ack.acks = json_incref(acks);
 	job->done = done;
 	job->arg = arg;
 	queue(s, job);
@@ -377,34 +436,26 @@ void fleet_store_ack(struct fleet_store *s, json_t *acks, fleet_store_done *done
 void fleet_store_list_runs(struct fleet_store *s, int limit, const char *target, const char *agent,
 	bool failed_only, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_list);
+	struct job *job = new_job(FLEET_STORE_LIST_RUNS);
 
-	job->task.number[0] = limit;
-	job->task.number[1] = failed_only;
-	job->task.text[0] = x_strdup(target);
-	job->task.text[1] = x_strdup(agent);
-	job->result_done = done;
-	job->arg = arg;
-	queue(s, job);
+	job->task.list_runs.limit = limit;
+	job->task.list_runs.target = x_strdup(target);
+	job->task.list_runs.agent = x_strdup(agent);
+	job->task.list_runs.failed_only = failed_only;
+	queue_read(s, job, done, arg);
 }
 
 void fleet_store_get_run(struct fleet_store *s, const char *id, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_get);
+	struct job *job = new_job(FLEET_STORE_GET_RUN);
 
-	job->task.text[0] = x_strdup(id);
-	job->result_done = done;
-	job->arg = arg;
-	queue(s, job);
+	job->task.get_run.id = x_strdup(id);
+	queue_read(s, job, done, arg);
 }
 
 void fleet_store_last_results(struct fleet_store *s, fleet_store_result *done, void *arg)
 {
-	struct job *job = new_job(fleet_store_db_last_results);
-
-	job->result_done = done;
-	job->arg = arg;
-	queue(s, job);
+	queue_read(s, new_job(FLEET_STORE_LAST_RESULTS), done, arg);
 }
 
 struct prune {
@@ -416,19 +467,20 @@ struct prune {
 static void on_pruned(void *arg, const struct err *err)
 {
 	_cleanup_free_ struct prune *p = arg;
+	const struct fleet_store_task *t = &p->job->task;
 
-	if (!err && p->job->task.number[2] > 0)
-		fleet_store_prune(p->store, p->job->task.number[0], p->job->task.number[1]);
+	if (!err && t->prune.deleted > 0)
+		fleet_store_prune(p->store, t->prune.before_wall_ms, t->prune.max_bytes);
 }
 
 void fleet_store_prune(struct fleet_store *s, int64_t before_wall_ms, int64_t max_bytes)
 {
-	struct job *job = new_job(fleet_store_db_prune);
+	struct job *job = new_job(FLEET_STORE_PRUNE);
 	struct prune *p = x_calloc(1, sizeof(*p));
 
 	*p = (struct prune){s, job};
-	job->task.number[0] = before_wall_ms;
-	job->task.number[1] = max_bytes;
+	job->task.prune.before_wall_ms = before_wall_ms;
+	job->task.prune.max_bytes = max_bytes;
 	job->done = on_pruned;
 	job->arg = p;
 	queue(s, job);
@@ -458,11 +510,11 @@ void fleet_store_probe(struct fleet_store *s)
 	if (s->probing)
 		return;
 	s->probing = true;
-	job = new_job(fleet_store_db_probe);
-	job->task.number[0] = PROBE_BYTES;
+	job = new_job(FLEET_STORE_PROBE);
+	job->task.probe.bytes = PROBE_BYTES;
 	queue(s, job);
 	/* Its pages stay in the file as a reserve for the records of runs that go on. */
-	queue(s, new_job(fleet_store_db_probe));
+	queue(s, new_job(FLEET_STORE_PROBE));
 }
 
 int64_t fleet_store_outbox_count(const struct fleet_store *s)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statements are prepared once, when it is opened. */
+/* Each statement is prepared once, when the database is opened, and stepped by db.h only. */
 #include "supervisor/fleet_store_db.h"
 
 #include <stdatomic.h>
@@ -42,6 +42,12 @@ enum statement {
 	ST_PROBE,
 	ST_PRUNE_AGE,
 	ST_PRUNE_OLDEST,
+	ST_META_GET,
+	ST_RUNNING,
+	ST_ORIGINS,
+	ST_PAGE_COUNT,
+	ST_FREELIST_COUNT,
+	ST_PAGE_SIZE,
 	STATEMENTS
 };
 
@@ -53,22 +59,29 @@ static const char *const sql[STATEMENTS] = {
 		 " VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE"
 		 " SET rev = rev + 1, acked_rev = CASE ?2 WHEN 0 THEN acked_rev ELSE rev + 1 END,"
 		 " status = ?3, json = ?8, log = ?9"),
-	[ST_OUTBOX] = "SELECT rev, json, log FROM runs WHERE acked_rev < rev ORDER BY seq LIMIT ?1",
+	[ST_OUTBOX] = "SELECT rev, json, log, id FROM runs WHERE acked_rev < rev ORDER BY seq LIMIT ?1",
 	[ST_ACK] = "UPDATE runs SET acked_rev = ?2 WHERE id = ?1 AND acked_rev < ?2",
-	[ST_LIST] = ("SELECT json FROM runs WHERE (?2 = '' OR target_id = ?2 OR target_label = ?2) AND"
+	[ST_LIST] = ("SELECT json, id FROM runs WHERE (?2 = '' OR target_id = ?2 OR target_label = ?2) AND"
 		     " (?3 = '' OR agent = ?3) AND (?4 = 0 OR status NOT IN ('running', 'success'))"
 		     " ORDER BY seq DESC LIMIT ?1"),
-	[ST_GET] = "SELECT json, log FROM runs WHERE id = ?1",
-	[ST_GET_BY_END] = "SELECT json, log FROM runs WHERE id LIKE '%-' || ?1 ORDER BY seq DESC LIMIT 1",
+	[ST_GET] = "SELECT json, id, log FROM runs WHERE id = ?1",
+	[ST_GET_BY_END] = "SELECT json, id, log FROM runs WHERE id LIKE '%-' || ?1 ORDER BY seq DESC LIMIT 1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
-	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, json_extract(json, '$.resources.maxRssBytes') +"
-			     " json_extract(json, '$.resources.tmpBytes') FROM runs"
+	/* ?2 and ?3 are the paths of two fields in the JSON. */
+	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, json_extract(json, ?2) + json_extract(json, ?3) FROM runs"
 			     " WHERE seq > (SELECT max(seq) FROM runs) - ?1 AND status <> 'running' ORDER BY seq"),
 	[ST_PROBE] = "INSERT INTO meta VALUES ('probe', zeroblob(?1)) ON CONFLICT (key) DO UPDATE SET value = zeroblob(?1)",
 	[ST_PRUNE_AGE] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND"
 			  " status <> 'running' ORDER BY at_ms LIMIT 500)"),
 	[ST_PRUNE_OLDEST] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE acked_rev >= rev AND"
 			     " status <> 'running' ORDER BY seq LIMIT 500)"),
+	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?1",
+	[ST_RUNNING] = ("SELECT json, id, agent, target_id, target_label, at_ms FROM runs WHERE status = 'running'"
+			" ORDER BY seq"),
+	[ST_ORIGINS] = "SELECT target_id, wall_ms FROM origins",
+	[ST_PAGE_COUNT] = "PRAGMA page_count",
+	[ST_FREELIST_COUNT] = "PRAGMA freelist_count",
+	[ST_PAGE_SIZE] = "PRAGMA page_size",
 };
 /* clang-format on */
 
@@ -84,6 +97,12 @@ struct fleet_store_db *fleet_store_db_open(const char *path, struct err *err)
 
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &db->db, err) < 0) {
 		free(db);
+		return NULL;
+	}
+	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it some damaged pages read as rows of
+	 * nonsense.  It costs something for each page that comes from the disk, which is rare here. */
+	if (db_exec(db->db, "PRAGMA cell_size_check = ON", err) < 0) {
+		fleet_store_db_close(db);
 		return NULL;
 	}
 	for (int i = 0; i < STATEMENTS; i++) {
@@ -120,220 +139,57 @@ int fleet_store_db_commit(struct fleet_store_db *db, struct err *err)
 	return db_exec(db->db, "COMMIT", err);
 }
 
-bool fleet_store_db_rollback(struct fleet_store_db *db)
+void fleet_store_db_rollback(struct fleet_store_db *db)
 {
-	bool is_full = (sqlite3_errcode(db->db) & 0xff) == SQLITE_FULL;
-
 	if (!sqlite3_get_autocommit(db->db))
 		db_exec(db->db, "ROLLBACK", NULL);
-	return is_full;
 }
 
-int64_t fleet_store_db_count_outbox(struct fleet_store_db *db, int64_t fallback)
+/* The one number that the statement has in any case. */
+static int read_number(struct fleet_store_db *db, enum statement st, int64_t *out, struct err *err)
 {
-	int64_t n = fallback;
+	enum found found = db_one_int(db->st[st], out, err);
 
-	if (sqlite3_step(db->st[ST_COUNT_OUTBOX]) == SQLITE_ROW)
-		n = sqlite3_column_int64(db->st[ST_COUNT_OUTBOX], 0);
-	sqlite3_reset(db->st[ST_COUNT_OUTBOX]);
-	return n;
+	return found == NOT_FOUND ? err_set(err, "no result of: %s", sql[st])
+		: found == FOUND  ? 0
+				  : -1;
 }
 
-int fleet_store_db_meta_set(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+int fleet_store_db_count_outbox(struct fleet_store_db *db, int64_t *out, struct err *err)
 {
-	db_bind_text(db->st[ST_META_SET], 1, t->text[0]);
-	db_bind_text(db->st[ST_META_SET], 2, t->text[1]);
-	return db_run(db->st[ST_META_SET], err);
+	return read_number(db, ST_COUNT_OUTBOX, out, err);
 }
 
-int fleet_store_db_origin_set(
-	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+static int copy_text(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	db_bind_text(db->st[ST_ORIGIN_SET], 1, t->text[0]);
-	sqlite3_bind_int64(db->st[ST_ORIGIN_SET], 2, t->number[0]);
-	return db_run(db->st[ST_ORIGIN_SET], err);
-}
-
-int fleet_store_db_put_run(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	sqlite3_stmt *st = db->st[ST_PUT_RUN];
-
-	db_bind_text(st, 1, t->text[0]);
-	sqlite3_bind_int(st, 2, db->without_outbox ? 1 : 0);
-	for (int i = 1; i <= 4; i++)
-		db_bind_text(st, i + 2, t->text[i]);
-	sqlite3_bind_int64(st, 7, t->number[0]);
-	db_bind_text(st, 8, t->text[5]);
-	db_bind_text(st, 9, t->text[6]);
-	return db_run(st, err);
-}
-
-/* Loads a stored object; what cannot be parsed was never written by us and is left out. */
-static json_t *load_object(const char *text)
-{
-	return json_loads(text, 0, NULL);
-}
-
-int fleet_store_db_fetch_outbox(
-	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	sqlite3_stmt *st = db->st[ST_OUTBOX];
-	int64_t bytes = 0;
-	int rc;
-
-	t->result = json_array();
-	sqlite3_bind_int64(st, 1, t->number[0]);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		json_t *run = load_object(db_column_text(st, 1));
-
-		bytes += sqlite3_column_bytes(st, 1) + sqlite3_column_bytes(st, 2);
-		if (json_array_size(t->result) && bytes > OUTBOX_MAX_BYTES) {
-			json_decref(run);
-			rc = SQLITE_DONE; /* the rest goes with the next batch */
-			break;
-		}
-		if (sqlite3_column_type(st, 2) != SQLITE_NULL)
-			json_object_set_new(run, "log", json_text(db_column_text(st, 2)));
-		if (run)
-			json_array_append_new(t->result,
-				json_pack("{s:I, s:o}", "rev",
-					(json_int_t)sqlite3_column_int64(st, 0), "run", run));
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
-}
-
-int fleet_store_db_ack(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	json_t *pair;
-	size_t i;
-
-	json_array_foreach (t->result, i, pair) {
-		db_bind_text(db->st[ST_ACK], 1, json_string_value(json_array_get(pair, 0)));
-		sqlite3_bind_int64(db->st[ST_ACK], 2, json_integer_value(json_array_get(pair, 1)));
-		if (db_run(db->st[ST_ACK], err) < 0)
-			return -1;
-	}
+	(void)err;
+	*(char **)arg = x_strdup(db_column_text(st, 0));
 	return 0;
 }
 
-int fleet_store_db_list(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+enum found fleet_store_db_meta_get(
+	struct fleet_store_db *db, const char *key, char **value, struct err *err)
 {
-	sqlite3_stmt *st = db->st[ST_LIST];
-	int rc;
-
-	t->result = json_array();
-	sqlite3_bind_int64(st, 1, t->number[0]);
-	db_bind_text(st, 2, t->text[0]);
-	db_bind_text(st, 3, t->text[1]);
-	sqlite3_bind_int64(st, 4, t->number[1]);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		json_t *run = load_object(db_column_text(st, 0));
-
-		json_object_del(run, "latencyQuantiles");
-		if (run)
-			json_array_append_new(t->result, run);
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
+	db_bind_text(db->st[ST_META_GET], 1, key);
+	return db_one(db->st[ST_META_GET], copy_text, value, err);
 }
 
-int fleet_store_db_get(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+/* Columns 0 and 1: JSON and id of a record.  Returns a new reference; NULL with err when it cannot be parsed. */
+static json_t *load_record(sqlite3_stmt *st, struct err *err)
 {
-	sqlite3_stmt *st = db->st[uuid_is_end(t->text[0]) ? ST_GET_BY_END : ST_GET];
-	int rc;
+	json_t *record = json_loads(db_column_text(st, 0), 0, NULL);
 
-	db_bind_text(st, 1, t->text[0]);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
-		t->result = load_object(db_column_text(st, 0));
-		json_object_set_new(t->result, "log", json_text(db_column_text(st, 1)));
-	}
-	sqlite3_reset(st);
-	if (!t->result)
-		t->result = json_null();
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0
-						     : err_set(err, "%s", sqlite3_errmsg(db->db));
-}
-
-int fleet_store_db_last_results(
-	struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	sqlite3_stmt *st = db->st[ST_LAST_RESULTS];
-	json_t *agents = json_object(), *targets = json_object();
-	int rc;
-
-	t->result = json_pack("{s:o, s:o}", "agents", agents, "targets", targets);
-	sqlite3_bind_int64(st, 1, LAST_RESULTS_LOOK);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const char *target = db_column_text(st, 2);
-		int64_t used = sqlite3_column_int64(st, 3);
-
-		json_object_set_new(
-			agents, db_column_text(st, 0), json_text(db_column_text(st, 1)));
-		if (used > json_get_int(targets, target, 0))
-			json_object_set_new(targets, target, json_integer(used));
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_DONE ? 0 : err_set(err, "%s", sqlite3_errmsg(db->db));
-}
-
-static int64_t pragma(struct fleet_store_db *db, const char *text)
-{
-	sqlite3_stmt *st;
-	int64_t n = 0;
-
-	if (db_prepare(db->db, text, &st, NULL) < 0)
-		return 0;
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
-}
-
-int fleet_store_db_prune(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	int64_t used;
-
-	sqlite3_bind_int64(db->st[ST_PRUNE_AGE], 1, t->number[0]);
-	if (db_run(db->st[ST_PRUNE_AGE], err) < 0)
-		return -1;
-	t->number[2] = sqlite3_changes(db->db);
-	used = (pragma(db, "PRAGMA page_count") - pragma(db, "PRAGMA freelist_count")) *
-		pragma(db, "PRAGMA page_size");
-	if (used <= t->number[1])
-		return 0;
-	if (db_run(db->st[ST_PRUNE_OLDEST], err) < 0)
-		return -1;
-	t->number[2] += sqlite3_changes(db->db);
-	return 0;
-}
-
-int fleet_store_db_probe(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
-{
-	sqlite3_bind_int64(db->st[ST_PROBE], 1, t->number[0]);
-	return db_run(db->st[ST_PROBE], err);
-}
-
-char *fleet_store_db_meta_get(struct fleet_store_db *db, const char *key)
-{
-	sqlite3_stmt *st;
-	char *value = NULL;
-
-	if (db_prepare(db->db, "SELECT value FROM meta WHERE key = ?1", &st, NULL) < 0)
-		return NULL;
-	db_bind_text(st, 1, key);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		value = x_strdup(db_column_text(st, 0));
-	sqlite3_finalize(st);
-	return value;
+	if (!record)
+		err_code_set(
+			err, ERR_CORRUPT, "the record of run %s is damaged", db_column_text(st, 1));
+	return record;
 }
 
 /* Columns: json, id, agent, target_id, target_label, at_ms.  A run whose JSON is unreadable was begun all the same and
  * has to be ended: the columns know enough of it. */
 static int take_running(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	_cleanup_json_ json_t *record = load_object(db_column_text(st, 0));
+	_cleanup_json_ json_t *record = load_record(st, NULL);
 	struct run run;
 
 	(void)err;
@@ -354,34 +210,261 @@ static int take_running(sqlite3_stmt *st, void *arg, struct err *err)
 
 int fleet_store_db_running(struct fleet_store_db *db, struct run_list *out, struct err *err)
 {
-	sqlite3_stmt *st;
-	int rc;
-
-	if (db_prepare(db->db,
-		    "SELECT json, id, agent, target_id, target_label, at_ms FROM runs WHERE status = 'running' ORDER BY seq",
-		    &st, err) < 0)
-		return -1;
-	rc = db_each(st, take_running, out, err);
-	sqlite3_finalize(st);
-	return rc < 0 ? err_prefix(err, "cannot read the runs") : 0;
+	return db_each(db->st[ST_RUNNING], take_running, out, err) < 0
+		? err_prefix(err, "cannot read the runs")
+		: 0;
 }
 
-json_t *fleet_store_db_origins(struct fleet_store_db *db, struct err *err)
+static int take_origin(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	json_t *map = json_object();
-	sqlite3_stmt *st;
+	(void)err;
+	json_object_set_new(arg, db_column_text(st, 0), json_integer(sqlite3_column_int64(st, 1)));
+	return 0;
+}
+
+int fleet_store_db_origins(struct fleet_store_db *db, json_t **out, struct err *err)
+{
+	*out = json_object();
+	if (db_each(db->st[ST_ORIGINS], take_origin, *out, err) == 0)
+		return 0;
+	json_decref(*out);
+	*out = NULL;
+	return err_prefix(err, "cannot read the targets' origins");
+}
+
+/* --- tasks --------------------------------------------------------------------------- */
+
+static int meta_set(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	db_bind_text(db->st[ST_META_SET], 1, t->meta_set.key);
+	db_bind_text(db->st[ST_META_SET], 2, t->meta_set.value);
+	return db_run(db->st[ST_META_SET], err);
+}
+
+static int origin_set(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	db_bind_text(db->st[ST_ORIGIN_SET], 1, t->origin_set.target_id);
+	sqlite3_bind_int64(db->st[ST_ORIGIN_SET], 2, t->origin_set.wall_ms);
+	return db_run(db->st[ST_ORIGIN_SET], err);
+}
+
+static int put_run(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	sqlite3_stmt *st = db->st[ST_PUT_RUN];
+
+	db_bind_text(st, 1, t->put_run.id);
+	sqlite3_bind_int(st, 2, db->without_outbox ? 1 : 0);
+	db_bind_text(st, 3, run_status_names[t->put_run.status]);
+	db_bind_text(st, 4, t->put_run.agent);
+	db_bind_text(st, 5, t->put_run.target_id);
+	db_bind_text(st, 6, t->put_run.target_label);
+	sqlite3_bind_int64(st, 7, t->put_run.scheduled_ms);
+	db_bind_text(st, 8, t->put_run.json);
+	db_bind_text(st, 9, t->put_run.log);
+	return db_run(st, err);
+}
+
+struct batch {
+	json_t *list;
+	char *damaged;
+	int64_t bytes;
+	bool is_full;
+};
+
+/* Columns: rev, json, log, id.  A record that is damaged stays in the outbox and is counted there; the others must
+ * not wait for it. */
+static int take_unsent(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	struct batch *b = arg;
+	json_t *run;
+
+	(void)err;
+	b->bytes += sqlite3_column_bytes(st, 1) + sqlite3_column_bytes(st, 2);
+	b->is_full = b->is_full || (json_array_size(b->list) && b->bytes > OUTBOX_MAX_BYTES);
+	if (b->is_full)
+		return 0; /* goes with the next batch */
+	run = json_loads(db_column_text(st, 1), 0, NULL);
+	if (!run) {
+		free(b->damaged);
+		b->damaged = x_strdup(db_column_text(st, 3));
+		return 0;
+	}
+	if (sqlite3_column_type(st, 2) != SQLITE_NULL)
+		json_object_set_new(run, RUN_NAME(log), json_text(db_column_text(st, 2)));
+	json_array_append_new(b->list,
+		json_pack(
+			"{s:I, s:o}", "rev", (json_int_t)sqlite3_column_int64(st, 0), "run", run));
+	return 0;
+}
+
+static int fetch_outbox(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	struct batch b = {.list = json_array()};
 	int rc;
 
-	if (db_prepare(db->db, "SELECT target_id, wall_ms FROM origins", &st, err) < 0)
-		goto failed;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-		json_object_set_new(
-			map, db_column_text(st, 0), json_integer(sqlite3_column_int64(st, 1)));
-	sqlite3_finalize(st);
-	if (rc == SQLITE_DONE)
-		return map;
-	err_set(err, "cannot read the targets' origins: %s", sqlite3_errmsg(db->db));
-failed:
-	json_decref(map);
-	return NULL;
+	t->result = b.list;
+	sqlite3_bind_int64(db->st[ST_OUTBOX], 1, t->fetch_outbox.limit);
+	rc = db_each(db->st[ST_OUTBOX], take_unsent, &b, err);
+	free(t->fetch_outbox.damaged);
+	t->fetch_outbox.damaged = b.damaged;
+	return rc;
+}
+
+static int ack(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	json_t *pair;
+	size_t i;
+
+	json_array_foreach (t->ack.acks, i, pair) {
+		db_bind_text(db->st[ST_ACK], 1, json_string_value(json_array_get(pair, 0)));
+		sqlite3_bind_int64(db->st[ST_ACK], 2, json_integer_value(json_array_get(pair, 1)));
+		if (db_run(db->st[ST_ACK], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_listed(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	json_t *run = load_record(st, err);
+
+	json_object_del(run, RUN_NAME(quantiles));
+	return run ? json_array_append_new(arg, run) : -1;
+}
+
+static int list_runs(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	sqlite3_stmt *st = db->st[ST_LIST];
+
+	t->result = json_array();
+	sqlite3_bind_int64(st, 1, t->list_runs.limit);
+	db_bind_text(st, 2, t->list_runs.target);
+	db_bind_text(st, 3, t->list_runs.agent);
+	sqlite3_bind_int64(st, 4, t->list_runs.failed_only);
+	return db_each(st, take_listed, t->result, err);
+}
+
+static int take_one(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	json_t *run = load_record(st, err);
+
+	*(json_t **)arg = run;
+	return run ? json_object_set_new(run, RUN_NAME(log), json_text(db_column_text(st, 2))) : -1;
+}
+
+static int get_run(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	sqlite3_stmt *st = db->st[uuid_is_end(t->get_run.id) ? ST_GET_BY_END : ST_GET];
+	enum found found;
+
+	db_bind_text(st, 1, t->get_run.id);
+	found = db_one(st, take_one, &t->result, err);
+	if (found == NOT_FOUND)
+		t->result = json_null();
+	return found == FOUND_ERROR ? -1 : 0;
+}
+
+static int take_last_result(sqlite3_stmt *st, void *arg, struct err *err)
+{
+	json_t *agents = json_object_get(arg, "agents"), *targets = json_object_get(arg, "targets");
+	const char *target = db_column_text(st, 2);
+	int64_t used = sqlite3_column_int64(st, 3);
+
+	(void)err;
+	json_object_set_new(agents, db_column_text(st, 0), json_text(db_column_text(st, 1)));
+	if (used > json_get_int(targets, target, 0))
+		json_object_set_new(targets, target, json_integer(used));
+	return 0;
+}
+
+static int last_results(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	_cleanup_free_ char *rss =
+		x_asprintf("$.%s.%s", run_group_names[RUN_RESOURCES], RUN_NAME(max_rss_bytes));
+	_cleanup_free_ char *tmp =
+		x_asprintf("$.%s.%s", run_group_names[RUN_RESOURCES], RUN_NAME(tmp_bytes));
+	sqlite3_stmt *st = db->st[ST_LAST_RESULTS];
+
+	t->result = json_pack("{s:{}, s:{}}", "agents", "targets");
+	sqlite3_bind_int64(st, 1, LAST_RESULTS_LOOK);
+	db_bind_text(st, 2, rss);
+	db_bind_text(st, 3, tmp);
+	return db_each(st, take_last_result, t->result, err);
+}
+
+static int prune(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	int64_t pages, free_pages, page_bytes;
+
+	t->prune.deleted = 0;
+	sqlite3_bind_int64(db->st[ST_PRUNE_AGE], 1, t->prune.before_wall_ms);
+	if (db_run(db->st[ST_PRUNE_AGE], err) < 0)
+		return -1;
+	t->prune.deleted = sqlite3_changes(db->db);
+	if (read_number(db, ST_PAGE_COUNT, &pages, err) < 0 ||
+		read_number(db, ST_FREELIST_COUNT, &free_pages, err) < 0 ||
+		read_number(db, ST_PAGE_SIZE, &page_bytes, err) < 0)
+		return -1;
+	if ((pages - free_pages) * page_bytes <= t->prune.max_bytes)
+		return 0;
+	if (db_run(db->st[ST_PRUNE_OLDEST], err) < 0)
+		return -1;
+	t->prune.deleted += sqlite3_changes(db->db);
+	return 0;
+}
+
+static int probe(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
+{
+	sqlite3_bind_int64(db->st[ST_PROBE], 1, t->probe.bytes);
+	return db_run(db->st[ST_PROBE], err);
+}
+
+static const struct {
+	int (*work)(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err);
+	bool writes;
+} tasks[FLEET_STORE_TASK_COUNT] = {
+#define X(NAME, name, writes_it) [FLEET_STORE_##NAME] = {name, writes_it},
+	FLEET_STORE_TASKS(X)
+#undef X
+};
+
+bool fleet_store_task_writes(enum fleet_store_task_type type)
+{
+	return tasks[type].writes;
+}
+
+int fleet_store_db_do(struct fleet_store_db *db, struct fleet_store_task *task, struct err *err)
+{
+	json_decref(task->result);
+	task->result = NULL;
+	return tasks[task->type].work(db, task, err);
+}
+
+void fleet_store_task_clear(struct fleet_store_task *t)
+{
+	switch (t->type) {
+	case FLEET_STORE_META_SET:
+		free(t->meta_set.key);
+		free(t->meta_set.value);
+		break;
+	case FLEET_STORE_ORIGIN_SET: free(t->origin_set.target_id); break;
+	case FLEET_STORE_PUT_RUN:
+		free(t->put_run.id);
+		free(t->put_run.agent);
+		free(t->put_run.target_id);
+		free(t->put_run.target_label);
+		free(t->put_run.json);
+		free(t->put_run.log);
+		break;
+	case FLEET_STORE_FETCH_OUTBOX: free(t->fetch_outbox.damaged); break;
+	case FLEET_STORE_ACK: json_decref(t->ack.acks); break;
+	case FLEET_STORE_LIST_RUNS:
+		free(t->list_runs.target);
+		free(t->list_runs.agent);
+		break;
+	case FLEET_STORE_GET_RUN: free(t->get_run.id); break;
+	default: break;
+	}
+	json_decref(t->result);
+	*t = (struct fleet_store_task){.type = t->type};
 }

@@ -32,14 +32,6 @@ static void note_unread(struct kept *k, enum kept_id id)
 	k->error = text;
 }
 
-static enum found read_text(
-	struct fleet_store *store, const char *key, char **text, struct err *err)
-{
-	(void)err;
-	*text = fleet_store_meta_get(store, key);
-	return *text ? FOUND : NOT_FOUND;
-}
-
 struct kept *kept_load(struct fleet_store *store)
 {
 	struct kept *k = x_calloc(1, sizeof(*k));
@@ -50,7 +42,7 @@ struct kept *kept_load(struct fleet_store *store)
 	for (int id = 0; id < KEPT_COUNT; id++) {
 		struct err why;
 
-		switch (read_text(store, rows[id].key, &k->texts[id], &why)) {
+		switch (fleet_store_meta_get(store, rows[id].key, &k->texts[id], &why)) {
 		case FOUND_ERROR:
 			note_unread(k, (enum kept_id)id);
 			err = why;

@@ -443,10 +443,8 @@ static void restore(
 	srandom((unsigned int)fleet.seed);
 	open_store(sup);
 	sup->kept = kept_load(sup->store);
-	origins = fleet_store_running(sup->store, running, &err) < 0
-		? NULL
-		: fleet_store_origins(sup->store, &err);
-	if (!origins)
+	if (fleet_store_running(sup->store, running, &err) < 0 ||
+		fleet_store_origins(sup->store, &origins, &err) < 0)
 		fatal(1,
 			"state_dir %s: %s; repair the disk, or put a copy of supervisor.db in its place",
 			sup->conf->state_dir, err.msg);

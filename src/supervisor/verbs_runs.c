@@ -155,7 +155,10 @@ static void on_run_to_cancel(void *arg, json_t *result, const struct err *err)
 {
 	_cleanup_free_ struct pending *p = arg;
 
-	if (!err && json_is_object(result))
+	if (err)
+		control_refuse(
+			p->ticket, "refused", "the local store cannot be read: %s", err->msg);
+	else if (json_is_object(result))
 		control_refuse(p->ticket, "refused", "the run has ended already: %s",
 			json_get_text(result, "status", "?"));
 	else
