@@ -65,6 +65,7 @@ static int view(struct ctl *ctl, json_t *request, renderer *render)
 static bool is_well(const json_t *st, char *text, size_t size)
 {
 	const json_t *dashboard = json_object_get(st, "dashboard"), *k6 = json_object_get(st, "k6");
+	const json_t *storage = json_object_get(st, "storage");
 	int64_t desired = json_get_int(st, "desired", 0), running = json_get_int(st, "running", 0);
 	int64_t contact = json_get_int(dashboard, "lastContactMs", -1);
 	int64_t patience = 3 * json_get_int(dashboard, "heartbeatIntervalMs", 0);
@@ -76,6 +77,11 @@ static bool is_well(const json_t *st, char *text, size_t size)
 	}
 	if (strcmp(json_get_text(k6, "state", "ok"), "ok") != 0) {
 		snprintf(text, size, "%s", json_get_text(k6, "error", "k6 is missing"));
+		return false;
+	}
+	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0) {
+		snprintf(text, size, "%s: %s", json_get_text(storage, "state", ""),
+			json_get_text(storage, "error", ""));
 		return false;
 	}
 	if (strcmp(json_get_text(dashboard, "state", ""), "none") != 0 &&

@@ -12,7 +12,7 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/peers.c src/supervisor/peers.h src/supervisor/control.c src/supervisor/control.h \
 	src/supervisor/reload.c src/supervisor/reload.h src/supervisor/desired.c src/supervisor/desired.h \
 	src/supervisor/kept.c src/supervisor/kept.h src/supervisor/obstacle.c src/supervisor/obstacle.h \
-	src/supervisor/tuning.c src/supervisor/tuning.h src/supervisor/host_facts.h \
+	src/supervisor/turn.c src/supervisor/turn.h src/supervisor/tuning.c src/supervisor/tuning.h src/supervisor/host_facts.h \
 	src/supervisor/fleet_waits.c src/supervisor/fleet_waits.h \
 	src/supervisor/metrics_text.c src/supervisor/metrics_text.h \
 	src/supervisor/metrics.c src/supervisor/metrics.h src/supervisor/metrics_http.c src/supervisor/metrics_http.h \

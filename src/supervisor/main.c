@@ -29,23 +29,11 @@
 #include "supervisor/tuning.h"
 #include "supervisor/verbs.h"
 
-#define TICK_S 1.0
-#define PRUNE_S 60.0
-/* After the last worker has gone, what waits for the dashboard gets this long. */
-#define FAREWELL_MS 3000
+/* For what waits for the keeper at the end. */
+#define FLUSH_MS 3000
 
-struct app {
-	struct supervisor sup;
-	ev_timer wake, tick, prune;
-	ev_prepare prepare;
-	bool ready_sent, handing_over;
-	int64_t farewell_by_ms;
-	struct msg_keep_status told; /* as the keeper knows it */
-	unsigned int last_extent;
-	int64_t last_outbox;
-};
-
-static struct app app;
+static struct supervisor supervisor;
+static bool handing_over;
 
 /* --- messages from the keeper ------------------------------------------------------ */
 
@@ -140,7 +128,7 @@ static void hand_over(struct supervisor *sup)
 		LOG_INT("busy", fleet_busy(sup->fleet)));
 	reload_handed_over(sup->reload);
 	control_flush(sup->control);
-	app.handing_over = true;
+	handing_over = true;
 	ev_break(sup->loop, EVBREAK_ALL);
 }
 
@@ -267,6 +255,7 @@ static void on_new_conf(void *arg, const struct conf *old, const struct conf *co
 
 	sup->conf = conf;
 	log_init("k6fleet-supervisor", (enum log_level)conf->log_level, conf->log_format == 1);
+	turn_reconfigure(sup->turn, conf);
 	tuning_fleet(sup->fleet, conf);
 	tuning_schedule(sup->schedule, conf, sup->host.memory_bytes);
 	agents_reconfigure(sup->agents, conf);
@@ -279,129 +268,6 @@ static void on_new_conf(void *arg, const struct conf *old, const struct conf *co
 	if (conf_workers_differ(old, conf))
 		agents_renew(sup->agents, false);
 	wipe_secret(secret);
-}
-
-/* --- once a turn of the loop ------------------------------------------------------------ */
-
-static void tell_keeper(struct supervisor *sup, enum msg_obstacle obstacle)
-{
-	struct msg_keep_status now = {
-		.desired = desired_count(sup->desired),
-		.running = fleet_running(sup->fleet),
-		.busy = fleet_busy(sup->fleet),
-		.dashboard = sync_state_for_keeper(sync_state(sup->sync)),
-		.obstacle = obstacle,
-	};
-	struct msg_writer m = {0};
-
-	if (!app.ready_sent && fleet_is_reached(sup->fleet)) {
-		app.ready_sent = true;
-		keeper_link_send_simple(sup->keeper, MSG_KEEP_READY);
-	}
-	if (!memcmp(&now, &app.told, sizeof(now)))
-		return;
-	app.told = now;
-	msg_put_keep_status(&m, &now);
-	keeper_link_send(sup->keeper, &m);
-}
-
-static void tell_dashboard(struct supervisor *sup)
-{
-	int64_t outbox = fleet_store_outbox_count(sup->store);
-	unsigned int extent = fleet_extent(sup->fleet);
-
-	if (outbox > app.last_outbox)
-		sync_kick_outbox(sup->sync);
-	if (extent != app.last_extent)
-		sync_agents_changed(sup->sync);
-	app.last_outbox = outbox;
-	app.last_extent = extent;
-}
-
-/* Everything has stopped: the last records get a moment to reach the dashboard. */
-static void check_farewell(struct supervisor *sup, int64_t now)
-{
-	if (!desired_is_stopping(sup->desired) || !fleet_is_empty(sup->fleet))
-		return;
-	if (!app.farewell_by_ms)
-		app.farewell_by_ms = now + FAREWELL_MS;
-	if (sync_state(sup->sync) == SYNC_CONNECTED && fleet_store_outbox_count(sup->store) > 0 &&
-		now < app.farewell_by_ms)
-		return;
-	ev_break(sup->loop, EVBREAK_ALL);
-}
-
-/* The loop's next turn comes when fleet or schedule have something to do, at the latest. */
-static void set_wake(struct supervisor *sup, int64_t now)
-{
-	int64_t next = schedule_deadline(sup->schedule), fleet_next = fleet_deadline(sup->fleet);
-
-	if (fleet_next < next)
-		next = fleet_next;
-	ev_timer_stop(sup->loop, &app.wake);
-	if (next == INT64_MAX)
-		return;
-	ev_now_update(sup->loop);
-	/* One ms more than asked: the loop may round down and would then turn idly. */
-	ev_timer_set(&app.wake, next > now ? (double)(next - now) / 1000 + 0.0005 : 0., 0.);
-	ev_timer_start(sup->loop, &app.wake);
-}
-
-static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
-{
-	struct supervisor *sup = &app.sup;
-	int64_t now = units_now_mono_ms();
-	enum msg_obstacle obstacle;
-
-	(void)loop;
-	(void)w;
-	(void)revents;
-	if (!desired_has_begun(sup->desired))
-		return;
-	/* While there is one, no runs are started: what becomes due counts as missed. */
-	obstacle = obstacle_find(&sup->orders.obstacle);
-	schedule_set_paused(sup->schedule, obstacle != MSG_OBSTACLE_NONE);
-	agents_pump(sup->agents, now, !desired_is_stopping(sup->desired));
-	tell_dashboard(sup);
-	tell_keeper(sup, obstacle);
-	fleet_waits_settle(sup->waits);
-	follow_settle(sup->follow);
-	check_farewell(sup, now);
-	set_wake(sup, now);
-}
-
-static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	/* Nothing: waking the loop runs on_prepare. */
-	(void)loop;
-	(void)w;
-	(void)revents;
-}
-
-static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct supervisor *sup = &app.sup;
-
-	(void)loop;
-	(void)w;
-	(void)revents;
-	keeper_link_send_simple(sup->keeper, MSG_KEEP_PING);
-	agents_check_heartbeats(sup->agents, units_now_mono_ms());
-	follow_tick(sup->follow);
-	logs_tick(sup->logs);
-	if (fleet_store_state(sup->store) != FLEET_STORE_OK)
-		fleet_store_probe(sup->store);
-}
-
-static void on_prune(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct supervisor *sup = &app.sup;
-
-	(void)loop;
-	(void)w;
-	(void)revents;
-	fleet_store_prune(
-		sup->store, units_now_wall_ms() - sup->conf->history_ms, sup->conf->history_bytes);
 }
 
 /* --- start -------------------------------------------------------------------------------- */
@@ -526,6 +392,27 @@ static void make_metrics(struct supervisor *sup)
 		metrics_http_start(sup->loop, HANDOVER_FD_METRICS, on_metrics_wanted, sup);
 }
 
+static void make_turn(struct supervisor *sup)
+{
+	const struct turn_parts parts = {
+		.loop = sup->loop,
+		.conf = sup->conf,
+		.keeper = sup->keeper,
+		.store = sup->store,
+		.fleet = sup->fleet,
+		.schedule = sup->schedule,
+		.desired = sup->desired,
+		.agents = sup->agents,
+		.sync = sup->sync,
+		.waits = sup->waits,
+		.follow = sup->follow,
+		.logs = sup->logs,
+		.obstacle = sup->orders.obstacle,
+	};
+
+	sup->turn = turn_new(&parts);
+}
+
 /* Lowest first: each part is given those below it. */
 static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_option, bool again)
 {
@@ -546,23 +433,14 @@ static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_o
 	sup->control = control_new(sup->loop, HANDOVER_FD_LISTEN, on_request, sup);
 	sup->waits = fleet_waits_new(sup->fleet, sup->desired);
 	sup->reload = reload_new(sup->keeper, conf, on_new_conf, sup);
+	make_turn(sup);
 	make_metrics(sup);
-}
-
-static void start_watchers(struct supervisor *sup)
-{
-	ev_prepare_init(&app.prepare, on_prepare);
-	ev_prepare_start(sup->loop, &app.prepare);
-	ev_init(&app.wake, on_wake);
-	ev_timer_init(&app.tick, on_tick, 0., TICK_S);
-	ev_timer_start(sup->loop, &app.tick);
-	ev_timer_init(&app.prune, on_prune, 5., PRUNE_S);
-	ev_timer_start(sup->loop, &app.prune);
 }
 
 /* Asked to stop, and done: first what is written must be on disk, then the keeper may go. */
 static void free_parts(struct supervisor *sup)
 {
+	turn_free(sup->turn);
 	control_free(sup->control);
 	fleet_waits_free(sup->waits);
 	sync_free(sup->sync);
@@ -572,9 +450,9 @@ static void free_parts(struct supervisor *sup)
 	targets_free(sup->targets);
 	fleet_store_close(sup->store);
 	follow_free(sup->follow);
-	if (!app.handing_over)
+	if (!handing_over)
 		keeper_link_send_simple(sup->keeper, MSG_KEEP_QUIT);
-	keeper_link_flush(sup->keeper, FAREWELL_MS);
+	keeper_link_flush(sup->keeper, FLUSH_MS);
 	keeper_link_free(sup->keeper);
 	desired_free(sup->desired);
 	kept_free(sup->kept);
@@ -638,7 +516,7 @@ static void ignore_signals(void)
 
 int main(int argc, char **argv)
 {
-	struct supervisor *sup = &app.sup;
+	struct supervisor *sup = &supervisor;
 	struct options o;
 	struct conf *conf;
 	struct err err;
@@ -664,7 +542,6 @@ int main(int argc, char **argv)
 	if (!sup->loop)
 		fatal(1, "cannot make an event loop");
 	make_parts(sup, conf, o.workers_option, o.again);
-	start_watchers(sup);
 	ev_run(sup->loop, 0);
 	free_parts(sup);
 	return 0;

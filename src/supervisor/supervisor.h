@@ -21,6 +21,7 @@
 #include "supervisor/fleet_store.h"
 #include "supervisor/sync.h"
 #include "supervisor/targets.h"
+#include "supervisor/turn.h"
 
 struct supervisor {
 	struct ev_loop *loop;
@@ -41,6 +42,7 @@ struct supervisor {
 	struct control *control;
 	struct fleet_waits *waits;
 	struct reload *reload;
+	struct turn *turn;
 	struct metrics metrics;
 	/* Pointers to the above, for orders.c and metrics_text.c. */
 	struct orders_parts orders;
