@@ -4,7 +4,7 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 	tests/unit/test_base tests/unit/test_log \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard \
-	tests/unit/test_upgrade_state
+	tests/unit/test_upgrade_state tests/unit/test_children
 # The long ones first: two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
 	tests/program/storage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
@@ -64,6 +64,10 @@ tests_unit_test_fleet_store_SOURCES = tests/unit/test_fleet_store.c
 tests_unit_test_fleet_store_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_fleet_store_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_fleet_store_LDADD = src/supervisor/libsupervisor.a src/common/libdb.a $(UNIT_LIBS) $(SQLITE_LIBS) $(EV_LIBS) -lpthread
+tests_unit_test_children_SOURCES = tests/unit/test_children.c
+tests_unit_test_children_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_children_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_children_LDADD = src/keeper/libkeeper.a src/agent/libagent.a src/common/libfilter.a $(UNIT_LIBS) $(SECCOMP_LIBS)
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS)

@@ -4,7 +4,7 @@ src_keeper_libkeeper_a_SOURCES = src/keeper/privs.c src/keeper/privs.h src/keepe
 	src/keeper/files.c src/keeper/files.h \
 	src/keeper/probe.c src/keeper/probe.h src/keeper/cgroup.c src/keeper/cgroup.h \
 	src/keeper/memory.c src/keeper/memory.h \
-	src/keeper/upgrade_state.c src/keeper/upgrade_state.h
+	src/keeper/upgrade_state.c src/keeper/upgrade_state.h src/keeper/upgrade_children.c src/keeper/upgrade_children.h
 src_keeper_libkeeper_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CAP_CFLAGS)
 
 sbin_PROGRAMS += k6fleetd

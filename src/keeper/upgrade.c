@@ -26,6 +26,7 @@
 #include "keeper/privs.h"
 #include "keeper/reload.h"
 #include "keeper/supervisor_link.h"
+#include "keeper/upgrade_children.h"
 #include "keeper/upgrade_state.h"
 
 #define CHECK_TIMEOUT_MS 5000
@@ -332,27 +333,6 @@ static struct upgrade_state collect(const struct keeper *k)
 	};
 }
 
-static void collect_children(const struct children *c, struct upgrade_state *s)
-{
-	s->children = x_calloc(c->high + 1, sizeof(*s->children));
-	for (unsigned int i = 0; i < c->high; i++) {
-		const struct child *ch = &c->slots[i];
-
-		if (ch->used)
-			s->children[s->children_count++] = (struct upgrade_state_children){
-				.slot = i,
-				.pid = ch->pid,
-				.generation = ch->generation,
-				.started_mono_ms = ch->started_mono_ms,
-				.alive = ch->alive,
-				.wait_status = ch->wait_status,
-				.restarts = ch->restarts,
-				.epoch = ch->epoch,
-				.chan = ch->chan,
-			};
-	}
-}
-
 /* All that is in the state survives the execve(), or, should that fail, does not the next fork's. */
 static void set_inherited(void *arg, int fd)
 {
@@ -369,7 +349,7 @@ static void execute(struct keeper *k, struct err *err)
 	bool inherited = true;
 	char number[16];
 
-	collect_children(&k->children, &state);
+	upgrade_children_collect(&k->children, &state);
 	text = upgrade_state_write(&state);
 	fd = fdio_seal("k6fleet-handover", text, strlen(text), err);
 	if (fd < 0) {

@@ -17,6 +17,7 @@
 #include "keeper/notify.h"
 #include "keeper/privs.h"
 #include "keeper/upgrade.h"
+#include "keeper/upgrade_children.h"
 #include "keeper/upgrade_state.h"
 
 /* Room for many times as many workers as there can be. */
@@ -131,27 +132,11 @@ static void resume_children(struct keeper *k, const struct upgrade_state *s)
 		.k6 = resume_k6(k, s),
 		.lifeline = {s->fds.lifeline_read, s->fds.lifeline_write},
 	};
-	struct children *c = &k->children;
 	struct err err;
 
-	if (children_init(c, &config, &err) < 0)
+	if (children_init(&k->children, &config, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	/* All of them are of the last image. */
-	c->epoch = s->keeper.epoch + 1;
-	for (size_t i = 0; i < s->children_count; i++) {
-		const struct upgrade_state_children *row = &s->children[i];
-
-		children_adopt(c, row->slot,
-			&(struct child){.used = true,
-				.pid = row->pid,
-				.generation = row->generation,
-				.started_mono_ms = row->started_mono_ms,
-				.alive = row->alive,
-				.wait_status = row->wait_status,
-				.restarts = row->restarts,
-				.epoch = row->epoch,
-				.chan = row->chan});
-	}
+	upgrade_children_adopt(&k->children, s);
 }
 
 static void resume_keeper(struct keeper *k, const struct upgrade_state *s)
