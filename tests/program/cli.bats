@@ -77,6 +77,10 @@ bats_require_minimum_version 1.5.0
 		grep -E '^[[:space:]]*(#|[a-z_]+ = |[a-z0-9]+ \{|target |\})' | sed 's/^[[:space:]]*# \([a-z_]* =\)/\1/' >"$T/all.conf"
 	"$top_builddir/k6fleetd" -t -c "$T/all.conf" >/dev/null
 	[ "$(wc -l <"$T/all.conf")" -gt 60 ]
+	"$top_builddir/k6fleetd" -t -c /dev/null >"$T/defaults"
+	for k in $(sed -n 's/^[[:space:]]*\([a-z_]*\) =.*/\1/p' "$T/defaults"); do
+		grep -q "^[[:space:]]*$k = " "$T/all.conf" || { echo "etc/k6fleetd.conf lacks $k"; return 1; }
+	done
 }
 
 @test "k6fleetd refuses bad configuration with file, line and what is allowed" {
