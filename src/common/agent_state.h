@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The states of an agent: the only list in C.  tests/unit/test_documents.c compares openapi.yaml, the schema of
- * k6fleetctl and the web pages with it. */
+/* The states of an agent: the only list in C.  tests/unit/test_documents.c compares
+ * openapi.yaml, the schema of k6fleetctl and the web pages with it. */
 #ifndef K6FLEET_AGENT_STATE_H
 #define K6FLEET_AGENT_STATE_H
 

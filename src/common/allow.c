@@ -132,8 +132,8 @@ static void say_block(const struct allow_block *b, void (*block)(void *, const c
 	block(arg, text);
 }
 
-/* Reports the addresses of `from` that are not allowed.  Halves the block until a part is allowed as a whole or not
- * at all. */
+/* Reports the addresses of `from` that are not allowed.  Halves the block until a part is
+ * allowed as a whole or not at all. */
 static void invert(const struct allow_block *from, const struct allow_block *allowed, size_t count,
 	void (*block)(void *, const char *), void *arg)
 {
@@ -163,8 +163,8 @@ void allow_invert(const struct allow_block *allowed, size_t count,
 
 	memcpy(v4.address, mapped_prefix, sizeof(mapped_prefix));
 	invert(&v4, allowed, count, block, arg);
-	/* k6 compares an IPv4 address with IPv4 blocks only, also an address that is written as IPv6.  So the IPv4-mapped
-	 * part of the IPv6 space is done. */
+	/* k6 compares an IPv4 address with IPv4 blocks only, also an address that is written as
+	 * IPv6.  So the IPv4-mapped part of the IPv6 space is done. */
 	for (size_t i = 0; i < count; i++)
 		with_v4[i] = allowed[i];
 	with_v4[count] = v4;

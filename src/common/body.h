@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bodies of POST /api/k6/agents/register and .../heartbeat: what a host tells the dashboard of itself and of its
- * agents.  The supervisor writes them, the dashboard reads them; both from the rows below, so that they cannot differ.
+ * The bodies of POST /api/k6/agents/register and .../heartbeat: what a host tells the dashboard
+ * of itself and of its agents.  The supervisor writes them, the dashboard reads them; both from
+ * the rows below, so that they cannot differ.
  *
- * An agent of another make may send a body without "agents": then the body itself has the members of the one agent,
- * and both structs are read from the same object.
+ * An agent of another make may send a body without "agents": then the body itself has the
+ * members of the one agent, and both structs are read from the same object.
  *
- * Reading is lenient, as the API promises to agents: a member that is missing or of another type counts as unknown,
- * members without a row are ignored.  Which values are allowed is checked by the dashboard's api_agents.c.
+ * Reading is lenient, as the API promises to agents: a member that is missing or of another type
+ * counts as unknown, members without a row are ignored.  Which values are allowed is checked by
+ * the dashboard's api_agents.c.
  */
 #ifndef K6FLEET_BODY_H
 #define K6FLEET_BODY_H
@@ -16,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A number that is not known; an unknown text or list is NULL, an unknown object has known == false. */
+/* A number that is not known; an unknown text or list is NULL, an unknown object has known ==
+ * false. */
 #define BODY_UNKNOWN INT64_MIN
 
 /* X(kind, member, name in JSON, how an unknown value is written: OMITTED or NULLED).
@@ -104,8 +107,9 @@ struct body_agent_heartbeat {
 	X(heartbeat, BODY_HEARTBEAT) \
 	X(agent_heartbeat, BODY_AGENT_HEARTBEAT)
 
-/* body_X_json() returns the object as a new reference; lists in it are shared.  body_X_read() sets every member;
- * texts and lists are borrowed from the object, which may be of any type or NULL. */
+/* body_X_json() returns the object as a new reference; lists in it are shared.  body_X_read()
+ * sets every member; texts and lists are borrowed from the object, which may be of any type or
+ * NULL. */
 #define BODY_DECLARE(what, rows) \
 	json_t *body_##what##_json(const struct body_##what *b); \
 	void body_##what##_read(const json_t *object, struct body_##what *b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The option table of k6fleetd.conf and the checks that need more than one option. */
+/* The table of k6fleetd.conf, checks of single values and of several together, and the
+ * differences that a reload makes. conf_target.c knows the keys of a target. */
 #include "common/conf.h"
 
 #include <ctype.h>
@@ -37,7 +38,7 @@ static int check_name(const char *value, struct err *err)
 
 static int check_host_name(const char *value, struct err *err)
 {
-	if (!*value) /* the hostname is filled in later */
+	if (!*value) /* load() takes the hostname */
 		return 0;
 	if (strlen(value) > 255)
 		return err_set(err, "host_name is longer than 255 characters");
@@ -184,7 +185,7 @@ static void *begin_target(void *ctx, const char *title)
 	struct conf *conf = ctx;
 	struct target *t = conf_target_new(title);
 
-	/* What the block says comes afterwards. */
+	/* Values of the block replace these. */
 	t->vus = conf->k6.vus;
 	t->duration_ms = conf->k6.duration_ms;
 	conf->targets = x_realloc(conf->targets, conf->target_count + 1, sizeof(*conf->targets));
@@ -227,7 +228,7 @@ static int cross_check(struct conf *conf, const char *name, struct err *err)
 	return 0;
 }
 
-/* What neither file nor environment name: the one beside us, if there is one. */
+/* Takes `url`, the dashboard of this host, if neither the file nor the environment names one. */
 static int default_dashboard(struct conf *conf, const char *url, struct err *err)
 {
 	if (conf->dashboard.url)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration of k6fleetd, read by the keeper (file of root's own) and, from the same
- * descriptor, by the supervisor.  Immutable once loaded.  Meaning of each key: k6fleetd.conf(5).
+ * The configuration of k6fleetd.  The keeper loads it from root's file and hands it to the
+ * supervisor in effective form. Nothing changes it once it is loaded.  k6fleetd.conf(5) explains
+ * each key.
  */
 #ifndef K6FLEET_CONF_H
 #define K6FLEET_CONF_H
@@ -17,7 +18,7 @@
 
 /* What max_workers may be at most, and what tables are made for. */
 #define CONF_WORKERS_MAX LIMIT_WORKERS
-/* Where k6's own packages put it. */
+/* Where the packages of k6 install it. */
 #define CONF_K6_BINARY "/usr/bin/k6"
 
 enum conf_sandbox { CONF_SANDBOX_REQUIRE, CONF_SANDBOX_TRY, CONF_SANDBOX_OFF };
@@ -60,36 +61,40 @@ struct conf {
 	size_t target_count;
 };
 
-/* f may be NULL: defaults and environment only.  name is for messages; dashboard is the URL where none
- * is configured, NULL: none.  Returns NULL and err. */
+/* Loads defaults, the file (NULL: none) and the environment.  Messages call the file `name`;
+ * dashboard is the default of dashboard.url (NULL: "").  The caller frees the result with
+ * conf_free().  Returns NULL and err if a value is refused. */
 struct conf *conf_load(FILE *f, const char *name, const char *dashboard, struct err *err);
 void conf_free(struct conf *conf);
-/* The supervisor's way to the same: what conf_print() wrote is all there is, the environment has been
- * looked at. */
+/* Loads what conf_print() wrote, with scripts, without looking at the environment: the
+ * supervisor gets exactly the keeper's configuration. */
 struct conf *conf_load_effective(FILE *f, struct err *err);
-/* Effective configuration, in a form that conf_load() reads back to the same.  With scripts
- * what script_file named is spelled out: the form that the keeper hands to the supervisor. */
+/* Writes the effective configuration in a form that conf_load() reads back to the same.  scripts
+ * adds the content of script_file: the keeper does so for the supervisor, which may not open the
+ * file. */
 void conf_print(const struct conf *conf, bool scripts, FILE *out);
 /* When a change of a key takes effect. */
 enum conf_effect {
 	CONF_EFFECT_NOW,
-	CONF_EFFECT_WORKERS, /* with the agents' next workers, which come as they fall idle */
+	CONF_EFFECT_WORKERS, /* with the next worker of each agent, which replaces the present one when it is idle */
 	CONF_EFFECT_RESTART, /* only with a new start of k6fleetd */
 };
 
 typedef void conf_change(
 	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect);
 
-/* For a reload: keys that cannot be changed in a running k6fleetd keep the values that they have
- * there; their names are written to `kept`, separated by ", ". */
+/* For a reload: sets the keys of conf that cannot change in a running k6fleetd back to their
+ * running values, and writes their names to `kept`, separated by ", ". */
 void conf_inherit(struct conf *conf, const struct conf *running, FILE *kept);
-/* Calls change() for each key, and each target, that differs. */
+/* Calls change() for each key and each target that differs, with its values as text ("(hidden)"
+ * for secrets). */
 void conf_diff(const struct conf *from, const struct conf *to, conf_change *change, void *arg);
-/* Whether workers of the one are not as workers of the other would be. */
+/* Whether a key with CONF_EFFECT_WORKERS differs, so that workers must be replaced. */
 bool conf_workers_differ(const struct conf *from, const struct conf *to);
-/* Agent name of a slot into buf. */
+/* Writes the name of the agent in a slot to buf and returns buf. */
 const char *conf_agent_name(const struct conf *conf, unsigned int slot, char *buf, size_t size);
-/* Command-line overrides, checked like the file's values. */
+/* Sets a top-level key from the command line, checked like a value of the file.  Returns 0, or
+ * -1 and err. */
 int conf_set(struct conf *conf, const char *key, const char *value, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Single values are parsed by optab.c into struct target itself; lists are taken apart here.  What a value may be
- * is said by target.h alone. */
+/* optab_value.c parses single values into struct target; this file parses lists.  target.h alone
+ * says which values are allowed. */
 #include "common/conf_target.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@
 
 /* --- lists ------------------------------------------------------------------------ */
 
-/* Returns the text before the separator, which the caller frees; *value is the text behind it and its blanks. */
+/* Returns the text before the separator, which the caller frees; *value is the text behind it
+ * and its blanks. */
 static char *split(const char *item, const char *separator, const char **value)
 {
 	*value = separator + 1 + strspn(separator + 1, " \t");

@@ -21,7 +21,8 @@ int hb_create(unsigned int slots, struct err *err)
 	_cleanup_fd_ int fd = memfd_create("k6fleet-heartbeats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 || ftruncate(fd, (off_t)slots * HB_PAGE_BYTES) < 0 ||
-		/* Without these seals a worker could shrink the memfd, and the supervisor would die by SIGBUS. */
+		/* Without these seals a worker could shrink the memfd, and the supervisor would
+		 * die by SIGBUS. */
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_sys(err, errno, "cannot make the heartbeat pages");
 	return steal_fd(&fd);
@@ -54,7 +55,8 @@ bool hb_read(const uint8_t *pages, unsigned int slot, uint64_t now_mono_ms, stru
 {
 	memcpy(out, pages + (size_t)slot * HB_PAGE_BYTES, sizeof(*out));
 	out->run_id[sizeof(out->run_id) - 1] = '\0';
-	/* k6 may have taken over the worker, so times are compared with the supervisor's own clock. */
+	/* k6 may have taken over the worker, so times are compared with the supervisor's own
+	 * clock. */
 	return out->beat_mono_ms <= now_mono_ms + 1000 && out->state <= HB_RUNNING &&
 		out->run_start_mono_ms <= now_mono_ms + AHEAD_MAX_MS &&
 		out->run_duration_ms <= WEEK_MS &&

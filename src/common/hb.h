@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heartbeat pages: a sealed memfd with a page for each slot.  A worker maps its own page, writable, and no other.
- * The supervisor maps all pages read-only; it copies a page and checks every field of the copy before it uses it.
+ * The heartbeat pages: a sealed memfd with a page for each slot.  A worker maps its own page,
+ * writable, and no other. The supervisor maps all pages read-only; it copies a page and checks
+ * every field of the copy before it uses it.
  */
 #ifndef K6FLEET_HB_H
 #define K6FLEET_HB_H
@@ -28,7 +29,8 @@ struct hb_page {
 	char run_id[UUID_MAX];
 };
 
-/* Returns a new memfd with a page for each slot, sealed against a change of its size; the caller closes it.  Returns
+/* Returns a new memfd with a page for each slot, sealed against a change of its size; the caller
+ * closes it.  Returns
  * -1 and err. */
 int hb_create(unsigned int slots, struct err *err);
 /* Maps the page of one worker, shared and writable.  Returns NULL and err if mmap(2) fails. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop watches the epoll descriptor of the daemon, and asks MHD_get_timeout(3) for a timeout before each wait. */
+/* The loop watches the epoll descriptor of the daemon, and asks MHD_get_timeout(3) for a timeout
+ * before each wait. */
 #include "common/httpd.h"
 
 #include <ev.h>

@@ -10,8 +10,8 @@
 /* A new JSON string; each byte that is not UTF-8 becomes U+FFFD.  Never NULL. */
 json_t *json_text(const char *s);
 json_t *json_text_n(const char *s, size_t len);
-/* The member as a string, borrowed from the object, or as a number; fallback if the member is missing or has another
- * type, or object is no object. */
+/* The member as a string, borrowed from the object, or as a number; fallback if the member is
+ * missing or has another type, or object is no object. */
 const char *json_get_text(const json_t *object, const char *key, const char *fallback);
 int64_t json_get_int(const json_t *object, const char *key, int64_t fallback);
 /* A new JSON string with the RFC 3339 form of a wall time; JSON null for 0. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The first word of the output that looks like a version is the version: the words before it differ between releases. */
+/* The first word of the output that looks like a version is the version: the words before it
+ * differ between releases. */
 #include "common/k6version.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers that more than one file must agree on: how many agents, how long, how large.
- * Limits of one file's own stay in that file; limits of a target's fields stand in target.h, beside the fields.
+ * Numbers that more than one file must agree on: how many agents, how long, how large. Limits of
+ * one file's own stay in that file; limits of a target's fields stand in target.h, beside the
+ * fields.
  */
 #ifndef K6FLEET_LIMITS_H
 #define K6FLEET_LIMITS_H
@@ -16,7 +17,8 @@
 
 /* Agents of one host: the ceiling of max_workers, and the size of tables with a row an agent. */
 #define LIMIT_WORKERS 10000
-/* Agents of the whole fleet: the desired count, a host's maxAgents, a target's maxAgents, a command's agents. */
+/* Agents of the whole fleet: the desired count, a host's maxAgents, a target's maxAgents, a
+ * command's agents. */
 #define LIMIT_AGENTS 100000
 /* Virtual users of one run. */
 #define LIMIT_VUS 10000

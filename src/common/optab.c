@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file that knows libconfuse.  Every value is handed over as text and parsed here, so
- * that the file, the environment and the command line obey the same rules. */
+/* The only file that knows libconfuse, which splits the file into keys and texts.  optab_value.c
+ * parses the texts, so that the file, the environment and the command line obey the same rules. */
 #include "common/optab.h"
 
 #include <confuse.h>
@@ -10,11 +10,11 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-/* Stands at the end of what is parsed: libconfuse takes the end of the file for the end of every
- * open section, so a forgotten brace would go unnoticed. */
+/* A key behind the end of the file: libconfuse closes every open section at the end, so it would
+ * not notice a missing brace. */
 #define SENTINEL "k6fleet_end_of_file"
 
-/* libconfuse has no user pointer in its callbacks; loading is single-threaded start-up code. */
+/* The callbacks of libconfuse have no user pointer.  Only one thread loads configurations. */
 static struct {
 	struct err *err;
 	bool failed;
@@ -27,7 +27,7 @@ __attribute__((format(printf, 2, 0))) static void on_confuse_error(
 {
 	char text[400];
 
-	/* The first error is the one that the operator must mend. */
+	/* The operator needs the first error; later ones may follow from it. */
 	if (load.failed)
 		return;
 	load.failed = true;
@@ -53,7 +53,8 @@ static const struct opt *find_opt(
 	return NULL;
 }
 
-/* Called by libconfuse right after a value was read, while its line is still known. */
+/* libconfuse calls this after each value, while it knows the line: parses the value for the sake
+ * of the error. */
 static int on_value(cfg_t *cfg, cfg_opt_t *copt)
 {
 	const struct opt_table *t = load.table;
@@ -84,7 +85,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *copt)
 	return 0;
 }
 
-/* Options of one section as libconfuse wants them; the caller frees the array. */
+/* Returns the options of a section (NULL: top level) in libconfuse's form, with room for `extra`
+ * more; the caller frees the array. */
 static cfg_opt_t *confuse_opts(
 	const struct opt *opts, size_t count, const char *section, size_t extra, size_t *out_n)
 {
@@ -107,7 +109,7 @@ static cfg_opt_t *confuse_opts(
 	return copts;
 }
 
-/* Moves what libconfuse has for one section into the caller's struct. */
+/* Parses the values that libconfuse has for a section into the caller's struct. */
 static int take_values(cfg_t *sec, const struct opt *opts, size_t count, const char *section,
 	void *conf, struct err *err)
 {
@@ -142,7 +144,7 @@ static bool is_first_of_section(const struct opt_table *t, size_t i)
 #define SECTIONS_MAX 12
 #define CONFIG_MAX_BYTES (64 * 1024 * 1024)
 
-/* The whole file with the sentinel behind it; the caller frees. */
+/* Returns the whole file followed by the sentinel; the caller frees. */
 static char *read_all(FILE *f, struct err *err)
 {
 	char *text = NULL;
@@ -238,7 +240,7 @@ static int load_environment(const struct opt_table *t, void *conf, struct err *e
 
 		if (!value)
 			continue;
-		/* POLL_INTERVAL_MS and its like are plain milliseconds. */
+		/* A variable such as POLL_INTERVAL_MS is a number of milliseconds. */
 		if (opt->type == OPT_DURATION && strlen(opt->env) > 3 &&
 			!strcmp(opt->env + strlen(opt->env) - 3, "_MS")) {
 			int64_t ms;

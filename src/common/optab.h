@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The option-table engine: one row per option yields its keyword, environment name, default,
- * parser and limits.  Reads a file with libconfuse, then the environment, into the caller's
- * struct; every error names file:line, the key, the value and what is allowed.
- * The tables themselves are in conf.c and conf_target.c (k6fleetd) and in the dashboard's settings.c.
+ * Configuration files by a table of options: a row has the keyword, the name in the environment,
+ * the default, the type and the limits.  optab_load() reads a file with libconfuse, then the
+ * environment, into the caller's struct.  Each error names file and line, the key, the value and
+ * what is allowed. The tables themselves are in conf.c and conf_target.c (k6fleetd) and in the
+ * dashboard's settings.c.
  */
 #ifndef K6FLEET_OPTAB_H
 #define K6FLEET_OPTAB_H
@@ -35,9 +36,11 @@ struct opt_list {
 
 struct opt;
 
-/* How a list of type OPT_ITEMS is kept.  The functions get the row, so that row->arg tells lists apart. */
+/* How a list of type OPT_ITEMS is kept.  The functions get the row, so that row->arg tells lists
+ * apart. */
 struct opt_items {
-	/* Appends one item as written.  A place of zero bytes is an empty list.  Returns 0, or -1 and err. */
+	/* Appends one item as written.  A place of zero bytes is an empty list.  Returns 0, or
+	 * -1 and err. */
 	int (*add)(const struct opt *row, void *place, const char *item, struct err *err);
 	/* Empties the list; add() may be called again. */
 	void (*clear)(const struct opt *row, void *place);
@@ -49,27 +52,30 @@ struct opt_items {
 struct opt {
 	const char *section; /* NULL: top level */
 	const char *key;
-	const char *env; /* NULL: none; the name's _MS suffix makes the form milliseconds */
+	const char *
+		env; /* NULL: none; a duration whose name ends in _MS is a number of milliseconds */
 	enum opt_type type;
 	size_t offset; /* in the caller's struct */
 	const char *fallback;
-	/* Of INT, DURATION (ms), SIZE (bytes); both 0: any from 0.  max of STR, CHECKED: bytes; 0: any. */
+	/* Of INT, DURATION (ms), SIZE (bytes); both 0: any from 0.  max of STR, CHECKED: bytes;
+	 * 0: any. */
 	int64_t min, max;
 	const char *const *choices;
-	int (*check)(const char *value, struct err *err);
-	int64_t effect; /* the caller's own mark: when a change of it takes effect */
+	int (*check)(const char *value, struct err *err); /* returns 0, or -1 and err */
+	int64_t effect; /* the caller's own: when a change takes effect */
 	const struct opt_items *items;
 	const void *arg;    /* the caller's own, for items */
 	bool zero_is_unset; /* INT, DURATION: 0 is no value, and is not printed */
-	bool hidden;        /* the caller's own mark: messages do not show the value */
-	/* The caller's own: whether the difference between two of its structs cannot come into effect in a running
-	 * program; NULL: it always can. */
+	bool hidden;        /* the caller's own: messages do not show the value */
+	/* The caller's own: whether the difference between two of its structs cannot come into
+	 * effect in a running program; NULL: it always can. */
 	bool (*fixed)(const void *running, const void *now);
 	bool quote; /* errors of check() get the value in front */
 };
 
-/* A repeated, titled section (target "name" { ... }).  begin() returns the struct that the
- * section's options are stored in; end() checks it as a whole. */
+/* A titled section that may be repeated: target "name" { ... }.  begin() returns the struct that
+ * takes the options of the section, and owns it; end() checks it as a whole and returns 0, or -1
+ * and err.  ctx is the caller's struct. */
 struct opt_group {
 	const char *name;
 	const struct opt *opts;
@@ -84,28 +90,32 @@ struct opt_table {
 	const struct opt_group *group; /* NULL: none */
 };
 
-/* Sets defaults, reads f (NULL: no file) whose name is for messages, then the environment where
- * that is asked for. */
+/* Sets the defaults, reads f (NULL: no file), which messages call `name`, and with_environment
+ * the environment. Returns 0, or -1 and err; the caller frees what conf owns in either case.
+ * For one thread at a time. */
 int optab_load(const struct opt_table *table, void *conf, FILE *f, const char *name,
 	bool with_environment, struct err *err);
-/* Prints the options in a form that optab_load() reads back to the same values. */
+/* Prints the options in a form that optab_load() reads back to the same values; texts that are
+ * NULL, and 0 where it is no value, are left out. */
 void optab_print(
 	const struct opt *opts, size_t count, const void *conf, const char *indent, FILE *out);
 /* The value as optab_print() writes it; the caller frees. */
 char *optab_text(const struct opt *opt, const void *conf);
 /* Replaces the value in `to` with a copy of that in `from`. */
 void optab_copy(const struct opt *opt, void *to, const void *from);
+/* Frees all values. */
 void optab_free(const struct opt *opts, size_t count, void *conf);
 /* Frees one value; its place is then empty. */
 void optab_clear(const struct opt *opt, void *conf);
 /* Whether the option has any number of values. */
 bool optab_is_list(const struct opt *opt);
-/* One value into its place, as from a command line; where says where it came from. */
+/* Parses one value into its place; a list gets one more item.  Returns 0, or -1 and err with the
+ * place unchanged. */
 int optab_set(const struct opt *opt, void *conf, const char *value, struct err *err);
 
 void opt_list_add(struct opt_list *list, const char *item);
 void opt_list_clear(struct opt_list *list);
-/* value in single quotes, as libconfuse wants it. */
+/* Prints the value in single quotes, escaped for libconfuse. */
 void optab_print_quoted(const char *value, FILE *out);
 
 #endif

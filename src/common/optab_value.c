@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One option and its value: parsed from text, checked, printed, copied, freed.  Where the text comes from is optab.c's. */
+/* One option and its value: parsed from text, checked, printed, copied, freed.  Where the text
+ * comes from is optab.c's. */
 #include "common/optab.h"
 
 #include <stdlib.h>
@@ -52,7 +53,7 @@ void optab_clear(const struct opt *opt, void *conf)
 	}
 }
 
-/* "allowed: ..." for messages; empty when anything goes. */
+/* Writes the range for messages, as in "1..10"; "" if there is no limit. */
 static void describe_range(const struct opt *opt, char *buf, size_t size)
 {
 	char lo[UNITS_TEXT_MAX], hi[UNITS_TEXT_MAX];

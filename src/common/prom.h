@@ -5,11 +5,13 @@
 
 #include <stdio.h>
 
-/* Writes HELP and TYPE ("counter", "gauge" or "histogram") of a metric; the caller writes its samples next. */
+/* Writes HELP and TYPE ("counter", "gauge" or "histogram") of a metric; the caller writes its
+ * samples next. */
 void prom_head(FILE *f, const char *name, const char *type, const char *help);
 /* Writes a metric with one sample that has no labels. */
 void prom_one(FILE *f, const char *name, const char *type, const char *help, double value);
-/* Writes the value of a label with backslash, quote and newline escaped, without the quotes around it. */
+/* Writes the value of a label with backslash, quote and newline escaped, without the quotes
+ * around it. */
 void prom_label(FILE *f, const char *text);
 
 #endif

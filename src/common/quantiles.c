@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6 interpolates: p(i) is the value at rank i / 100 x (count - 1), between two neighbouring samples (k6's
- * metrics/sink.go).  With up to 101 samples this calculation can be reversed. */
+/* k6 interpolates: p(i) is the value at rank i / 100 x (count - 1), between two neighbouring
+ * samples (k6's metrics/sink.go).  With up to 101 samples this calculation can be reversed. */
 #include "common/quantiles.h"
 
 #include <math.h>
@@ -11,8 +11,8 @@
 #include "common/mem.h"
 
 #define STEPS (QUANTILES - 1)
-/* Points that replace the samples of a run with more than 101 of them.  Both numbers are 100 x n + 1, so that each
- * percentile is one of the points. */
+/* Points that replace the samples of a run with more than 101 of them.  Both numbers are 100 x n
+ * + 1, so that each percentile is one of the points. */
 #define STAND_INS 401
 #define POOL_STAND_INS 101
 /* Relative error of percentiles that were rounded to nine digits, with a margin. */
@@ -37,9 +37,10 @@ static double at(const double *q, double rank)
 }
 
 /*
- * Finds the n samples that have these percentiles.  Each percentile is a linear equation in two neighbouring samples.
- * There are more equations than samples: least squares.  The normal equations are tridiagonal and are solved by
- * elimination (L D L').  Returns false if the percentiles are not those of n samples.
+ * Finds the n samples that have these percentiles.  Each percentile is a linear equation in two
+ * neighbouring samples. There are more equations than samples: least squares.  The normal
+ * equations are tridiagonal and are solved by elimination (L D L').  Returns false if the
+ * percentiles are not those of n samples.
  */
 static bool find_samples(const double *q, int n, double *x)
 {
@@ -79,8 +80,8 @@ static bool find_samples(const double *q, int n, double *x)
 	return true;
 }
 
-/* Writes the samples of a run to x.  Returns false if there are more than 101, or the percentiles contradict each
- * other. */
+/* Writes the samples of a run to x.  Returns false if there are more than 101, or the
+ * percentiles contradict each other. */
 static bool tell_samples(const struct quantiles *run, double *x)
 {
 	x[0] = run->q[0];
@@ -88,7 +89,8 @@ static bool tell_samples(const struct quantiles *run, double *x)
 		(run->count <= QUANTILES && find_samples(run->q, (int)run->count, x));
 }
 
-/* Writes the samples of a run, or stand_ins points of equal weight instead of them.  Returns the number of points. */
+/* Writes the samples of a run, or stand_ins points of equal weight instead of them.  Returns the
+ * number of points. */
 static size_t spread(const struct quantiles *run, int stand_ins, struct quantiles_point *out)
 {
 	int n = run->count <= QUANTILES ? (int)run->count : stand_ins;
@@ -111,7 +113,8 @@ static int by_value(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
-/* Writes the percentiles of n ascending points; a point of weight w counts as w equal samples, total in all. */
+/* Writes the percentiles of n ascending points; a point of weight w counts as w equal samples,
+ * total in all. */
 static void take_percentiles(
 	const struct quantiles_point *points, size_t n, double total, struct quantiles *out)
 {
@@ -196,7 +199,8 @@ static size_t sequence_end(const struct quantiles_point *p, size_t from, size_t 
 	return from < n ? from : n;
 }
 
-/* Merges each two neighbouring ascending sequences of `in` into one in `out`.  Returns the number of sequences in out. */
+/* Merges each two neighbouring ascending sequences of `in` into one in `out`.  Returns the
+ * number of sequences in out. */
 static size_t merge_pairs(const struct quantiles_point *in, size_t n, struct quantiles_point *out)
 {
 	size_t sequences = 0, made = 0, begin = 0;
@@ -233,9 +237,9 @@ static void sort_pool(struct quantiles_pool *p)
 	p->sorted = p->len;
 }
 
-/* Reduces n ascending points to at most `most`.  The smallest and the largest sample are kept; the samples between
- * them are divided into cells of equal weight, and each cell gets the value at its middle rank.  Returns the number
- * of points in out. */
+/* Reduces n ascending points to at most `most`.  The smallest and the largest sample are kept;
+ * the samples between them are divided into cells of equal weight, and each cell gets the value
+ * at its middle rank.  Returns the number of points in out. */
 static size_t compress(const struct quantiles_point *in, size_t n, double total, size_t most,
 	struct quantiles_point *out)
 {

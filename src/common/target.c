@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of a target's fields, and what needs no JSON text: defaults, copies, comparison, the checks of
- * single values. */
+/* The table of a target's fields, and what needs no JSON text: defaults, copies, comparison, the
+ * checks of single values. */
 #include "common/target.h"
 
 #include <ctype.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A target: what to run, how often, on how many agents.  One model for the dashboard (which checks it for its
- * users), the supervisor (which trusts neither the dashboard nor the file) and the worker (which turns it into
- * a k6 script).
+ * A target: what to run, how often, on how many agents.  One model for the dashboard (which
+ * checks it for its users), the supervisor (which trusts neither the dashboard nor the file) and
+ * the worker (which turns it into a k6 script).
  *
- * TARGET_FIELDS is the only list of the fields.  From its rows come struct target, JSON in and out (docs/openapi.yaml
- * is compared with the rows by tests/unit/test_target.c), masking, defaults, copies, and the target block of
- * k6fleetd.conf (conf_target.c).
+ * TARGET_FIELDS is the only list of the fields.  From its rows come struct target, JSON in and
+ * out (docs/openapi.yaml is compared with the rows by tests/unit/test_target.c), masking,
+ * defaults, copies, and the target block of k6fleetd.conf (conf_target.c).
  */
 #ifndef K6FLEET_TARGET_H
 #define K6FLEET_TARGET_H
@@ -28,8 +28,8 @@
 #define TARGET_MEMBERS_MAX 64
 #define TARGET_KEY_MAX 256
 
-/* X(kind, member of struct target, name in JSON, key in k6fleetd.conf, the rest of struct target_field).
- * JSON is written in the order of the rows. */
+/* X(kind, member of struct target, name in JSON, key in k6fleetd.conf, the rest of struct
+ * target_field). JSON is written in the order of the rows. */
 /* clang-format off */
 #define TARGET_FIELDS(X) \
 	X(TEXT,       label,             "label",            NULL,                .max = TARGET_LABEL_MAX) \
@@ -74,7 +74,8 @@ enum target_kind {
 #define TARGET_TYPE_THRESHOLDS json_t *
 #define TARGET_TYPE_STATUSES json_t *
 
-/* A field that may be null and is not set: NULL for a text, 0 for a number, an empty object or array. */
+/* A field that may be null and is not set: NULL for a text, 0 for a number, an empty object or
+ * array. */
 struct target {
 	char *id; /* made by the dashboard, or "file:NAME"; never NULL */
 #define TARGET_MEMBER(kind, member, ...) TARGET_TYPE_##kind member;
@@ -96,7 +97,8 @@ struct target_field {
 	size_t offset;    /* in struct target */
 	const char *name; /* NULL: not in JSON */
 	const char *key;  /* NULL: not in k6fleetd.conf */
-	/* NUMBER, TIME: the range in JSON's unit.  TEXT: max bytes.  MAP, THRESHOLDS, STATUSES: max members. */
+	/* NUMBER, TIME: the range in JSON's unit.  TEXT: max bytes.  MAP, THRESHOLDS, STATUSES:
+	 * max members. */
 	int64_t min, max;
 	int64_t unit_ms;
 	int64_t initial;  /* default of NUMBER, TIME (in JSON's unit), FLAG, CHOICE */
@@ -124,15 +126,16 @@ struct target_error {
 	struct err err;
 };
 
-/* A target with the defaults of the table and the id "".  The caller frees it with target_free(). */
+/* A target with the defaults of the table and the id "".  The caller frees it with
+ * target_free(). */
 struct target *target_new(void);
 void target_free(struct target *t);
 /* A copy with the same id, which the caller frees. */
 struct target *target_copy(const struct target *t);
 /* Whether all fields are equal; ids and paths of files are not compared. */
 bool target_equal(const struct target *a, const struct target *b);
-/* Sets the members of the object in t.  strict refuses members that are no field; id, createdAt and updatedAt
- * are ignored.  Returns 0, or -1 and err; then t is good for target_free() only. */
+/* Sets the members of the object in t.  strict refuses members that are no field; id, createdAt
+ * and updatedAt are ignored.  Returns 0, or -1 and err; then t is good for target_free() only. */
 int target_apply_json(
 	struct target *t, const json_t *object, bool strict, struct target_error *err);
 /* Checks t as a whole: exactly one of url and script is set.  Returns 0, or -1 and err. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A target as the JSON of the HTTP API, in and out, from the rows of TARGET_FIELDS.  Error texts are part of the
- * API: they name the field, what is allowed and what was given. */
+/* A target as the JSON of the HTTP API, in and out, from the rows of TARGET_FIELDS.  Error texts
+ * are part of the API: they name the field, what is allowed and what was given. */
 #include "common/target.h"
 
 #include <stdarg.h>

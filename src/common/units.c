@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A text that could mean two things is refused: a duration without a unit, a size with an unknown letter. */
+/* A text that could mean two things is refused: a duration without a unit, a size with an
+ * unknown letter. */
 #include "common/units.h"
 
 #include <ctype.h>
@@ -18,8 +19,8 @@ static const struct unit {
 static const struct unit size_units[] = {{"K", INT64_C(1) << 10}, {"M", INT64_C(1) << 20},
 	{"G", INT64_C(1) << 30}, {"T", INT64_C(1) << 40}};
 
-/* Parses the digits at the beginning of text; *rest is the text after them.  Returns -1 if there are none or they are
- * too many for an int64_t. */
+/* Parses the digits at the beginning of text; *rest is the text after them.  Returns -1 if there
+ * are none or they are too many for an int64_t. */
 static int parse_digits(const char *text, int64_t *out, const char **rest)
 {
 	char *end;
@@ -133,7 +134,8 @@ const char *units_format_time(int64_t epoch_ms, char *buf)
 	return buf;
 }
 
-/* Parses the zone at the end of an RFC 3339 time, Z or +hh:mm, to seconds east of UTC.  Returns 0, or -1. */
+/* Parses the zone at the end of an RFC 3339 time, Z or +hh:mm, to seconds east of UTC.  Returns
+ * 0, or -1. */
 static int parse_zone(const char *p, int *out_s)
 {
 	int hour, min;

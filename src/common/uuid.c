@@ -13,7 +13,8 @@ void uuid_make_v7(int64_t wall_ms, char *out)
 	uint8_t b[16];
 	size_t pos = 0;
 
-	/* getrandom(2) never returns less than was asked for, up to 256 bytes, once the pool is initialised. */
+	/* getrandom(2) never returns less than was asked for, up to 256 bytes, once the pool is
+	 * initialised. */
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
 		abort();
 	for (int i = 0; i < 6; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Phase origins are wall times in the store and monotonic times here: converted once, when the
- * target is first seen by this process, so that a jump of the wall clock moves no schedule. */
+/* Phase origins are wall times in the store and monotonic times here.  An origin is converted
+ * once, when this process first sees the target enabled, so that a jump of the wall clock moves
+ * no schedule. */
 #include "supervisor/targets.h"
 
 #include <string.h>
@@ -11,9 +12,10 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-/* So many runs back a run's use of memory is remembered. */
+/* Runs of a target whose use of memory is remembered. */
 #define USED_RUNS 8
-/* A plain script, and what each virtual user adds: measured with k6 v1 and v2. */
+/* Memory of a run before there is a measurement: the generated script, a user's script, and each
+ * virtual user of the generated script.  Measured with k6 v1 and v2. */
 #define GUESS_BYTES (48LL << 20)
 #define GUESS_SCRIPT_BYTES (64LL << 20)
 #define GUESS_VU_BYTES (256LL << 10)
@@ -21,7 +23,9 @@
 struct known {
 	struct known *next;
 	struct target *target;
-	bool from_file, seen, fresh;
+	bool from_file;
+	bool seen;              /* in the list that is being applied */
+	bool fresh;             /* enabled for the first time, just now */
 	int64_t origin_mono_ms; /* 0: never seen enabled */
 	int64_t used_bytes[USED_RUNS];
 	unsigned int used_count;
@@ -34,10 +38,11 @@ struct targets {
 	struct kept *kept;
 	json_t *origins;
 	struct known *list;
-	int64_t clock_offset_ms; /* wall less monotonic clock, fixed while the keeper lives */
+	int64_t clock_offset_ms; /* wall minus monotonic clock, fixed while the keeper lives */
 };
 
-/* The moment this host first saw it enabled, in monotonic time. */
+/* Returns the time at which this host first saw the target enabled, in monotonic ms.  Stores the
+ * time, and sets *fresh, if it is now or the stored one lies in the future. */
 static int64_t find_origin(struct targets *t, const char *id, bool *fresh)
 {
 	int64_t now_mono = units_now_mono_ms(), now_wall = now_mono + t->clock_offset_ms;
@@ -96,6 +101,21 @@ static struct known *add(struct targets *t, struct target *target, bool from_fil
 	return k;
 }
 
+/* Takes the target, as a new one or in place of the one with the same id, and schedules it. */
+static void put(struct targets *t, struct target *target, bool from_file)
+{
+	struct known *k = find(t, target->id);
+
+	if (k) {
+		target_free(k->target);
+		k->target = target;
+	} else {
+		k = add(t, target, from_file);
+	}
+	k->seen = true;
+	plan(t, k);
+}
+
 static void free_known(struct known *k)
 {
 	target_free(k->target);
@@ -134,7 +154,7 @@ struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
 	t->clock_offset_ms = units_now_wall_ms() - units_now_mono_ms();
 	for (size_t i = 0; i < conf->target_count; i++)
 		plan(t, add(t, target_copy(conf->targets[i]), true));
-	/* With no dashboard in reach the fleet goes on with what it knew. */
+	/* Until the dashboard responds, the fleet runs the targets that it had. */
 	if (list && conf->dashboard.url[0])
 		targets_apply(t, list, NULL);
 	return t;
@@ -147,7 +167,8 @@ void targets_set_clock(struct targets *t, int64_t offset_ms)
 	t->clock_offset_ms = offset_ms;
 	if (!moved)
 		return;
-	/* This process was started after the wall clock had been set: as before, then. */
+	/* The wall clock was set before this process started: origins were converted with the
+	 * new difference. */
 	for (struct known *k = t->list; k; k = k->next) {
 		if (k->origin_mono_ms && !k->fresh) {
 			k->origin_mono_ms += moved;
@@ -156,25 +177,13 @@ void targets_set_clock(struct targets *t, int64_t offset_ms)
 	}
 }
 
-/* Targets of the file as they are now; those of the dashboard stay. */
 void targets_reconfigure(struct targets *t, const struct conf *conf)
 {
 	t->conf = conf;
 	for (struct known *k = t->list; k; k = k->next)
 		k->seen = !k->from_file;
-	for (size_t i = 0; i < conf->target_count; i++) {
-		struct target *target = target_copy(conf->targets[i]);
-		struct known *k = find(t, target->id);
-
-		if (k) {
-			target_free(k->target);
-			k->target = target;
-		} else {
-			k = add(t, target, true);
-		}
-		k->seen = true;
-		plan(t, k);
-	}
+	for (size_t i = 0; i < conf->target_count; i++)
+		put(t, target_copy(conf->targets[i]), true);
 	drop_unseen(t);
 }
 
@@ -198,7 +207,6 @@ static void apply_one(struct targets *t, const json_t *item)
 	const char *id = json_get_text(item, "id", "");
 	struct target *target = target_new();
 	struct target_error terr;
-	struct known *k;
 
 	if (!*id || strlen(id) > TARGET_ID_MAX || !strncmp(id, "file:", 5)) {
 		err_set(&terr.err, "its id is missing or not allowed");
@@ -206,15 +214,7 @@ static void apply_one(struct targets *t, const json_t *item)
 		target_validate(target, &terr) == 0) {
 		free(target->id);
 		target->id = x_strdup(id);
-		k = find(t, id);
-		if (k) {
-			target_free(k->target);
-			k->target = target;
-		} else {
-			k = add(t, target, false);
-		}
-		k->seen = true;
-		plan(t, k);
+		put(t, target, false);
 		return;
 	}
 	if (log_limit_allows(&limit, 5))
@@ -261,7 +261,8 @@ void targets_learn(struct targets *t, const char *id, int64_t bytes)
 	if (!k || bytes <= 0)
 		return;
 	k->used_bytes[k->used_count++ % USED_RUNS] = bytes;
-	/* Counted on, it would come round one day. */
+	/* Only count modulo USED_RUNS and count >= USED_RUNS matter; the counter must not
+	 * overflow. */
 	if (k->used_count == 2 * USED_RUNS)
 		k->used_count = USED_RUNS;
 	plan(t, k);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The targets that are known, from the dashboard and from the configuration file, and their
- * place in the schedule. */
+/* The targets of this host, from the dashboard and from k6fleetd.conf: keeps them in the
+ * schedule, keeps the dashboard's list over a restart, and estimates how much memory a run of
+ * each uses. */
 #ifndef K6FLEET_TARGETS_H
 #define K6FLEET_TARGETS_H
 
@@ -15,30 +16,38 @@
 
 struct targets;
 
-/* origins: what fleet_store_origins() gave; taken over. */
+/* Takes the targets of conf and, if conf names a dashboard, the list that was kept from it.
+ * origins, of fleet_store_origins(), now belongs to the result; everything else must outlive it.
+ * Freed with targets_free(). */
 struct targets *targets_new(const struct conf *conf, struct schedule *schedule,
 	struct fleet_store *store, struct kept *kept, json_t *origins);
 void targets_free(struct targets *t);
-/* Wall less monotonic clock as the keeper took it at its start: origins are converted by it, so that
- * a supervisor that starts after a jump of the wall clock goes on in the same phase. */
+/* Sets the difference of wall and monotonic clock to the one that the keeper measured at its
+ * start.  Phase origins are converted with it, so a supervisor that starts after a jump of the
+ * wall clock keeps the phase. */
 void targets_set_clock(struct targets *t, int64_t offset_ms);
-/* After a reload: conf replaces the one that was given before. */
+/* After a reload: replaces the targets of the file by those of conf, which must outlive t. */
 void targets_reconfigure(struct targets *t, const struct conf *conf);
-/* Replaces the dashboard's targets by the array of the API.  A bad one is left out and said; a
- * list that is none at all changes nothing and is an error.  What was cached counts too. */
+/* Replaces the dashboard's targets by the array of the API, and keeps it for the next start.  An
+ * invalid target is left out and logged.  Returns 0; -1 and err, without any change, if list is
+ * no array. */
 int targets_apply(struct targets *t, const json_t *list, struct err *err);
-/* What a run of the target is expected to use, in bytes: the most of its last few, or for one that has
- * not been run a guess. */
+/* The memory in bytes that a run of the target is expected to use: the most of its last eight
+ * runs, or a guess if it has not run yet. */
 int64_t targets_cost(const struct targets *t, const struct target *target);
-/* A run of that target has used so much. */
+/* Records that a run of the target with this id used so many bytes. */
 void targets_learn(struct targets *t, const char *id, int64_t bytes);
-/* Targets with this in common share max_per_target: the host of the URL.  Nobody knows where a script
- * aims, so each is a host of its own.  The caller frees it. */
+/* Returns the host of the target's URL, by which max_per_target counts; for a script, whose
+ * hosts are not known, the target's id.  The caller frees it. */
 char *targets_host(const struct target *target);
-/* By id, by name in the file or by a label that no other has; NULL and err. */
+/* Finds a target by its id, its name in the file, or a label that no other target has.  Borrowed
+ * until the next change of targets; NULL and err if there is no such target or several have the
+ * label. */
 const struct target *targets_resolve(const struct targets *t, const char *name, struct err *err);
+/* Finds a target by its id, borrowed in the same way; NULL if there is none. */
 const struct target *targets_find(const struct targets *t, const char *id);
-/* For `k6fleetctl targets`: new reference. */
+/* The array for `k6fleetctl targets`, masked, with source, next instant and missed runs.  New
+ * reference. */
 json_t *targets_to_json(const struct targets *t);
 
 #endif

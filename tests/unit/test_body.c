@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Registration and heartbeat: what the supervisor writes is what the dashboard reads, in both shapes, and a body of
- * another make never fails for a member that it has not or has differently. */
+/* Registration and heartbeat: what the supervisor writes is what the dashboard reads, in both
+ * shapes, and a body of another make never fails for a member that it has not or has
+ * differently. */
 #include "test.h"
 
 #include "common/body.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables in the sources against the documents for people: a row that is not documented, a document that
- * promises another limit, and a field that no table has are errors.  A message says which line is missing. */
+/* The tables in the sources against the documents for people: a row that is not documented, a
+ * document that promises another limit, and a field that no table has are errors.  A message
+ * says which line is missing. */
 #include "test.h"
 
 #include <ctype.h>
