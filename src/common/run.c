@@ -23,7 +23,7 @@ const struct run_field run_fields[] = {
 const size_t run_field_count = ARRAY_SIZE(run_fields);
 
 /* struct run.integers has a bit for each row. */
-_Static_assert(ARRAY_SIZE(run_fields) <= 64, "too many fields for a mask of 64 bits");
+_Static_assert(ARRAY_SIZE(run_fields) <= RUN_FIELD_MAX, "too many fields for a mask of 64 bits");
 
 const char *const run_status_names[RUN_STATUS_COUNT] = {
 #define X(id, name) [RUN_##id] = name,

@@ -80,7 +80,7 @@ struct msg_writer;
 	X(target_label, TEXT, "targetLabel", RUN_ALL, .max = 256, .csv = 7, .show = 4) \
 	X(status, STATUS, "status", RUN_ALL, .by_worker = true, .column = "status", .column_wins = true, .csv = 8, .show = 5) \
 	X(reason, REASON, "reason", RUN_ALL, .by_worker = true, .column = "reason", .column_wins = true, .csv = 9, .show = 6) \
-	X(planned_ms, INTEGER, "plannedMs", RUN_ALL, .unit = RUN_MS, .column = "planned_ms", .csv = 11, .show = 12) \
+	X(planned_ms, INTEGER, "plannedMs", RUN_ALL, .unit = RUN_MS, .column = "planned_ms", .column_not_null = true, .csv = 11, .show = 12) \
 	X(scheduled_ms, TIME, "scheduledAt", RUN_ALL, .show = 8) \
 	X(scheduled_ms, TIME_MS, "scheduledAtMs", RUN_RECORD, .unit = RUN_MS) \
 	X(started_ms, TIME, "startedAt", RUN_ALL, .by_worker = true, .csv = 2, .show = 9) \
@@ -109,6 +109,8 @@ struct msg_writer;
 	X(log, LOG, "log", RUN_ONE, .max = RUN_LOG_MAX, .by_worker = true, .column = "log", .show = 50)
 /* clang-format on */
 
+/* At most so many rows. */
+#define RUN_FIELD_MAX 64
 #define RUN_ID_MAX 64
 #define RUN_LOG_MAX 65536
 /* Null of an INTEGER. */
@@ -199,9 +201,10 @@ struct run_field {
 	int64_t min; /* of an INTEGER; a REAL is never negative */
 	int64_t max; /* of a REAL; bytes of a text, which is cut; members of a list.  0: none */
 	bool whole;  /* a REAL that counts: an integer in JSON when it is one */
-	bool empty_for_null; /* the dashboard stores "" for null */
-	bool by_worker;      /* comes from the worker's result; else the supervisor sets it */
-	const char *column;  /* of the dashboard's table of runs; NULL: only within its JSON */
+	bool empty_for_null;  /* the dashboard stores "" for null */
+	bool by_worker;       /* comes from the worker's result; else the supervisor sets it */
+	const char *column;   /* of the dashboard's table of runs; NULL: only within its JSON */
+	bool column_not_null; /* the column of an INTEGER has 0 for null */
 	bool column_wins; /* the column is newer than the JSON: the reaper changes columns only */
 	int csv, show;    /* position in the CSV and in `k6fleetctl show`, 0: not there */
 	enum run_unit show_unit;
@@ -235,7 +238,7 @@ bool run_is_integer(double v);
 #define RUN_NAME(member) run_name_at(offsetof(struct run, member))
 const char *run_name_at(size_t offset);
 /* Fills out with the rows that have a position there (offsetof(struct run_field, csv) or show), in its order.
- * out has room for run_field_count rows.  Returns how many there are. */
+ * out has room for RUN_FIELD_MAX rows.  Returns how many there are. */
 size_t run_order(size_t position_offset, const struct run_field **out);
 
 /* All null, status running.  run_clear() frees what r owns and leaves it as run_init() does. */

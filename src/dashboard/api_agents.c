@@ -8,11 +8,11 @@
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/mem.h"
+#include "common/run_json.h"
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
 #include "dashboard/live.h"
-#include "dashboard/run_json.h"
 #include "dashboard/sample.h"
 #include "dashboard/store_agents.h"
 #include "dashboard/store_commands.h"
@@ -320,7 +320,7 @@ static void add_news(
 		n->list = x_realloc(n->list, n->cap, sizeof(*n->list));
 	}
 	n->list[n->count].run = *run;
-	*run = (struct dash_store_run){0};
+	run_init(&run->run);
 	n->list[n->count].text = what->text;
 	n->list[n->count++].corrected = what->corrected;
 }
@@ -341,10 +341,30 @@ static void publish_runs(struct api_request *req, const struct news *n)
 static void free_news(struct news *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
-		run_json_clear(&n->list[i].run);
+		run_clear(&n->list[i].run.run);
 		free(n->list[i].text);
 	}
 	free(n->list);
+}
+
+static double *take_list(void *arg, long long number)
+{
+	return quantile_lists_take(arg, number);
+}
+
+/* lists: what was lifted out of the body.  Returns 0, or -1 with err and nothing to clear. */
+static int take_run(const json_t *item, struct quantile_lists *lists, struct dash_store_run *out,
+	struct err *err)
+{
+	const struct run *r = &out->run;
+
+	if (run_from_json(item, take_list, lists, &out->run, err) < 0)
+		return -1;
+	out->started_ms = r->started_ms ? r->started_ms
+		: r->scheduled_ms       ? r->scheduled_ms
+		: r->finished_ms        ? r->finished_ms
+					: units_now_wall_ms();
+	return 0;
 }
 
 void api_agents_runs(struct api_request *req, struct api_response *res)
@@ -376,7 +396,7 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		struct dash_store_upserted what;
 		struct dash_store_run run;
 
-		if (run_json_check(item, &req->lists, &run, &err) < 0) {
+		if (take_run(item, &req->lists, &run, &err) < 0) {
 			json_t *id = json_object_get(item, "id");
 
 			json_array_append_new(rejected,
@@ -386,7 +406,7 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 			continue;
 		}
 		if (dash_store_upsert_run(s, &run, &what, &err) < 0) {
-			run_json_clear(&run);
+			run_clear(&run.run);
 			dash_store_rollback(s);
 			api_store_error(res, &err);
 			free_news(&news);
@@ -394,7 +414,7 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 		}
 		if (what.changed)
 			add_news(&news, &run, &what);
-		run_json_clear(&run);
+		run_clear(&run.run);
 		if (what.what == DASH_STORE_ACCEPTED)
 			accepted++;
 		else

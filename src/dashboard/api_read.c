@@ -12,6 +12,7 @@
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/events.h"
+#include "dashboard/run_csv.h"
 #include "dashboard/store_agents.h"
 #include "dashboard/store_hosts.h"
 #include "dashboard/store_lists.h"
@@ -213,10 +214,6 @@ void api_read_runs(struct api_request *req, struct api_response *res)
 
 #define CSV_CHUNK 200
 
-static const char *const csv_columns[] = {"id", "startedAt", "finishedAt", "agent", "host",
-	"targetId", "targetLabel", "status", "reason", "lagMs", "plannedMs", "exitCode",
-	"errorMessage"};
-
 /* The filter's texts are copies: the request is gone when the next part is read. */
 struct csv {
 	struct api_stream stream;
@@ -227,59 +224,6 @@ struct csv {
 	size_t len, offset;
 	bool ended;
 };
-
-/* RFC 4180; what a spreadsheet would take for a formula gets an apostrophe in front. */
-static void put_cell(FILE *f, const char *text)
-{
-	fputc('"', f);
-	if (*text && strchr("=+-@\t\r", *text))
-		fputc('\'', f);
-	for (const char *p = text; *p; p++) {
-		if (*p == '"')
-			fputc('"', f);
-		fputc(*p, f);
-	}
-	fputc('"', f);
-}
-
-static void put_value(FILE *f, const json_t *v)
-{
-	if (json_is_string(v))
-		put_cell(f, json_string_value(v));
-	else if (json_is_integer(v))
-		fprintf(f, "%lld", (long long)json_integer_value(v));
-	else if (json_is_number(v))
-		fprintf(f, "%.9g", json_number_value(v));
-}
-
-static void put_row(FILE *f, const json_t *run)
-{
-	const json_t *metrics = json_object_get(run, "metrics");
-
-	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++) {
-		if (i)
-			fputc(',', f);
-		put_value(f, json_object_get(run, csv_columns[i]));
-	}
-	for (size_t i = 0; i < run_field_count; i++) {
-		if (run_fields[i].group != RUN_METRICS)
-			continue;
-		fputc(',', f);
-		put_value(f, json_object_get(metrics, run_fields[i].name));
-	}
-	fputs("\r\n", f);
-}
-
-static void put_head(FILE *f)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(csv_columns); i++)
-		fprintf(f, "%s%s", i ? "," : "", csv_columns[i]);
-	for (size_t i = 0; i < run_field_count; i++) {
-		if (run_fields[i].group == RUN_METRICS)
-			fprintf(f, ",%s", run_fields[i].name);
-	}
-	fputs("\r\n", f);
-}
 
 /* Makes the next part.  Returns 0, or -1 with err. */
 static int fill_csv(struct csv *c, bool first, struct err *err)
@@ -298,9 +242,9 @@ static int fill_csv(struct csv *c, bool first, struct err *err)
 	if (!f)
 		return err_sys(err, errno, "the next runs");
 	if (first)
-		put_head(f);
+		run_csv_head(f);
 	json_array_foreach (rows, i, run)
-		put_row(f, run);
+		run_csv_row(f, run);
 	c->ended = json_array_size(rows) < CSV_CHUNK;
 	fclose(f);
 	return 0;

@@ -15,7 +15,7 @@ src_dashboard_libdashboard_a_SOURCES = \
 	src/dashboard/http.c src/dashboard/http.h \
 	src/dashboard/live.c src/dashboard/live.h \
 	src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h \
-	src/dashboard/run_json.c src/dashboard/run_json.h \
+	src/dashboard/run_csv.c src/dashboard/run_csv.h \
 	src/dashboard/sample.c src/dashboard/sample.h \
 	src/dashboard/settings.c src/dashboard/settings.h \
 	src/dashboard/slice.c src/dashboard/slice.h \

@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "dashboard/sample.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "dashboard/store_runs.h"
 
-static double metric(const json_t *run, const char *name)
+void sample_of_run(const struct dash_store_run *from, struct sample *out)
 {
-	const json_t *v = json_object_get(json_object_get(run, "metrics"), name);
+	const struct run *run = &from->run;
 
-	return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
-void sample_of_run(const struct dash_store_run *run, struct sample *out)
-{
 	*out = (struct sample){
-		.started_ms = run->started_ms,
-		.target_id = json_get_text(run->json, "targetId", ""),
-		.status = json_get_text(run->json, "status", ""),
-		.http_reqs = metric(run->json, "http_reqs"),
-		.answered = metric(run->json, "http_reqs_answered"),
-		.rps = metric(run->json, "rps"),
-		.error_rate = metric(run->json, "error_rate"),
-		.p95_ms = metric(run->json, "p95_ms"),
+		.started_ms = from->started_ms,
+		.target_id = run->target_id ? run->target_id : "",
+		.status = run_status_names[run->status],
+		.http_reqs = run->http_reqs,
+		.answered = run->http_reqs_answered,
+		.rps = run->rps,
+		.error_rate = run->error_rate,
+		.p95_ms = run->p95_ms,
 		.has_quantiles = run->quantiles,
 	};
 	if (run->quantiles)

@@ -7,14 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/run.h"
 #include "dashboard/store_base.h"
 
-/* A run as it is taken in; run_json_clear() frees its members. */
+/* A run as it is taken in; run_clear() of run frees. */
 struct dash_store_run {
-	json_t *json;       /* as lists have it: without log and quantiles */
-	int64_t started_ms; /* never 0 */
-	json_t *log;        /* text or null */
-	double *quantiles;  /* QUANTILES numbers in ms; NULL: none */
+	struct run run;
+	int64_t started_ms; /* the run is found by: when it started, or was due, or ended; never 0 */
 };
 
 enum dash_store_upsert { DASH_STORE_ACCEPTED, DASH_STORE_IGNORED };

@@ -13,7 +13,6 @@
 #include "common/mem.h"
 #include "dashboard/counts.h"
 #include "dashboard/quantile_lists.h"
-#include "dashboard/run_json.h"
 #include "dashboard/store.h"
 #include "dashboard/store_agents.h"
 #include "dashboard/store_commands.h"
@@ -50,19 +49,22 @@ static void put(struct dash_store *s, const char *id, const char *agent, const c
 {
 	struct dash_store_upserted out;
 	struct err err;
-	struct dash_store_run run = {
-		.json = json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:I, s:n}", "id", id, "agent", agent,
-			"host", "h", "targetId", target, "status", status, "plannedMs",
-			(json_int_t)planned, "metrics"),
-		.started_ms = started};
+	struct dash_store_run run = {.started_ms = started};
 
-	json_object_set_new(run.json, "startedAt", json_time(started));
+	run_init(&run.run);
+	run.run.id = x_strdup(id);
+	run.run.host = x_strdup("h");
+	run_set_text(&run.run.agent, agent);
+	run_set_text(&run.run.target_id, target);
+	run.run.status = (enum run_status)run_find_name(run_status_names, RUN_STATUS_COUNT, status);
+	run.run.planned_ms = planned;
+	run.run.started_ms = started;
 	assert_int_equal(dash_store_begin(s, &err), 0);
 	if (dash_store_upsert_run(s, &run, &out, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(dash_store_commit(s, &err), 0);
 	free(out.text);
-	run_json_clear(&run);
+	run_clear(&run.run);
 }
 
 /* A list is lifted exactly where a reader of JSON would see it under that key, and nowhere else. */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "dashboard/run_csv.h"
+
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/run.h"
+
+/* A text that a spreadsheet would take for a formula gets an apostrophe in front. */
+static void put_cell(FILE *f, const char *text)
+{
+	fputc('"', f);
+	if (*text && strchr("=+-@\t\r", *text))
+		fputc('\'', f);
+	for (const char *p = text; *p; p++) {
+		if (*p == '"')
+			fputc('"', f);
+		fputc(*p, f);
+	}
+	fputc('"', f);
+}
+
+static void put_value(FILE *f, const json_t *v)
+{
+	if (json_is_string(v))
+		put_cell(f, json_string_value(v));
+	else if (json_is_integer(v))
+		fprintf(f, "%lld", (long long)json_integer_value(v));
+	else if (json_is_number(v))
+		fprintf(f, "%.9g", json_number_value(v));
+}
+
+static size_t find_columns(const struct run_field **columns)
+{
+	return run_order(offsetof(struct run_field, csv), columns);
+}
+
+void run_csv_head(FILE *f)
+{
+	const struct run_field *columns[RUN_FIELD_MAX];
+	size_t n = find_columns(columns);
+
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s", i ? "," : "", columns[i]->name);
+	fputs("\r\n", f);
+}
+
+void run_csv_row(FILE *f, const json_t *run)
+{
+	const struct run_field *columns[RUN_FIELD_MAX];
+	size_t n = find_columns(columns);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *group = run_group_names[columns[i]->group];
+
+		if (i)
+			fputc(',', f);
+		put_value(f,
+			json_object_get(
+				group ? json_object_get(run, group) : run, columns[i]->name));
+	}
+	fputs("\r\n", f);
+}
