@@ -1,7 +1,7 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
 CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_fleet_store tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
-	tests/unit/test_base tests/unit/test_log \
+	tests/unit/test_base tests/unit/test_log tests/unit/test_client tests/unit/test_render \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard \
 	tests/unit/test_upgrade_state tests/unit/test_children
@@ -44,6 +44,14 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_LIBS)
+tests_unit_test_client_SOURCES = tests/unit/test_client.c
+tests_unit_test_client_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_LDADD = src/ctl/libctl.a $(UNIT_LIBS)
+tests_unit_test_render_SOURCES = tests/unit/test_render.c
+tests_unit_test_render_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_render_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_render_LDADD = src/ctl/libctl.a $(UNIT_LIBS)
 tests_unit_test_units_SOURCES = tests/unit/test_units.c tests/unit/test.h
 tests_unit_test_units_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_units_CFLAGS = $(UNIT_CFLAGS)

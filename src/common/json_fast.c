@@ -103,7 +103,7 @@ char *json_fast_data(const char *line)
 	static const char head[] = "{\"ok\":true,\"data\":";
 	size_t len = strlen(line);
 
-	if (len < sizeof(head) || strncmp(line, head, sizeof(head) - 1) != 0 ||
+	if (len <= sizeof(head) || strncmp(line, head, sizeof(head) - 1) != 0 ||
 		line[len - 1] != '}')
 		return NULL;
 	return x_strndup(line + sizeof(head) - 1, len - sizeof(head));

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The lowest floor of src/common: err, fdio, hash, utf8. */
+/* The lowest floor of src/common: err, fdio, hash, utf8, json, json_fast. */
 #include "test.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fdio.h"
 #include "common/hash.h"
+#include "common/json.h"
+#include "common/json_fast.h"
 #include "common/utf8.h"
 
 /* --- err --------------------------------------------------------------------------- */
@@ -233,6 +236,111 @@ static void utf8_knows_where_characters_end(void **state)
 	assert_int_equal(utf8_length("\xe2\x82\xac", 2), 0);
 }
 
+/* --- json, json_fast --------------------------------------------------------------- */
+
+static void every_text_becomes_a_json_string(void **state)
+{
+	_cleanup_json_ json_t *plain = json_text("caf\xc3\xa9"), *broken = json_text("a\xff\xc3"),
+			      *cut = json_text_n("ab\xe2\x82\xac", 4);
+	_cleanup_json_ json_t *object = json_pack("{s:s, s:i}", "s", "text", "i", 7);
+
+	(void)state;
+	assert_string_equal(json_string_value(plain), "caf\xc3\xa9");
+	assert_string_equal(json_string_value(broken), "a\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(json_string_value(cut), "ab\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(json_get_text(object, "s", "x"), "text");
+	assert_string_equal(json_get_text(object, "i", "x"), "x");
+	assert_string_equal(json_get_text(NULL, "s", "x"), "x");
+	assert_int_equal(json_get_int(object, "i", 1), 7);
+	assert_int_equal(json_get_int(object, "s", 1), 1);
+}
+
+/* Reads text, of which the number may be only a part; returns how many bytes it took, -1 for none. */
+static int read_fast(const char *text, double *out)
+{
+	const char *behind = json_fast_number(text, text + strlen(text), out);
+
+	return behind ? (int)(behind - text) : -1;
+}
+
+static void fast_numbers_are_those_of_strtod(void **state)
+{
+	static const char *const none[] = {"", "-1", "+1", ".5", "1.", "1.x", "01", "00", "1e",
+		"1e+", "x", "1e999", "NaN", "Infinity", " 1",
+		"1.00000000000000000000000000000000000000000000001"};
+	static const char *const whole[] = {"0", "0.0", "7", "123456789012345", "1234567890123456",
+		"0.1", "0.000000000000000000001", "1e10", "1E-10", "1.5e+3", "99999999999999999999",
+		"0.30000000000000004", "2.2250738585072014e-308", "1.7976931348623157e308"};
+	double fast;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		if (read_fast(none[i], &fast) != -1)
+			fail_msg("\"%s\" is no number", none[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
+		assert_int_equal(read_fast(whole[i], &fast), strlen(whole[i]));
+		assert_true(fast == strtod(whole[i], NULL));
+	}
+	assert_int_equal(read_fast("12,3", &fast), 2);
+	assert_int_equal(read_fast("1.25]", &fast), 4);
+	srandom(7);
+	for (int i = 0; i < 200000; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%.*g", (int)(random() % 17 + 1),
+			(double)random() * pow(10, (double)(random() % 30 - 20)));
+		if (read_fast(text, &fast) != (int)strlen(text) || fast != strtod(text, NULL))
+			fail_msg("%s", text);
+	}
+}
+
+/* Nothing behind the end is read: a run of digits is cut at every byte. */
+static void a_number_ends_where_the_text_ends(void **state)
+{
+	static const char text[] = "12.5e-3";
+	double fast;
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		_cleanup_free_ char *copy = x_calloc(len ? len : 1, 1),
+				    *string = x_strndup(text, len);
+		const char *behind;
+
+		memcpy(copy, text, len);
+		behind = json_fast_number(copy, copy + len, &fast);
+		if (behind)
+			assert_true(behind == copy + len && fast == strtod(string, NULL));
+		else
+			assert_true(len == 0 || len == 3 || len == 5 || len == 6);
+	}
+}
+
+static void reals_are_shortened_by_rounding(void **state)
+{
+	_cleanup_json_ json_t *nine = json_short_real(12.3456789012345, 9),
+			      *seven = json_short_real(0.1, 7);
+
+	(void)state;
+	assert_true(json_real_value(nine) == 12.3456789);
+	assert_true(json_real_value(seven) == 0.1);
+}
+
+static void data_is_taken_from_a_response_of_one_form(void **state)
+{
+	static const char *const other[] = {"", "{", "{}", "{\"ok\":true}",
+		"{\"ok\":true,\"data\":", "{\"ok\":true,\"data\":}", "{\"ok\":false,\"data\":1}",
+		"{\"ok\": true,\"data\":1}", "{\"ok\":true,\"data\":1"};
+	_cleanup_free_ char *one = json_fast_data("{\"ok\":true,\"data\":{\"a\":[1]}}"),
+			    *shortest = json_fast_data("{\"ok\":true,\"data\":1}");
+
+	(void)state;
+	assert_string_equal(one, "{\"a\":[1]}");
+	assert_string_equal(shortest, "1");
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
+		assert_null(json_fast_data(other[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +353,11 @@ int main(void)
 		cmocka_unit_test(directories_are_made_with_their_parents),
 		cmocka_unit_test(fnv_1a_has_its_published_values),
 		cmocka_unit_test(utf8_knows_where_characters_end),
+		cmocka_unit_test(every_text_becomes_a_json_string),
+		cmocka_unit_test(fast_numbers_are_those_of_strtod),
+		cmocka_unit_test(a_number_ends_where_the_text_ends),
+		cmocka_unit_test(reals_are_shortened_by_rounding),
+		cmocka_unit_test(data_is_taken_from_a_response_of_one_form),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
