@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Who may use the control socket, for what, and how much of it.
+# Permissions on the control socket, and limits for each user.
 
 load helpers
 
@@ -9,7 +9,7 @@ setup() {
 }
 teardown() { teardown_dir; }
 
-# as UID GID GROUPS COMMAND...: numbers that no account needs to have.
+# as UID GID GROUPS COMMAND...: runs the command with these ids; no account with them needs to exist.
 as() {
 	local uid=$1 gid=$2 groups=$3
 	shift 3
@@ -84,7 +84,7 @@ need_root() {
 		    assert all(l["code"] == "refused" and "64 connections" in l["error"] for l in lines[64:]), lines[64:]
 		    print("held", flush=True); sys.stdin.readline()
 		elif what == "status":
-		    # Big answers, asked for all at once and read late: bounded here, and nobody else has to wait.
+		    # One client requests many large responses and reads late: the supervisor's memory stays bounded, and no other client waits.
 		    s, f = client(); f.readline()
 		    s.sendall(b'{"verb":"status"}\n' * 300)
 		    print("asked", flush=True); sys.stdin.readline()
@@ -95,7 +95,7 @@ need_root() {
 		    s.sendall(b'{"verb":"ping"}\n' * 1000)
 		    for _ in range(1000): assert b"pong" in f.readline()
 		    took = time.monotonic() - began
-		    # 400 at once, the rest at 200 a second.
+		    # A burst of 400 requests passes at once, the rest at 200 a second.
 		    assert 2.5 < took < 15, took
 	PY
 	chmod 644 "$T/flood.py"

@@ -16,7 +16,8 @@ register() { # HOST AGENTS [DESIRED REVISION]
 		'{host: $h, managed: true, maxAgents: 100, desired: {agents: $d, revision: $r}, agents: [range($n) | {name: "k6agent-\(.)", slot: .}]}')"
 }
 
-# Runs with random samples, posted as an agent would, with their exact percentiles: runs.py FILE SEED.
+# make_runs FILE SEED BASE_MS HOURS PER_HOUR: writes a body of runs with random samples to FILE, in the form in which
+# an agent posts them, and the samples of each hour to FILE.samples.
 make_runs() {
 	python3 - "$@" <<-'PY'
 		import json, random, sys
@@ -50,14 +51,14 @@ make_runs() {
 @test "the fleet's last hour by the minute, and the last runs of each target" {
 	admin POST /api/admin/k6/targets '{"url":"http://127.0.0.1:9/","label":"T"}' >"$T/target"
 	id=$(jq -r .id "$T/target")
-	# Ten minutes ago; all of one target.
+	# Runs of ten minutes ago, all of one target.
 	make_runs "$T/runs.json" 4 $((($(date +%s) - 1500) * 1000)) 1 1
 	jq --arg id "$id" --argjson now "$(date +%s)" '.runs[0] as $r | {runs: [range(8) as $i | $r + {id: "m-\($i)", targetId: $id,
 		startedAt: ($now - 600 - $i * 60 | todate)}]}' "$T/runs.json" >"$T/minutes.json"
 	agent POST /api/k6/runs "@$T/minutes.json" | jq -e '.accepted == 8'
 	get /api/dashboard/k6/series >"$T/series"
 	jq -e '.step == 60 and (.points | length) == 60 and ([.points[].runs] | add) == 8 and ([.points[] | select(.runs > 0)] | length) == 8' "$T/series"
-	# One run a minute: its percentiles are the minute's; minutes without runs say null.
+	# One run a minute: its percentiles are those of the minute; minutes without runs have null.
 	want=$(jq '.runs[0].metrics.p95_ms' "$T/runs.json")
 	jq -e --argjson want "$want" 'all(.points[] | select(.runs == 1); (.p95_ms - $want | fabs) < 1e-6 * $want and .error_rate == 0.25) and
 		all(.points[] | select(.runs == 0); .p95_ms == null and .error_rate == null)' "$T/series"
@@ -67,7 +68,7 @@ make_runs() {
 }
 
 @test "series: percentiles of all samples of a step, from runs and from rollups, also after the runs have gone" {
-	# Three whole hours of yesterday.
+	# Runs in three whole hours of yesterday.
 	base=$((($(date +%s) / 3600 - 30) * 3600000))
 	make_runs "$T/runs.json" 1 "$base" 3 40
 	agent POST /api/k6/runs "@$T/runs.json" | jq -e '.accepted == 120 and .ignored == 0'
@@ -98,7 +99,7 @@ make_runs() {
 	compare 3600
 	compare 600
 	compare 10800
-	# The same after the rollups have been made (the reaper's turn), and from them alone.
+	# The figures are the same after the reaper has made the rollups, and also from the rollups alone.
 	stop_dashboard
 	printf 'reaper { interval = 200ms }\n' >"$T/dash.conf"
 	start_dashboard -c "$T/dash.conf"
@@ -114,7 +115,7 @@ make_runs() {
 	retry 20 gone
 	compare 3600
 	compare 10800
-	# A run that comes late is added to its hour, once.
+	# A run that arrives late is added to its hour, once.
 	jq '{runs: [.runs[0] | .id = "late-1"]}' "$T/runs.json" >"$T/late.json"
 	agent POST /api/k6/runs "@$T/late.json" | jq -e '.accepted == 1'
 	get "/api/dashboard/k6/targets/t1/series?from=$from&to=$to&step=10800" | jq -e '.points[0].runs == 121'
@@ -141,7 +142,7 @@ make_runs() {
 		and .agents == {"running": 1, "idle": 1, "draining": 1, "backoff": 1} and (.lastHour | .runs == 30 and .success == 30 and .p95_ms > 0 and .error_rate == 0.25)'; }
 	overview
 	p95=$(get /api/dashboard/k6/overview | jq .lastHour.p95_ms)
-	# Posted once more it is counted once; a restart knows the last hour.
+	# A run that is posted again counts once; a restarted dashboard knows the last hour.
 	agent POST /api/k6/runs "@$T/post.json" | jq -e '.accepted == 30'
 	overview
 	stop_dashboard KILL
@@ -160,7 +161,7 @@ make_runs() {
 	[ "$(commands web1)" = '[{"type":"pause","now":true}]' ]
 	done_all web1
 	[ "$(commands web1)" = '[]' ]
-	# web2 was away for longer than a command lives; a new host comes.
+	# web2 was away for longer than a command is kept; a new host registers.
 	sqlite3 "$T/dash/dashboard.db" 'UPDATE k6_commands SET created_at = created_at - 400000'
 	[ "$(commands web2)" = '[{"type":"pause","now":true}]' ]
 	register web3 1
@@ -168,7 +169,7 @@ make_runs() {
 	done_all web3
 	[ "$(post /api/admin/k6/resume)" = 202 ]
 	get /api/dashboard/k6/overview | jq -e '.paused | not'
-	# The last word holds: web2 never hears of the pause.
+	# The latest command applies: web2 never hears of the pause.
 	for h in web1 web2 web3; do [ "$(commands $h)" = '[{"type":"resume","now":null}]' ]; done
 	register web4 1
 	[ "$(post /api/admin/k6/pause '{"now":1}')" = 400 ]
@@ -239,7 +240,7 @@ make_runs() {
 	jq -e '[.items[].action] == ["config.scale", "target.delete", "target.update", "targets.import", "targets.import", "target.create", "target.create"]' "$T/audit"
 	jq -e '.total == 7 and (.items[0] | .who == "admin" and .address == "127.0.0.1" and .detail == {"k6DesiredAgentCount": 3}) and .items[2].detail == {"fields": ["enabled"]}' "$T/audit"
 	refute grep -q secret-value "$T/audit"
-	# What failed has left no line.
+	# A request that failed is not in the audit trail.
 	[ "$(post "/api/admin/k6/targets/$id" '' DELETE)" = 404 ]
 	admin GET '/api/admin/audit?pageSize=1&page=7' | jq -e '.total == 7 and .items[0].action == "target.create"'
 	[ "$(status_of "$DASH/api/admin/audit")" = 401 ]
@@ -276,7 +277,7 @@ make_runs() {
 	retry 5 connected
 	register web1 1
 	agent POST /api/k6/agents/heartbeat '{"host":"web1","agents":[{"name":"k6agent-0","status":"running","currentRunId":"r1","progress":{"elapsedMs":5,"durationMs":10,"vus":1,"iterations":2}}]}'
-	# The same again is no news.
+	# The same state again makes no event.
 	agent POST /api/k6/agents/heartbeat '{"host":"web1","agents":[{"name":"k6agent-0","status":"running","currentRunId":"r1","progress":{"elapsedMs":5,"durationMs":10,"vus":1,"iterations":2}}]}'
 	agent POST /api/k6/runs '{"id":"r1","agent":"k6agent-0","host":"web1","targetId":"t","status":"success","startedAt":"2026-01-01T00:00:00Z","log":"x"}'
 	id=$(admin POST /api/admin/k6/targets '{"url":"http://127.0.0.1/","label":"L","headers":{"X-Key":"secret-value"}}' | jq -r .id)
@@ -329,7 +330,7 @@ make_runs() {
 		urllib.request.urlopen("http://127.0.0.1:%d/healthz" % port).read()
 		assert time.time() - begin < 1
 	PY
-	# Bounded: nothing is kept for the one that did not read.
+	# The memory is bounded: the dashboard keeps nothing for a reader that does not read.
 	[ "$(awk '/VmRSS/ { print $2 }' "/proc/$DASH_PID/status")" -lt 65536 ] || [ -n "$(ldd "$top_builddir/k6fleet-dashboard" | grep -s asan)" ]
 }
 
@@ -350,7 +351,7 @@ make_runs() {
 	register web1 2
 	agent POST /api/k6/runs "{\"runs\":[{\"id\":\"m1\",\"host\":\"web1\",\"agent\":\"k6agent-0\",\"targetId\":\"$id\",\"status\":\"success\",\"startedAt\":\"$(date -u +%FT%TZ)\",\"metrics\":{\"p95_ms\":12.5,\"error_rate\":0.5,\"http_reqs\":4}},{\"id\":\"m2\",\"status\":\"error\",\"reason\":\"oom\",\"startedAt\":\"$(date -u +%FT%TZ)\"}]}"
 	get /api/metrics >"$T/metrics"
-	# The contract's own name k6_run_p95_ms has an abbreviated unit; nothing else is to be said.
+	# The fixed name k6_run_p95_ms has an abbreviated unit; promtool finds nothing else.
 	promtool check metrics <"$T/metrics" >"$T/said" 2>&1 || true
 	refute grep -v 'k6_run_p95_ms metric names should not contain abbreviated units' "$T/said"
 	grep -qx 'k6_agents{status="idle"} 2' "$T/metrics"
@@ -367,7 +368,7 @@ make_runs() {
 	printf 'reaper { interval = 200ms offline_after = 2s }\n' >"$T/dash.conf"
 	stop_dashboard
 	start_dashboard -c "$T/dash.conf"
-	# start_host NAME: a k6fleetd of its own, with its own socket and state.
+	# start_host NAME: starts a k6fleetd with a socket and a state directory of its own.
 	start_host() {
 		mkdir -p "$T/$1"
 		chmod 755 "$T/$1"
@@ -391,18 +392,18 @@ make_runs() {
 	for h in web1 web2 small; do start_host $h; done
 	three() { [ "$(get /api/dashboard/k6/hosts | jq '[.items[] | select(.online and .agents > 0)] | length')" = 3 ]; }
 	retry 15 three
-	# Nobody has set a total: it is the sum of what the hosts have.
+	# Nobody has set a total: it is the sum of the counts of all hosts.
 	admin GET /api/admin/config | jq -e '.k6DesiredAgentCount == 3'
-	# small takes two at most.
+	# The host "small" takes two agents at most.
 	admin PUT /api/admin/config '{"k6DesiredAgentCount":10}'
 	[ "$(desired)" = '{"small":2,"web1":4,"web2":4}' ]
 	for h in 'web1 4' 'web2 4' 'small 2'; do retry 10 running $h; done
-	# One is scaled by hand: the total follows, the others stay.
+	# One host is scaled by hand: the total follows, the other hosts stay.
 	host_ctl web1 scale 6 --wait
 	total() { [ "$(admin GET /api/admin/config | jq .k6DesiredAgentCount)" = "$1" ]; }
 	retry 10 total 12
 	[ "$(desired)" = '{"small":2,"web1":6,"web2":4}' ]
-	# One goes: the others take its share when somebody says so, and give it back.
+	# One host goes away: after a reconcile the others take its share, and give it back later.
 	kill -KILL "$PID_web2"
 	offline() { get /api/dashboard/k6/hosts | jq -e '.items[] | select(.host == "web2") | .online == false'; }
 	retry 10 offline
@@ -415,7 +416,7 @@ make_runs() {
 	[ "$(post /api/admin/k6/reconcile)" = 202 ]
 	for h in 'web1 5' 'web2 5' 'small 2'; do retry 15 running $h; done
 	get /api/dashboard/k6/overview | jq -e --argjson rev "$rev" '.revision >= $rev + 2 and .desired == 12'
-	# An agent of another make counts as an agent and is given no number.
+	# An agent of another make counts as an agent, and its host gets no desired count.
 	agent POST /api/k6/agents/register '{"name":"pod-1","host":"pods","k6Version":"v2"}'
 	admin PUT /api/admin/config '{"k6DesiredAgentCount":6}'
 	[ "$(desired)" = '{"pods":0,"small":2,"web1":2,"web2":2}' ]

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Options, exit codes and messages of all programs, before and without any run.
+# Options, exit codes and messages of all programs; no test here runs k6.
 
 load helpers
 
 setup() { setup_dir; }
 teardown() { teardown_dir; }
 
-# one_line STATUS PATTERN COMMAND...: exits so, with one line on stderr that says so.
+# one_line STATUS PATTERN COMMAND...: the command exits with the status and prints one line, which matches, on stderr.
 one_line() {
 	local want=$1 pattern=$2
 	shift 2
@@ -229,7 +229,7 @@ start_dashboard_without_env() {
 	for v in $("$top_builddir/k6fleetctl" --help | sed -n '/^Verbs/,/^Exit/s/^  \([a-z]\+\).*/\1/p'); do
 		grep -q "Cm $v" "$man/k6fleetctl.1" || { echo "k6fleetctl.1 lacks $v"; return 1; }
 	done
-	# Every key of the effective configuration, with its section, and the other way round.
+	# Every key of the effective configuration is in the manual page with its section, and every key there exists.
 	"$top_builddir/k6fleetd" -t -c /dev/null |
 		awk '/ \{$/ { s = $1 "."; next } /^\}/ { s = ""; next } { print s $1 }' | sort >"$T/keys"
 	sed -n 's/^\.It Ic \([a-z0-9_.]*\).*/\1/p' "$man/k6fleetd.conf.5" | sort >"$T/documented"

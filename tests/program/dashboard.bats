@@ -10,7 +10,7 @@ setup() {
 }
 teardown() { teardown_dir; }
 
-# expect STATUS CODE-or-"-" ANSWER-of-curl-with-status-line-last
+# expect STATUS CODE-or-"-" RESPONSE: checks a response of curl whose last line is the status.
 expect() {
 	local status=${3##*$'\n'} body=${3%$'\n'*}
 	if [ "$status" != "$1" ] || { [ "$2" != - ] && [ "$(jq -r .error.code <<<"$body")" != "$2" ]; }; then
@@ -44,7 +44,7 @@ run_json() {
 	[ "$(status_of -u admin: "$DASH/api/admin/config")" = 401 ]
 	[ "$(status_of -H "Authorization: Bearer " "$DASH/api/k6/targets")" = 401 ]
 	[ "$(status_of -H "Authorization: Bearer ${DASHBOARD_SECRET}x" "$DASH/api/k6/targets")" = 401 ]
-	# The two kinds of credentials do not stand in for each other.
+	# The secret of hosts opens no admin call, and the admin's credentials no call of hosts.
 	[ "$(status_of -H "Authorization: Bearer $DASHBOARD_SECRET" "$DASH/api/admin/config")" = 401 ]
 	[ "$(status_of -u "$ADMIN_BASIC_AUTH" "$DASH/api/k6/targets")" = 401 ]
 	[ "$(status_of "$DASH/")" = 200 ]
@@ -128,15 +128,15 @@ run_json() {
 	[ "$(total)" = 5 ]
 	admin PUT /api/admin/config '{"k6DesiredAgentCount":20}' | jq -e '.k6DesiredAgentCount == 20 and .revision > 7'
 	curl -sS "$DASH/api/dashboard/k6/hosts" | jq -e '[.items[].desired] == [16,4]'
-	# A host comes back with what it knew: ours is newer.
+	# A host comes back with an old count: the dashboard's count is newer.
 	register a 100 3 7 | jq -e '.desired.agents == 16 and .desired.revision > 7'
-	# A host's own scale changes the total by the difference.
+	# A scale on a host changes the total by the difference.
 	agent POST /api/k6/hosts/a/scale '{"agents":10}' | jq -e '.desired.agents == 10'
 	[ "$(total)" = 14 ]
-	# It was scaled while we were away: the higher revision wins.
+	# The host was scaled while the dashboard was away: the higher revision applies.
 	register a 100 30 1000 | jq -e '.desired == {"agents":30,"revision":1000}'
 	[ "$(total)" = 34 ]
-	# A host that is new takes its share.
+	# A new host gets its share.
 	register c 100 1 5000 | jq -e '.desired.agents == 15 and .desired.revision > 5000'
 	expect 404 not_found "$(agent_s POST /api/k6/hosts/nope/scale '{"agents":1}')"
 	expect 422 invalid_field "$(admin_s PUT /api/admin/config '{"k6DesiredAgentCount":100001}')"
@@ -150,7 +150,7 @@ run_json() {
 	agent POST /api/k6/runs "$(run_json $a running)" | jq -e '.accepted == 1 and .ignored == 0 and .rejected == []'
 	agent POST /api/k6/runs "{\"runs\":[$(run_json $a success '{"metrics":{"p95_ms":3.5,"error_rate":0,"iterations":5},"finishedAt":"2026-11-23T10:00:01Z"}'),$(run_json bad! success),$(run_json $b error '{"reason":"timeout","errorMessage":"late","startedAt":"2026-11-23T11:00:00Z"}')]}" |
 		jq -e '.accepted == 2 and (.rejected | length == 1 and .[0].id == "bad!")'
-	# Again after a lost answer, and late news.
+	# The same batch again after a lost response, and an outdated state of a run.
 	agent POST /api/k6/runs "$(run_json $a success)" | jq -e '.accepted == 1'
 	agent POST /api/k6/runs "$(run_json $a running)" | jq -e '.ignored == 1'
 	agent POST /api/k6/runs "$(run_json $a error '{"reason":"lost"}')" | jq -e '.ignored == 1'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The dashboard against those who mean it no good: guesses, drips, junk, many connections; TLS; headers.
+# The dashboard against hostile clients: guessed passwords, slow requests, junk, many connections; TLS; headers.
 
 load helpers
 
@@ -14,7 +14,7 @@ teardown() { teardown_dir; }
 	guess() { status_of -u admin:guess "$@" "$DASH/api/admin/config"; }
 	for _ in 1 2 3 4 5 6 7 8 9 10; do [ "$(guess)" = 401 ]; done
 	[ "$(guess)" = 429 ]
-	# The right ones are not even looked at, so a guess that hits shows nothing.
+	# Right credentials are not checked either, so a correct guess gets the same response.
 	[ "$(status_of -u "$ADMIN_BASIC_AUTH" "$DASH/api/admin/config")" = 429 ]
 	curl -sS -D - -o /dev/null -u admin:guess "$DASH/api/admin/config" | grep -qiE '^retry-after: [1-6]'
 	[ "$(status_of "$DASH/api/dashboard/k6/agents")" = 200 ]
@@ -64,7 +64,7 @@ teardown() { teardown_dir; }
 	[ "$(curl -sS --cacert "$T/cert.pem" --max-time 2 -N "https://localhost:$port/api/events" | head -1)" = 'retry: 2000' ]
 	[ "$(curl -s --max-time 3 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/healthz" || true)" != 200 ]
 	refute curl -s --tls-max 1.1 --cacert "$T/cert.pem" "https://127.0.0.1:$port/healthz"
-	# A real fleet talks with it.
+	# A real k6fleetd works with it.
 	write_conf <<-CONF
 		workers = 1
 		dashboard { url = 'https://localhost:$port' ca_file = '$T/cert.pem' poll_interval = 200ms }
@@ -124,7 +124,7 @@ teardown() { teardown_dir; }
 		    body = ('{"host":"%s","agents":[{"name":"%s"}]}' % (text.replace('"', '\\"'), text.replace('"', '\\"'))).encode()
 		    assert post(body, path=b"/api/k6/agents/register") in (b"200", b"400"), text
 		healthy()
-		# Header drips beside many idle connections.
+		# One client sends a header byte by byte, beside many idle connections.
 		drips = [connect() for _ in range(50)]
 		idle = []
 		try:
@@ -142,7 +142,7 @@ teardown() { teardown_dir; }
 	PY
 	curl -fsS "$DASH/api/dashboard/k6/agents" | jq -e '.items | length >= 4'
 	admin GET /api/admin/config | jq -e .revision
-	# A request that takes for ever is cut, though it never falls silent.
+	# A request that never ends is cut, although its client keeps sending.
 	[ "$(sed -n 's/^Seccomp:\t//p' "/proc/$DASH_PID/status")" = 2 ]
 	[ "$(sed -n 's/^CapEff:\t//p' "/proc/$DASH_PID/status")" = 0000000000000000 ]
 }
@@ -192,7 +192,7 @@ teardown() { teardown_dir; }
 	[ -z "$(uniq -d "$T/stored")" ]
 	[ "$(curl -fsS "$DASH/api/dashboard/k6/runs" | jq .total)" -eq "$(wc -l <"$T/stored")" ]
 	stop_dashboard
-	# Pages of its middle overwritten, as after a bad disk, and left open.
+	# Pages in the middle of the database are overwritten, as by a bad disk, and the database was not closed.
 	python3 - "$T/dash/dashboard.db" <<-'PY'
 		import os, sys
 		size = os.path.getsize(sys.argv[1])

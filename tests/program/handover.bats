@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Changing a fleet that runs: restart, drain, reload, and new binaries that take over.
+# Changes of a running fleet: restart, drain, reload, and hand-over to new binaries.
 
 load helpers
 
@@ -11,12 +11,12 @@ states() {
 	ctl status --json | jq -r '[.agents[].state] | join(" ")'
 }
 
-# No worker is one of those in $1 (one pid a line).
+# Whether no worker has a pid of the list $1 (one pid a line).
 all_are_new() {
 	fleet_is_up && [ -n "$(workers)" ] && [ -z "$(comm -12 <(sort <<<"$1") <(workers | sort))" ]
 }
 
-# Replaced as packages do it: by rename, so that the running image keeps its file.
+# Replaces a binary as packages do: by rename, so that the running image keeps its file.
 install_program() {
 	cp "$1" "$T/bin/$2.new"
 	chmod 755 "$T/bin/$2.new"
@@ -39,7 +39,7 @@ CONF
 	n=$(ctl status --json | jq '[.agents[].run == null] | index(true)')
 	ctl restart "k6agent-$n" --wait
 	[ "$(comm -12 <(sort <<<"$before") <(workers | sort) | wc -l)" = 5 ]
-	# Rolling waits for the run, and counts no failure.
+	# A rolling restart waits for the run and counts no failure.
 	ctl restart --rolling --wait
 	all_are_new "$before"
 	expect_run Example success -
@@ -131,7 +131,7 @@ CONF
 	expect_run New success -
 	[ "$(workers | sort)" = "$before" ]
 	ctl scale 60 --wait
-	# HUP does the same.
+	# HUP also hands over.
 	sed -i 's/max_workers = 60/max_workers = 30/; s/^workers = 3/workers = 4/' "$T/k6fleetd.conf"
 	kill -HUP "$FLEET"
 	four() { [ "$(ctl status --json | jq -c '[.desired, .running]')" = '[4,4]' ]; }
@@ -237,7 +237,7 @@ CONF
 	[ "$(runs | jq '.[0].metrics.http_reqs')" = "$(count_of /x)" ]
 	retry 10 all_are_new "$before"
 	before=$(workers | sort)
-	# Nothing new on disk: HUP only reads the configuration.
+	# Without a new binary on disk HUP only reads the configuration.
 	kill -HUP "$FLEET"
 	sleep 0.5
 	[ "$(workers | sort)" = "$before" ]
@@ -248,7 +248,7 @@ CONF
 	kill -USR2 "$FLEET"
 	retry 10 all_are_new "$before"
 	[ "$(grep -c 'upgrade: took over' "$T/k6fleetd.log")" = 3 ]
-	# And it is a keeper like any other.
+	# The new keeper does everything that the old one did.
 	kill -KILL "$(supervisor)"
 	ctl scale 5 --wait
 	if [ "$(id -u)" = 0 ]; then

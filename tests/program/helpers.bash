@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What the program tests share: a private directory, daemons with sockets and ports of their
-# own, and waiting by retry.  Every process that a test starts is ended in its teardown, by pid.
+# Helpers of the program tests: a private directory, daemons with sockets and ports of their
+# own, and waiting by retry.  The teardown of a test ends every process that it has started, by pid.
 
 : "${top_srcdir:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 : "${top_builddir:=$top_srcdir}"
 # shellcheck source=tests/retry.bash
 . "$top_srcdir/tests/retry.bash"
 export K6FLEET_LIBEXECDIR=$top_builddir K6FLEET_WWW_DIR=$top_builddir/src/dashboard/www.out
-# Workers are non-dumpable and the keeper ends by exit(): leaks are looked for in the unit tests.
+# The leak checker cannot read non-dumpable workers, and the keeper ends by exit(): the unit tests look for leaks.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 
 setup_dir() {
-	# Not below a directory that only its owner may pass: the daemons change user.
+	# The daemons change their user, so all parents of the directory must be open to everybody.
 	T=$(mktemp -d /tmp/k6fleet-test.XXXXXX)
 	chmod 755 "$T"
 	SOCKET=$T/run/control.sock
@@ -42,8 +42,8 @@ teardown_dir() {
 	return $fits
 }
 
-# Below the range from which the kernel takes the ports of outgoing connections: nobody else
-# gets it before its user binds it.
+# The port is below the range from which the kernel takes ports of outgoing connections: no other
+# process gets it before the test binds it.
 free_port() {
 	python3 -c '
 import random, socket
@@ -81,8 +81,8 @@ script_target() {
 	printf "target '%s' { script_file = '%s' interval = 1h max_agents = 1 timeout = %s }\n" "$1" "$T/$1.js" "${3:-20s}"
 }
 
-# Copies of the programs where everybody can reach them: the checkout may lie below a directory
-# that only its owner may pass.
+# Copies the programs to a place that every user can reach: the checkout may be below a directory
+# that only its owner may enter.
 copy_programs() {
 	mkdir -p "$T/bin"
 	cp "$top_builddir"/{k6fleetd,k6fleet-supervisor,k6fleetctl} "$K6_BINARY" "$T/bin/"
@@ -94,7 +94,7 @@ ctl() {
 	"$top_builddir/k6fleetctl" -s "$SOCKET" "$@"
 }
 
-# Writes the configuration: short times, then what stands on standard input.
+# Writes the configuration: short times, then the lines of standard input.
 write_conf() {
 	{
 		cat <<CONF
@@ -108,25 +108,25 @@ CONF
 	} >"$T/k6fleetd.conf"
 }
 
-# In the shell itself, so that $! and PIDS are the test's.
+# Starts the daemon from the test's own shell, so that $! and PIDS belong to the test.
 launch_fleet() {
 	"${FLEET_PROGRAM:-$top_builddir/k6fleetd}" -c "$T/k6fleetd.conf" "$@" >"$T/k6fleetd.log" 2>&1 3>&- &
 	FLEET=$!
 	PIDS+=("$FLEET")
 }
 
-# And waits until it is up; a daemon that dies fails the test.
+# Starts the daemon and waits until all agents are up; a daemon that dies fails the test.
 start_fleet() {
 	launch_fleet "$@"
 	retry 15 fleet_has_settled
-	# Not fleet_is_up again: a dashboard may have asked for more in the meantime.
+	# fleet_is_up could fail now: a dashboard may have raised the desired count in between.
 	if is_gone "$FLEET"; then
 		cat "$T/k6fleetd.log"
 		return 1
 	fi
 }
 
-# Up, or dead: no use in waiting for a corpse.
+# Whether all agents are up, or the daemon is dead.
 fleet_has_settled() {
 	is_gone "$FLEET" || fleet_is_up
 }
@@ -139,7 +139,7 @@ fleet_is_up() {
 	[ "$(ctl status --json 2>/dev/null | jq '.desired == .running')" = true ]
 }
 
-# pid of agent N
+# pid_of_agent N: prints the pid of the worker of agent N.
 pid_of_agent() {
 	ctl status --json | jq --argjson n "$1" '.agents[$n].pid'
 }
@@ -152,7 +152,7 @@ runs() {
 	ctl runs -n 1000 --json
 }
 
-# The newest finished run of a target's label, as JSON; empty when there is none yet.
+# Prints the newest finished run of a target's label as JSON; nothing if there is none yet.
 finished() {
 	runs | jq -c --arg t "$1" '[.[] | select(.targetLabel == $t and .status != "running")][0] // empty'
 }
@@ -161,7 +161,7 @@ has_finished() {
 	[ -n "$(finished "$1")" ]
 }
 
-# expect_run LABEL STATUS REASON: waits for a finished run and compares; leaves it in $RUN.
+# expect_run LABEL STATUS REASON: waits for a finished run, leaves it in $RUN, and compares status and reason.
 expect_run() {
 	retry 40 has_finished "$1"
 	RUN=$(finished "$1")
@@ -171,7 +171,7 @@ expect_run() {
 	fi
 }
 
-# metric NAME: of $RUN.
+# metric NAME: prints this metric of $RUN.
 metric() {
 	jq ".metrics.$1" <<<"$RUN"
 }
@@ -187,14 +187,14 @@ start_dashboard() {
 	retry 10 curl -fsS --max-time 2 -o /dev/null "$DASH/healthz"
 }
 
-# stop_dashboard [SIGNAL]: until its last thread has gone, and with it the port.
+# stop_dashboard [SIGNAL]: stops the dashboard and waits until its last thread has ended and the port is free.
 stop_dashboard() {
 	kill "-${1:-TERM}" "$DASH_PID"
 	wait "$DASH_PID" || true
 }
 
-# admin METHOD PATH [BODY]: body of the answer; api METHOD PATH [BODY]: "STATUS BODY".
-# What they see is compared with docs/openapi.yaml when the test ends.
+# admin METHOD PATH [BODY]: prints the body of the response; api METHOD PATH [BODY] prints "STATUS BODY".
+# The teardown compares all responses with docs/openapi.yaml.
 admin() {
 	ask -u "$ADMIN_BASIC_AUTH" -X "$1" -H 'Content-Type: application/json' ${3+-d "$3"} "$DASH$2"
 	cat "$ANSWER.body"
@@ -208,13 +208,13 @@ status_of() {
 	ask "$@"
 	cut -d' ' -f3 "$ANSWER.meta"
 }
-# get PATH: body of the answer; fails where it is an error.
+# get PATH: prints the body of the response; fails if the response is an error.
 get() {
 	ask "$DASH$1"
 	cat "$ANSWER.body"
 	[ "$(cut -d' ' -f3 "$ANSWER.meta")" -lt 400 ]
 }
-# ask CURL-ARGUMENTS...: leaves the answer in $ANSWER.body and $ANSWER.meta.
+# ask CURL-ARGUMENTS...: leaves the response in $ANSWER.body and $ANSWER.meta.
 ask() {
 	mkdir -p "$T/answers"
 	ANSWER=$(mktemp "$T/answers/XXXXXX")
@@ -222,7 +222,7 @@ ask() {
 	curl -sS -o "$ANSWER.body" -w '%{method} %{url_effective} %{http_code} %{content_type}' "$@" >"$ANSWER.meta"
 }
 
-# Processes of this test's fleet: by the parent chain, never by name.
+# Finds processes of this test's fleet by the chain of parents, never by name.
 workers() {
 	ctl status --json | jq -r '.agents[].pid // empty'
 }
@@ -235,7 +235,7 @@ supervisor() {
 		if grep -qsa 'k6fleetd: supervisor' "/proc/$pid/cmdline"; then echo "$pid"; fi
 	done
 }
-# A zombie that nobody has waited for yet has gone, too.
+# A zombie counts as gone.
 is_gone() {
 	! grep -qs '^State:.[^ZX]' "/proc/$1/status"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Runs that somebody asks for: run, --sync, --follow, cancel, logs, and the same from the dashboard.
+# Orders: run, --sync, --follow, cancel, logs, and the dashboard's commands.
 
 load helpers
 
@@ -10,13 +10,13 @@ setup() {
 }
 teardown() { teardown_dir; }
 
-# A target that is run only when somebody asks for it.
+# A disabled target: it runs by order only.
 idle_target() {
 	printf "target '%s' { url = '%s' duration = %s interval = 1h enabled = false vus = %s }\n" \
 		"$1" "$SERVER/$2" "${3:-2s}" "${4:-1}"
 }
 
-# arrivals PATH: when requests came, in seconds, ascending.
+# arrivals PATH: prints the times of all requests for the path in seconds, ascending.
 arrivals() {
 	curl -fsS "$SERVER/__arrivals" | jq -c --arg p "$1" '.[$p] // [] | sort'
 }
@@ -43,7 +43,7 @@ arrivals() {
 	[ "$status" -eq 2 ]
 	run ctl run
 	[ "$status" -eq 2 ]
-	# One that is running is not what --follow waits for: its own one is.
+	# --follow waits for its own run, not for a run that is already going on.
 	retry 10 has_finished Home
 	ctl pause
 	run ctl run Home
@@ -71,10 +71,10 @@ arrivals() {
 	jq -e '.runs | length == 3' "$T/merged"
 	jq -e '.merged.metrics | .http_reqs == 60 and .http_reqs_answered == 60 and .iterations == 60
 		and .checks_passed == 60 and .error_rate == 0' "$T/merged"
-	# A quarter takes 200 ms: the median is quick, p80 and above are slow.
+	# A quarter of the requests takes 200 ms: the median is fast, p80 and above are slow.
 	jq -e '.merged.metrics | .p50_ms < 100 and .p95_ms >= 200' "$T/merged"
 	jq -e '.merged.latencyQuantiles | length == 101 and .[70] < 100 and .[80] >= 200 and (. == sort)' "$T/merged"
-	# What each run has are its 20 samples: put together by hand they give the same.
+	# Each run reports its 20 samples exactly: merged by hand they give the same percentiles.
 	jq -e '[.runs[].latencyQuantiles[0]] | min as $least | input.merged.latencyQuantiles[0] - $least | fabs < 1e-6' \
 		"$T/merged" "$T/merged"
 	run ctl run --script "$T/half.js" --agents 2 --follow
@@ -91,13 +91,13 @@ arrivals() {
 	start_fleet
 	ctl run Together --agents 12 --sync --follow --json >"$T/sync"
 	jq -e '.merged.statuses.success == 12' "$T/sync"
-	# The bound is for two idle cores; here other tests run beside.
+	# On two idle cores the difference is smaller; other tests run at the same time.
 	arrivals /together | jq -e '(.[11] - .[0]) * 1000 < 250'
-	# Nobody came before the common instant.
+	# No request came before the common instant.
 	jq -e --argjson first "$(arrivals /together | jq '.[0]')" \
 		'.runs[0].scheduledAt | (.[0:19] + "Z" | fromdate) <= $first' "$T/sync"
 	jq -e '[.runs[].scheduledAt] | unique | length == 1' "$T/sync"
-	# rps is over the time that virtual users ran, not over the waiting.
+	# rps counts the time in which virtual users ran, without the wait.
 	jq -e '[.runs[].metrics | .http_reqs / .rps] | all(. > 0.9 and . < 2.3)' "$T/sync"
 }
 
@@ -194,14 +194,14 @@ arrivals() {
 	wait "$follower"
 	grep -q 'line 20"' "$T/follow.log"
 	retry 10 has_finished chat.js
-	# After the run the end of it is still there; without a name each line says whose it is.
+	# After the run the end of the log is still there; without an agent's name each line has a prefix.
 	ctl logs | grep -q '^k6agent-0: .*line'
 	ctl run --script "$T/flood.js" --agents 2
 	(timeout 3 "$top_builddir/k6fleetctl" -s "$SOCKET" logs -f | (sleep 2.5; cat) >"$T/slow.log" || true) 3>&- &
 	follower=$!
 	retry 10 has_finished flood.js
 	wait "$follower"
-	# A reader that did not read has held up nobody.
+	# A client that does not read delays no other client.
 	[ "$(runs | jq '[.[] | select(.targetLabel == "flood.js" and .status == "success")] | length')" -ge 1 ]
 	retry 10 finished_twice
 	run ctl logs k6agent-77
@@ -256,10 +256,10 @@ commands_of() {
 	retry 20 ended_at_dashboard success 2
 	[ "$(dash_runs '' | jq .total)" -eq 2 ]
 	dash_runs '' | jq -e '[.items[].agent] | unique | length == 2'
-	# Acknowledged with a heartbeat: it is handed out no more.
+	# A heartbeat has acknowledged the command: the dashboard no longer offers it.
 	commands_gone() { [ "$(commands_of testhost)" = '[]' ]; }
 	retry 10 commands_gone
-	# Neither a new supervisor nor a new poll does it again.
+	# Neither a new supervisor nor a new poll carries it out again.
 	kill -KILL "$(supervisor)"
 	retry 10 fleet_is_up
 	sleep 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Runs of real k6 against a server that counts: every status and reason.
+# Runs of real k6 against a server that counts requests: every status and reason.
 
 load helpers
 
@@ -27,7 +27,7 @@ CONF
 	jq -e '.metrics.rps > 1 and .metrics.data_received_bytes > 0' <<<"$RUN"
 	jq -e '.resources.cpuMs > 0 and .resources.maxRssBytes > 10000000 and .exitCode == 0' <<<"$RUN"
 	jq -e '.scheduledAt and .startedAt and .finishedAt and .lagMs < 5000 and .plannedMs == 3000' <<<"$RUN"
-	# The 101 quantiles are with the run itself, not in lists.
+	# A single run has the 101 quantiles, lists do not.
 	ctl show "$(jq -r .id <<<"$RUN")" --json | jq -e '.latencyQuantiles | length == 101 and (. == sort)'
 
 	cat >"$T/same.js" <<-JS
@@ -90,7 +90,7 @@ target 'Echo' { url = '$SERVER/echo?q="x"' method = POST body = 'it\\'s "b"' hea
 CONF
 	start_fleet
 	expect_run Echo success -
-	# 200 is not what was expected.
+	# The target does not expect status 200.
 	jq -e '.metrics.error_rate == 1.0' <<<"$RUN"
 	curl -fsS "$SERVER/__counts" | jq -e '.seen | .method == "POST" and .body == "it'"'"'s \"b\"" and .headers["X-Test"] == "a\"b"'
 }
@@ -169,7 +169,7 @@ CONF
 	expect_run Module error script_error
 	expect_run Options error script_error
 	expect_run Nothing error script_error
-	# Through the module around it k6 sees options without a function; before v0.53 it is an error of the script.
+	# Inside the generated module k6 sees a script that has options and no function; before v0.53 that is a script error.
 	jq -e '(.exitCode == 104 or .exitCode == 107) and (.errorMessage | contains("default"))' <<<"$RUN"
 	expect_run Abort error script_error
 	jq -e '.exitCode == 108 and (.errorMessage | contains("enough"))' <<<"$RUN"
@@ -189,7 +189,7 @@ CONF
 	start_fleet
 	expect_run Late error timeout
 	jq -e '.metrics.http_reqs > 5 and .metrics.p95_ms > 0 and .exitCode == 105' <<<"$RUN"
-	# TERM may come while a request is under way: the server has seen it, k6 does not count it.
+	# TERM may come during a request: the server counts the request, k6 does not.
 	[ "$(metric http_reqs)" -le "$(count_of /late)" ]
 	[ "$(metric http_reqs)" -ge $(($(count_of /late) - 1)) ]
 	expect_run Loop error timeout
@@ -201,7 +201,7 @@ CONF
 		echo 'workers = 6'
 		echo "limits { memory = 128M tmp_size = 64K }"
 		script_target Oom 'export const options = { iterations: 1 }; export default function () { const a = []; for (;;) a.push(new Array(100000).fill(Math.random())); }' 60s
-		# The script leaves no room for the 30 kB of the export.
+		# The script fills the tmpfs, so the 30 kB of the summary do not fit.
 		script_target Full "export const options = { iterations: 1 }; export default function () {} // $(head -c 56000 /dev/zero | tr '\0' x)"
 		script_target Forged 'export const options = { iterations: 1 }; export default function () {} export function handleSummary(d) { d.metrics.iterations.values.count = -5; return {}; }'
 	} >"$T/t.conf"
@@ -233,7 +233,7 @@ CONF
 	expect_run NoSummary error no_summary
 }
 
-# A stand-in for k6 makes the faults that the real one will not make on demand.
+# A stand-in for k6 makes faults that the real k6 does not make on demand.
 fake_k6() {
 	cat >"$T/fake-k6" <<-SH
 		#!/bin/sh

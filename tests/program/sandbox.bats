@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What a hostile script can do: a program that tries everything in k6's place, and real k6.
+# Limits of a hostile script, tried by a program in k6's place that attempts everything, and by real k6.
 
 load helpers
 
 setup() { setup_dir; }
 teardown() { teardown_dir; }
 
-# probe MODE [CONFIG LINES]: one run of the probe under the label Probe; its log in $LOG.
+# probe MODE [CONFIG LINES]: runs the probe once, under the label Probe; its log is in $LOG.
 probe_conf() {
 	local mode=$1
 	cp "$top_builddir/tests/program/probe" "$T/probe"
@@ -46,16 +46,16 @@ layer() {
 	ctl status --json | jq -e ".sandboxLayers.$1" >/dev/null
 }
 
-# Every attempt of $LOG that ended well.
+# Prints every attempt in $LOG that succeeded.
 successes() {
 	sed -n 's/ ok$//p' <<<"$LOG" | sort | tr '\n' ' '
 }
 
-# What an honest program needs, and nothing else, worked.
+# Everything that an honest program needs has worked, and nothing else.
 check_attempts() {
 	grep -q '^finished$' <<<"$LOG"
 	local expected="devnull home socket_tcp tmp "
-	# Abstract sockets are closed by Landlock's scopes alone, which came with Linux 6.12.
+	# Only Landlock's scopes close abstract sockets; they came with Linux 6.12.
 	if ! layer landlock || [ "$(printf '6.12\n%s\n' "$(uname -r)" | sort -V | head -1)" != 6.12 ]; then
 		expected="abstract_socket $expected"
 	fi
@@ -69,10 +69,10 @@ check_attempts() {
 	[ "$(grep -c '^Cap....*0000000000000000$' <<<"$LOG")" = 5 ]
 	grep -q 'NoNewPrivs:.1' <<<"$LOG"
 	grep -q 'Seccomp:.2' <<<"$LOG"
-	# stdin, stdout, stderr and nothing else.
+	# Only stdin, stdout and stderr are open.
 	[ "$(grep -c '^fd ' <<<"$LOG")" = 3 ]
 	grep -q '^fd 0 /dev/null$' <<<"$LOG"
-	# Nobody else can be seen, not even the worker.
+	# No other process is visible, not even the worker.
 	refute grep -q '^sees-pid' <<<"$LOG"
 }
 
@@ -82,7 +82,7 @@ check_attempts() {
 	run_probe attempts
 	layer seccomp
 	check_attempts
-	# The worker that was shot at lives, and is the same.
+	# The attacked worker lives, and is the same process.
 	[ "$(ctl status --json | jq '.agents[0].restarts')" = 0 ]
 	for call in mount bind umount pivot_root chroot unshare_user unshare_mnt clone_user ptrace setuid bpf perf userfaultfd \
 		io_uring keyctl module kexec prlimit_init priority_init affinity_init; do
@@ -155,7 +155,7 @@ CONF
 	secret=very-$(printf 'secret-%s' "$RANDOM$RANDOM$RANDOM")
 	(umask 077 && echo "$secret" >"$T/secret")
 	ways=file
-	# A sanitizer's runtime keeps a copy of the environment that is out of our reach.
+	# A sanitizer's runtime keeps a copy of the environment, which k6fleetd cannot wipe.
 	grep -q __asan_init "$top_builddir/k6fleetd" || ways='file environment'
 	for way in $ways; do
 		unset DASHBOARD_SECRET
@@ -203,7 +203,7 @@ search_secret() {
 @test "a fork bomb hits its own limit; its neighbour runs on; nothing is left" {
 	start_server
 	cp "$top_builddir/tests/program/probe" "$T/probe"
-	# Agent 0 gets the bomb, agent 1 an honest k6, by what the target says.
+	# The target decides: agent 0 runs the fork bomb, agent 1 an honest k6.
 	cat >"$T/k6" <<-SH
 		#!/bin/sh
 		[ "\$1" = version ] && { echo 'k6 v2.2.0 (stand-in)'; exit 0; }
@@ -273,7 +273,7 @@ CONF
 	second() { [ "$(runs | jq '[.[] | select(.status != "running")] | length')" -ge 2 ]; }
 	retry 20 second
 	LOG=$(log_of "$(runs | jq -c '[.[] | select(.status != "running")][0]')")
-	# The script is there, and nothing else.
+	# The directory contains the script only.
 	grep -q '^before 1 0$' <<<"$LOG"
 }
 
@@ -330,7 +330,7 @@ CONF
 	start_server
 	copy_programs
 	export K6_BINARY=$T/bin/$(basename "$K6_BINARY")
-	# What maps to root in there is the one who made the namespace.
+	# Root in the namespace is the user who made it.
 	write_conf <<<"target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
 	run forbidden "$T/bin/k6fleetd" -c "$T/k6fleetd.conf"
 	[ "$status" -eq 1 ]
@@ -341,7 +341,7 @@ target 'Example' { url = '$SERVER/x' duration = 1s interval = 1h }"
 	FLEET=$!
 	PIDS+=("$FLEET")
 	retry 20 fleet_is_up
-	# What stands in between would not pass a signal on.
+	# A process in between would not pass a signal on.
 	PIDS+=("$(ctl status --json | jq .pid)")
 	[ "$(ctl status --json | jq -r '.sandbox + " " + (.sandboxLayers.namespaces | tostring)')" = 'off false' ]
 	layer seccomp

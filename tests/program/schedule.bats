@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What runs when, judged by when requests arrive at a server; limits for what runs at a time; allowed_hosts.
+# Instants of runs, measured by the arrival of requests at a server; limits of runs at a time; allowed_hosts.
 
 load helpers
 
@@ -10,8 +10,8 @@ setup() {
 }
 teardown() { teardown_dir; }
 
-# firsts PATH: when each run's first request came, in seconds from the first of all, ascending.  A virtual
-# user makes one request a second; runs of one second make one.
+# firsts PATH: prints the time of each run's first request in seconds since the earliest one, ascending.  A virtual
+# user makes one request a second, so a run of one second makes one request.
 firsts() {
 	curl -fsS "$SERVER/__arrivals" | jq -c --arg p "$1" '(.[$p] // []) | sort | (.[0] // 0) as $first | map(. - $first)'
 }
@@ -24,16 +24,16 @@ target 'Spread' { url = '$SERVER/spread' duration = 1s interval = 4s }
 CONF
 	start_fleet
 	retry 20 came /spread 5
-	# 0, 2, 4, 6 ...: a start of k6 takes some 40 ms, more where other tests run beside.
+	# 0, 2, 4, 6 ...: a start of k6 takes about 40 ms, and longer while other tests run.
 	firsts /spread | jq -e 'to_entries | all(.value - .key * 2 | fabs < 0.5)'
-	# Four: the new ones come at the odd seconds, the old ones stay where they are.
+	# With four agents the new ones run at the odd seconds; the old ones keep their instants.
 	ctl scale 4 --wait
 	retry 20 came /spread 13
 	firsts /spread | jq -e 'map(select(. > 12)) | length >= 4'
 	firsts /spread | jq -e 'map(. - (. | round) | fabs) | all(. < 0.5)'
 	jq -e -n --argjson now "$(firsts /spread)" '$now | map(round % 4) | (map(select(. == 0)) | length) >= 3 and (map(select(. == 2)) | length) >= 3'
 	runs | jq -e 'map(select(.status != "running")) | all(.lagMs < 500 and .status == "success")'
-	# The same instants after a restart of the daemon: the phase is kept.
+	# The instants are the same after a restart of the daemon: it keeps the phase.
 	kill -TERM "$FLEET" && wait "$FLEET" || true
 	start_fleet
 	n=$(count_of /spread)
@@ -50,7 +50,7 @@ CONF
 	start_fleet
 	retry 20 came /aligned 15
 	firsts /aligned | jq -e '[.[5:15] | to_entries[] | .value - (((.key / 5) | floor) + 1) * 3 | fabs] | all(. < 0.7)'
-	# One instant is one time stamp, whoever it is for.
+	# An instant has the same time stamp for all agents.
 	runs | jq -e '[.[] | .scheduledAt] | unique | length <= 4'
 }
 
@@ -66,7 +66,7 @@ target 'Over' { script_file = '$T/long.js' interval = 1s }
 CONF
 	start_fleet
 	retry 20 came /over 4
-	# Each takes 2.5 s and more: the next comes at the third instant, two have been missed or waited.
+	# Each run takes 2.5 s or more: the next one starts at the third instant, and two instants were missed or waited.
 	firsts /over | jq -e '[.[1:] , .[:-1]] | transpose | map(select(all(. != null))) | map(.[0] - .[1]) | all(. > 2.4 and . < 4.5)'
 	ctl targets --json | jq -e '.[0].missed >= 3'
 	ctl metrics | grep -q '^k6fleet_runs_missed_total [1-9]'
@@ -85,7 +85,7 @@ CONF
 	ctl metrics | grep -q '^k6fleet_saturation_ratio 1$'
 	retry 30 came /a 6
 	retry 30 came /b 6
-	# All that ran at a time, by what the records say.
+	# Prints the largest number of runs at a time, from the stored runs.
 	ended_all() { [ "$(runs | jq 'map(select(.status == "success")) | length')" -eq 12 ]; }
 	retry 10 ended_all
 	runs | jq -e '
@@ -94,7 +94,7 @@ CONF
 		| ($r | map(. as $x | [$r[] | select(.s <= $x.s and .e > $x.s)] | length) | max) <= 3
 		and ($r | map(. as $x | [$r[] | select(.t == $x.t and .s <= $x.s and .e > $x.s)] | length) | max) <= 2'
 	runs | jq -e '[.[] | .agent] | group_by(.) | map(length) | unique == [2]'
-	# Lateness is that of the queue, and the computed instant stays what it was.
+	# lagMs contains the wait in the queue; scheduledAt stays the computed instant.
 	runs | jq -e 'map(.lagMs) | max > 1000'
 }
 
@@ -116,7 +116,7 @@ CONF
 	ended_all() { [ "$(runs | jq 'map(select(.status == "success")) | length')" -eq 40 ]; }
 	retry 10 ended_all
 	runs | jq -e '[.[] | .agent] | unique | length == 40'
-	# One that needs more than there is for all is run alone, not never.
+	# A run that needs more than the whole budget runs alone.
 	ctl status --json | jq -e '.load | .memoryBudgetBytes == 209715200 and .queued == 0'
 }
 
@@ -157,7 +157,7 @@ CONF
 	expect_run stray success -
 	jq -e '.metrics | .http_reqs >= 1 and .error_rate > 0' <<<"$RUN"
 	[ "$(count_of /allowed)" -eq 1 ]
-	# Not one request came to the other server, and none to this one by another address.
+	# No request reached the other server, and none reached this server by another address.
 	SERVER=http://127.0.0.2:$other
 	curl -fsS "http://127.0.0.1:$other/__counts" | jq -e '. == {}'
 	run ctl run Bad

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Scripts of users: all that k6 offers them, what can go wrong in them, and which k6 runs them.
+# Scripts of users: the features of k6 in them, their errors, and the versions of k6 that run them.
 
 load helpers
 
@@ -10,12 +10,12 @@ setup() {
 }
 teardown() { teardown_dir; }
 
-# follow SCRIPT [OPTIONS...]: runs it now; the answer with "merged" and the one run is in $T/answer.
+# follow SCRIPT [OPTIONS...]: runs the script now; the response with "merged" and the one run is in $T/answer.
 follow() {
 	ctl run --script "$T/$1.js" "${@:2}" --follow --json >"$T/answer" || true
 	RUN=$(jq -c '.runs[0]' "$T/answer")
 }
-# ended STATUS REASON: of $RUN.
+# ended STATUS REASON: compares them with those of $RUN.
 ended() {
 	[ "$(jq -r '.status + " " + (.reason // "-")' <<<"$RUN")" = "$1 $2" ] || {
 		echo "wanted $1 $2, got: $RUN"
@@ -25,7 +25,7 @@ ended() {
 message_has() {
 	[[ $(jq -r .errorMessage <<<"$RUN") == *"$1"* ]]
 }
-# stand_in VERSION: a script in k6's place, at $T/k6, that tells this version and then runs the real one.
+# stand_in VERSION: makes a script $T/k6 that reports this version and runs the real k6.
 stand_in() {
 	{
 		echo '#!/bin/sh'
@@ -77,7 +77,7 @@ stand_in() {
 	jq -e '.metrics | .checks_passed == 12 and .checks_failed == 0 and .error_rate == 0' <<<"$RUN"
 	jq -e '[.thresholds[] | select(.ok)] | length == 4' <<<"$RUN"
 	jq -e '[.thresholds[].expression] | sort == ["count==6", "p(95)<5000", "p(99)<6000", "rate<0.5"]' <<<"$RUN"
-	# As long as the scenarios take by k6's own account: the shared iterations may take 10 s.
+	# The planned duration is what k6 prints for the scenarios: the shared iterations may take 10 s.
 	jq -e '.plannedMs == 10000' <<<"$RUN"
 	ctl logs k6agent-0 | grep -q 'my own words: 6'
 }
@@ -106,7 +106,7 @@ CONF
 	ended failed checks
 	ctl show "$(jq -r .id <<<"$RUN")" >"$T/shown"
 	grep -q 'check failed: front::is 404: 4 of 4' "$T/shown"
-	# What the run has cost.
+	# The cost of the run.
 	grep -qE '^resources +[0-9]+ ms CPU, [1-9][0-9]* MiB, [0-9]+ bytes of tmpfs' "$T/shown"
 	ctl metrics | awk '/^k6fleet_k6_cpu_seconds_total/ { ok = $2 > 0 } END { exit !ok }'
 	ctl metrics | awk '/^k6fleet_k6_max_rss_bytes/ { ok = $2 > 10000000 } END { exit !ok }'
@@ -159,14 +159,14 @@ CONF
 		def compare(quantiles, xs):
 		    assert len(quantiles) == 101
 		    for p, q in enumerate(quantiles):
-		        # At most one percentile of rank away, but for rounding to nine digits.
+		        # Off by at most one percentile rank, apart from rounding to nine digits.
 		        assert exact(xs, max(0, p - 1)) - 1e-4 <= q <= exact(xs, min(100, p + 1)) + 1e-4, (p, q)
 		for run in answer["runs"]:
 		    compare(run["latencyQuantiles"], samples[run["agent"]])
 		    assert abs(run["metrics"]["p95_ms"] - exact(samples[run["agent"]], 95)) < 0.01
 		merged = [x for xs in samples.values() for x in xs]
 		compare(answer["merged"]["latencyQuantiles"], merged)
-		# With at most 101 samples a run nothing is lost at all.
+		# With at most 101 samples a run the figures are exact.
 		for p in (50, 95, 99):
 		    assert abs(answer["merged"]["metrics"]["p%d_ms" % p] - exact(merged, p)) < 0.01, p
 		assert answer["merged"]["metrics"]["http_reqs"] == 270
@@ -201,11 +201,11 @@ target 'init' { script_file = '$T/init.js' interval = 1h timeout = 1s max_agents
 target 'hang' { script_file = '$T/hang.js' interval = 1h timeout = 2s max_agents = 1 }
 CONF
 	start_fleet
-	# Stopped by k6 itself when its graceful stop is over.
+	# k6 itself stops the run when its graceful stop is over.
 	follow loop
 	ended success -
 	jq -e '.metrics | .http_reqs == 1 and .iterations == null' <<<"$RUN"
-	# What began within the duration may finish: k6's graceful stop is 30 s, run_grace here 2 s.
+	# An iteration that began within the duration may finish: k6's graceful stop is 30 s, run_grace here 2 s.
 	follow graceful --duration 1s
 	ended success -
 	jq -e '.metrics.iterations == 1 and .plannedMs == 1000' <<<"$RUN"
@@ -219,7 +219,7 @@ CONF
 	expect_run hang error timeout
 	jq -e '.exitCode == 105 and .metrics.iterations >= 1 and .metrics.p95_ms > 0' <<<"$RUN"
 	expect_run init error timeout
-	# Killed 5 s after TERM at the latest, its pid namespace with it.
+	# k6 is killed 5 s after TERM at the latest, and its pid namespace with it.
 	jq -e '.metrics.http_reqs == null' <<<"$RUN"
 	[ "$(ctl status --json | jq '[.agents[] | select(.state == "idle")] | length')" -eq 3 ]
 }
@@ -247,14 +247,14 @@ CONF
 	follow metrics
 	ended success -
 	jq -e '.metrics.http_reqs == 1 and .resources.tmpBytes > 2097152' <<<"$RUN"
-	# Too much for one's memory or for the summary's limit, but never without a reason.
+	# The run exceeds its memory or the limit of the summary, and always has a reason.
 	follow names
 	[[ "$(jq -r '.status + " " + .reason' <<<"$RUN")" =~ ^error\ (oom|bad_summary)$ ]]
 	follow endless
 	ended success -
 	[ "$(metric http_reqs)" -eq "$(count_of /endless)" ]
 	[ "$(ctl logs k6agent-0 | wc -c)" -le 65536 ]
-	# Nobody died of it.
+	# No process of the fleet has died.
 	ctl status --json | jq -e '.agents[0].restarts == 0 and .supervisorRestarts == 0'
 }
 
@@ -280,7 +280,7 @@ CONF
 	start_fleet
 	ctl status --json | jq -e '.k6Version == "v0.49.0"'
 	ctl run Counts --follow --json | jq -e '.runs[0].metrics.iterations == 7'
-	# One that is not supported changes nothing.
+	# A k6 that is not supported changes nothing.
 	stand_in v3.0.0
 	mv "$T/k6.new" "$T/k6"
 	run ctl reload
@@ -294,12 +294,12 @@ CONF
 	ctl status --json | jq -e '.k6Version == "v1.8.1"'
 	runs_new() { ctl run Counts --follow --json | jq -e '.runs[0].metrics.iterations == 8'; }
 	retry 10 runs_new
-	# The keeper's next image knows it, too.
+	# The keeper's next image knows the new version, too.
 	ctl reload --binary
 	retry 10 fleet_is_up
 	ctl status --json | jq -e '.k6Version == "v1.8.1"'
 	retry 10 runs_new
-	# Overwritten in place it is another binary under the same name: not run before it was asked.
+	# A binary that is overwritten in place is not run before k6fleetd has asked it for its version.
 	stand_in v2.9.0 9
 	cat "$T/k6.new" >"$T/k6"
 	run ctl run Counts --follow
@@ -328,6 +328,6 @@ CONF
 	follow out
 	ended success -
 	is_requested /api/v1/write
-	# k6.env is for k6 itself; a script sees of it what k6 shows it.
+	# k6.env sets variables of k6 itself; a script sees those that k6 shows.
 	[ $(($(count_of /out-hello) + $(count_of /out-none))) -eq "$(metric http_reqs)" ]
 }

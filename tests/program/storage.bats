@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The local store: a disk that is full, a history that is bounded, a clock that jumps.
+# The local store: full disk, bounded history, jumps of the wall clock.
 
 load helpers
 
 setup() { setup_dir; }
 teardown() {
-	# Lazily: the daemons end in teardown_dir.
+	# A lazy unmount, because the daemons end later, in teardown_dir.
 	for dir in "$T/state" "$T/dash"; do
 		if mountpoint -q "$dir"; then umount -l "$dir"; fi
 	done
@@ -17,7 +17,7 @@ storage_is() {
 	[ "$(ctl status --json | jq -r .storage.state)" = "$1" ]
 }
 
-# small_disk DIR USER: 4 MiB.
+# small_disk DIR USER: mounts a tmpfs of 4 MiB for the user.
 small_disk() {
 	mkdir "$T/$1"
 	mount -t tmpfs -o size=4m tmpfs "$T/$1" 2>/dev/null || skip "may not mount a tmpfs"
@@ -47,14 +47,14 @@ CONF
 	retry 20 storage_is 'storage full'
 	ctl status | grep -q '^storage full: no new runs are started'
 	[ "$(grep -c 'store: storage full: .*no new runs' "$T/k6fleetd.log")" = 1 ]
-	# One may just have been given out; then it is quiet.
+	# One run may just have been given out; no further run starts.
 	sleep 2
 	n=$(count_of /often)
 	sleep 4.5
 	[ "$(count_of /often)" = "$n" ]
 	runs | jq -e 'length >= 2'
 	[ "$(ctl targets --json | jq '[.[] | select(.label == "Often")][0].missed')" -ge 2 ]
-	# Also for a supervisor that finds it so.
+	# A new supervisor that finds the disk full starts no run either.
 	kill -KILL "$(supervisor)"
 	[ "$(ctl ping)" = pong ]
 	retry 20 storage_is 'storage full'
@@ -79,7 +79,7 @@ CONF
 	start_fleet
 	ctl stop
 	retry 20 is_gone "$FLEET"
-	# Runs of two hours ago, and 3 MiB of new ones.
+	# The store has runs of two hours ago, and 3 MiB of new ones.
 	python3 - "$T/state/supervisor.db" <<'PY'
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1])
@@ -107,7 +107,7 @@ CONF
 @test "the wall clock jumps, forth and back: no run is early, late or twice, no worker is silent" {
 	"${CC:-cc}" -shared -fPIC -O1 -o "$T/clock.so" "$top_srcdir/tests/program/clock.c"
 	start_server
-	# Without the sandbox the supervisor, which is executed anew, finds the library, too.
+	# The sandbox is off, so that the new supervisor finds the library, too.
 	write_conf <<CONF
 workers = 2
 sandbox = off
@@ -116,7 +116,7 @@ worker_timeout = 2s
 target 'Beat' { url = '$SERVER/beat' duration = 1s interval = 4s max_agents = 1 }
 CONF
 	now=$(cut -d. -f1 /proc/uptime)
-	# Three hours and half an interval forward, then back beyond the start.
+	# The clock jumps three hours and half an interval forward, then back beyond the start.
 	export CLOCK_JUMPS="$((now + 5)):10802,$((now + 14)):-7302" LD_PRELOAD=$T/clock.so
 	export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0
 	launch_fleet
@@ -124,19 +124,19 @@ CONF
 	retry 15 fleet_has_settled
 	before=$(workers)
 	sleep 7
-	# One that starts after the jump goes on in the same phase.
+	# A supervisor that starts after the jump keeps the phase.
 	kill -KILL "$(supervisor)"
 	sleep 8
 	kill -KILL "$(supervisor)"
 	sleep 7
 	curl -fsS "$SERVER/__arrivals" | jq -c '."/beat"' | tee "$T/arrivals"
-	# Every four seconds, whatever the clock said.
+	# The runs come every four seconds, whatever the wall clock says.
 	jq -e 'length >= 5 and length <= 8' "$T/arrivals"
 	jq -e '. as $a | all(range(1; length); ($a[.] - $a[. - 1]) as $d | $d > 2.6 and $d < 5.4)' "$T/arrivals"
 	[ "$(workers)" = "$before" ]
 	runs | jq -e 'all(.[]; .status == "running" or
 		((.finishedAt | sub("\\.[0-9]+Z"; "Z") | fromdate) - (.startedAt | sub("\\.[0-9]+Z"; "Z") | fromdate)) <= 3)'
-	# It did jump.
+	# The clock did jump.
 	[ "$(runs | jq '[.[].startedAt[11:13]] | unique | length')" -ge 2 ]
 }
 

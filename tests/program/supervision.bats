@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The processes: who runs as whom, who is replaced, what is left behind.
+# The processes: users, replacement after a death, nothing left behind.
 
 load helpers
 
@@ -40,12 +40,12 @@ agent_has_new_pid() {
 	[ "$(readlink "/proc/$w/ns/pid")" != "$(readlink "/proc/$FLEET/ns/pid")" ]
 	[ "$(readlink "/proc/$w/ns/mnt")" != "$(readlink "/proc/$FLEET/ns/mnt")" ]
 	grep -q ' /tmp .* tmpfs ' "/proc/$w/mountinfo"
-	# The host's table knows nothing of it.
+	# The host's mount table does not change.
 	refute grep -q 'nr_inodes=16384' /proc/self/mountinfo
 	if [ "$(id -u)" = 0 ]; then
 		[ "$(stat -c %U "/proc/$s")" = k6fleet ]
 		[ "$(status_field "$w" Uid | cut -f1)" = "$(id -u k6agent)" ]
-		# SYS_ADMIN, SETUID, SETGID, SETPCAP, KILL and no more.
+		# SYS_ADMIN, SETUID, SETGID, SETPCAP, KILL only.
 		[ "$(status_field "$FLEET" CapBnd)" = 00000000002001e0 ]
 	fi
 }
@@ -92,7 +92,7 @@ CONF
 	write_conf <<<'workers = 30'
 	start_fleet
 	for n in 30 60; do
-		# Old enough not to be the cause of their own death.
+		# The workers are stable, so their deaths count as a storm and not as failures of their own.
 		sleep 1.2
 		# shellcheck disable=SC2046
 		kill -KILL $(workers)
@@ -115,7 +115,7 @@ CONF
 	for _ in 1 2 3; do
 		old=$(supervisor)
 		kill -KILL "$old"
-		# The keeper owns the socket: no client is ever refused.
+		# The keeper owns the socket, so no client is refused.
 		[ "$(ctl ping)" = pong ]
 		[ "$(supervisor)" != "$old" ]
 	done
@@ -210,7 +210,7 @@ CONF
 	retry 20 is_gone "$FLEET"
 	start_fleet -n 7
 	[ "$(ctl status --json | jq .desired)" = 7 ]
-	# The option is for the start, not for every supervisor.
+	# The option applies to the start only, not to later supervisors.
 	ctl scale 3 --wait
 	kill -KILL "$(supervisor)"
 	[ "$(ctl status --json | jq .desired)" = 3 ]
@@ -251,7 +251,7 @@ CONF
 	ctl pause
 	[ "$(ctl status --json | jq .paused)" = true ]
 	grep -q PAUSED <<<"$(ctl status)"
-	# The long one goes on.
+	# The long run goes on.
 	only_long() { [ "$(ctl status --json | jq .busy)" = 1 ]; }
 	retry 15 only_long
 	ctl pause --now
@@ -347,7 +347,7 @@ CONF
 	copy_programs
 	K6_BINARY=$T/bin/$(basename "$K6_BINARY")
 	export K6_BINARY
-	# Root of its namespace, without any capability: the same that a hardened container gives.
+	# Root of its namespace, without any capability, as in a hardened container.
 	run forbidden "$T/bin/k6fleetd" -c "$T/k6fleetd.conf"
 	echo "$output"
 	[ "$status" -eq 1 ]
@@ -384,7 +384,7 @@ CONF
 	[ "$(status_of -X POST -d x "http://127.0.0.1:$METRICS/metrics")" = 405 ]
 	kill -KILL "$(supervisor)"
 	[ "$(metric_of k6fleet_supervisor_restarts_total)" = 1 ]
-	# Somebody else's port costs the endpoint, not the fleet.
+	# If the port is taken, the fleet runs without the endpoint.
 	sed "s#$T/run/#$T/run2/#; s#$T/state#$T/state2#" "$T/k6fleetd.conf" >"$T/second.conf"
 	"$top_builddir/k6fleetd" -c "$T/second.conf" >"$T/second.log" 2>&1 3>&- &
 	PIDS+=($!)
@@ -429,7 +429,7 @@ CONF
 	[ "$(workers | sort)" = "$before" ]
 	expect_run Example success -
 	[ "$(runs | jq length)" = 1 ]
-	# An operator's KILL is no crash: the next one comes at once.
+	# KILL by an operator is no crash: the next supervisor starts at once.
 	sleep 0.3
 	for _ in 1 2; do
 		kill -KILL "$(supervisor)"

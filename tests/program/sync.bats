@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# k6fleetd and the dashboard together, with real k6: the whole road.
+# k6fleetd and the dashboard together, with real k6, from the target to the stored run.
 
 load helpers
 
@@ -39,11 +39,11 @@ outbox_is_empty() {
 	dash_runs status=success | jq -e 'all(.items[]; .metrics.p95_ms > 0 and .metrics.error_rate == 0 and .targetLabel == "E2E" and .lagMs < 3000)'
 	id=$(dash_runs status=success | jq -r '.items[0].id')
 	curl -sS "$DASH/api/dashboard/k6/runs/$id" | jq -e '.latencyQuantiles | length == 101'
-	# Local history and dashboard tell the same.
+	# The local history and the dashboard have the same runs.
 	diff <(ctl show "$id" --json | jq -S '.metrics') <(curl -sS "$DASH/api/dashboard/k6/runs/$id" | jq -S '.metrics')
 	curl -sS "$DASH/api/dashboard/k6/agents" | jq -e '.items | length == 3 and all(.k6Version | startswith("v"))'
 	ctl targets --json | jq -e '.[0] | .label == "E2E" and .source == "dashboard" and .nextDueAt'
-	# Disabled: nothing new is started.
+	# The target is disabled: no new run starts.
 	admin PATCH "/api/admin/k6/targets/$(jq -r .id "$T/target")" '{"enabled":false}' >/dev/null
 	nothing_runs() { [ "$(ctl status --json | jq .busy)" = 0 ] && [ "$(ctl targets --json | jq length)" = 0 ]; }
 	retry 15 nothing_runs
@@ -87,7 +87,7 @@ outbox_is_empty() {
 	admin PUT /api/admin/config '{"k6DesiredAgentCount":8}' >/dev/null
 	fleet_has() { [ "$(ctl status --json | jq -c '[.desired, .running]')" = "[$1,$1]" ]; }
 	retry 15 fleet_has 8
-	# A dashboard that lost everything empties no fleet.
+	# A dashboard that has lost its database does not scale the fleet to 0.
 	stop_dashboard
 	rm -rf "$T/dash"
 	ctl scale 6 --wait
@@ -116,7 +116,7 @@ outbox_is_empty() {
 	retry 20 kept
 	is_connected unreachable
 	ctl status | grep -q unreachable
-	# Also a restart of k6fleetd loses none of them.
+	# A restart of k6fleetd loses none of the runs either.
 	kill -TERM "$FLEET"
 	retry 20 is_gone "$FLEET"
 	start_fleet
@@ -147,7 +147,7 @@ CONF
 	refute grep -q not-the-secret "$T"/*.log
 }
 
-# A dashboard that answers nonsense.
+# A dashboard that sends invalid responses.
 bad_dashboard() {
 	python3 - "$T/badport" "$1" 3>&- <<-'PY' &
 		import http.server, os, sys
@@ -242,7 +242,7 @@ CONF
 	retry 20 is_connected
 	ctl stop
 	retry 20 is_gone "$FLEET"
-	# Nobody vouches for it.
+	# No certificate authority of the file has signed the certificate.
 	write_conf <<<"dashboard { url = '$url' poll_interval = 200ms timeout = 2s }"
 	start_fleet
 	retry 20 is_connected unreachable
@@ -266,7 +266,7 @@ CONF
 		echo "$mode" >"$T/mode"
 		sleep 3
 	done
-	# Retry-After: 2 is kept to.
+	# The supervisor obeys Retry-After: 2.
 	retry 10 eval '[ "$(grep -c " refuse " "$T/mode.log")" -ge 2 ]'
 	awk '$2 == "refuse" { if (n && $1 - n < 1.9) exit 1; n = $1 }' "$T/mode.log"
 	ctl pause
@@ -275,7 +275,7 @@ CONF
 	[ "$(ctl status --json | jq .dashboard.outbox)" -ge 1 ]
 	echo pass >"$T/mode"
 	retry 25 outbox_is_empty
-	# More than one a request.
+	# The supervisor sends several runs per request.
 	awk '$3 > 1 { many = 1 } END { exit !many }' "$T/mode.log"
 	n=$(runs | jq length)
 	[ "$n" -ge 9 ]

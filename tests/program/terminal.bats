@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# k6fleetctl as it is used: on a terminal, by a shell's completion, by programs that read JSON.
+# k6fleetctl on a terminal, in a shell's completion, and for programs that read JSON.
 
 load helpers
 
@@ -13,14 +13,14 @@ teardown() {
 	teardown_dir
 }
 
-# A missing tool skips on a contributor's machine and fails in CI.
+# A missing tool skips the test, and fails it in CI.
 need_tool() {
 	command -v "$1" >/dev/null && return
 	[ -z "${K6FLEET_MUST_WORK:-}" ] || { echo "$1 is not installed"; return 1; }
 	skip "$1 is not installed"
 }
 
-# Agents with names, targets with labels, runs with results.
+# Makes agents with names, targets with labels, and runs with results.
 start_busy_fleet() {
 	start_server
 	{
@@ -38,7 +38,7 @@ has_ended_run() {
 	ctl --json runs | jq -e 'any(.[]; .status == "success")' >/dev/null
 }
 
-# on_terminal WIDTH HEIGHT COMMAND: what a terminal of that size shows when it has ended, or is in the midst of it.
+# on_terminal WIDTH HEIGHT COMMAND: prints the screen of a terminal of this size after the command, or during it.
 on_terminal() {
 	tmux -S "$TMUX_SOCKET" -f /dev/null new-session -d -x "$1" -y "$2" \
 		"LC_ALL=C.UTF-8 sh -c '$3'; echo; echo THE-END; sleep 60"
@@ -59,7 +59,7 @@ end_terminal() {
 	for width in 80 40; do
 		for verb in status targets runs; do
 			on_terminal $width 50 "k6fleetctl $verb"
-			# A line that was too long would go on in the next row, and fill its own to the edge.
+			# A line that is too long would fill its row to the edge and go on in the next row.
 			python3 - "$T/screen" $width $verb <<-'PY'
 				import sys, unicodedata
 				path, width, verb = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -130,7 +130,7 @@ end_terminal() {
 	[ "$(grep -c 'agents up' "$T/screen")" -eq 1 ]
 	head -1 "$T/screen" | grep -q 'agents up'
 	[ "$(tmux -S "$TMUX_SOCKET" display -p '#{history_size}')" -eq 0 ]
-	# Never the whole screen at once, which would flicker.
+	# The screen is never cleared as a whole, which would flicker.
 	timeout 3 script -qec "stty cols 80 rows 20; $top_builddir/k6fleetctl -s $SOCKET status -w" /dev/null >"$T/bytes" </dev/null || true
 	[ "$(grep -c $'\033\\[H' "$T/bytes")" -ge 2 ]
 	refute grep -q $'\033\\[2J' "$T/bytes"
@@ -158,7 +158,7 @@ end_terminal() {
 
 # --- JSON -----------------------------------------------------------------------------------
 
-# answers VERB-IN-THE-SCHEMA ARGUMENT...
+# answers DEFINITION ARGUMENT...: checks the output of k6fleetctl --json ARGUMENT... against the schema's definition.
 answers() {
 	local name=$1
 	shift
@@ -190,7 +190,7 @@ answers() {
 	answers reload reload --binary
 	answers stop stop --now
 	retry 10 is_gone "$FLEET"
-	# Every verb of the help was asked.
+	# Every verb in the help is checked in this test.
 	for v in $(verbs); do
 		jq -e --arg v "$v" '."$defs" | has($v)' "$top_srcdir/docs/k6fleetctl.schema.json" >/dev/null || { echo "the schema lacks $v"; return 1; }
 		grep -qE "answers '?$v|for verb in .*\b$v\b" "$BATS_TEST_FILENAME" || { echo "$v was not asked"; return 1; }
@@ -218,12 +218,12 @@ verbs() {
 		done
 	done
 	[ "$("$top_builddir/k6fleetctl" __complete '' | cut -f1 | sort)" = "$(verbs | sort)" ]
-	# Without a daemon: no names, no noise that a shell would show, no hanging.
+	# Without a daemon, completion offers no names, prints nothing else, and ends at once.
 	run "$top_builddir/k6fleetctl" __complete -s "$T/nothing" drain ''
 	[ "$status" -eq 3 ]
 }
 
-# In each shell: what TAB offers behind the words of a line.
+# The candidates that TAB offers after the words of a line, in each shell.
 bash_offers() {
 	bash --norc -c '
 		. /usr/share/bash-completion/bash_completion
@@ -255,7 +255,7 @@ fish_offers() {
 	bash_offers 'k6fleetctl show ' | grep -qE '^[0-9a-f-]{36}$'
 	bash_offers 'k6fleetctl run --script ./' | grep -q 'compopt -o default'
 	bash_offers "k6fleetctl -s $SOCKET --json drain k6agent-1" | grep -qx k6agent-1
-	# By hand, in a shell on a terminal.
+	# As typed in a shell on a terminal.
 	need_tool tmux
 	tmux -S "$TMUX_SOCKET" -f /dev/null new-session -d -x 100 -y 20 \
 		'bash --norc -i'
