@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# install.sh BUILDDIR: `make install` puts everything where it belongs, keeps a changed
-# configuration, and `make uninstall` leaves nothing but that.
+# install.sh BUILDDIR: checks that `make install` installs everything, keeps a changed
+# configuration, and that `make uninstall` removes everything else.
 set -eu
 dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Waiting without guessing how long, and expecting a failure.  RETRY_PAUSE: seconds between two tries.
+# Helpers that wait until a command succeeds, or expect it to fail.  RETRY_PAUSE: seconds between two tries.
 
-# retry SECONDS COMMAND...: until it succeeds.
+# retry SECONDS COMMAND...: repeats the command until it succeeds, for at most this time.
 retry() {
 	local end=$((SECONDS + $1))
 	shift
@@ -15,7 +15,7 @@ retry() {
 	done
 }
 
-# That it fails.  A bare "! command" would not end a test.
+# refute COMMAND...: succeeds if the command fails.  A bare "! command" does not fail a bats test.
 refute() {
 	! "$@"
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs one bats file for `make check`, in TAP.  Without bats, k6 or jq a contributor's machine
-# skips it; where K6FLEET_MUST_WORK is set that is a failure.
+# Runs one bats file for `make check`, in TAP.  If a tool is missing, the file is skipped;
+# if K6FLEET_MUST_WORK is set, a missing tool is a failure.
 missing=
 for tool in bats jq curl openssl python3 sqlite3 promtool; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"

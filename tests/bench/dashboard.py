@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the dashboard takes with many runs stored, on this machine.
+"""Measures the dashboard with many stored runs on this machine.
 
-usage: dashboard.py BUILDDIR [--runs 2000000] [--dir DIR]    by hand, or by `make bench-dashboard`
+usage: dashboard.py BUILDDIR [--runs 2000000] [--dir DIR]    run by hand or by `make bench-dashboard`
 
-Seeds a database over 30 days (20 targets, 50 agents on 2 hosts, a tenth of the runs failed), then asks a dashboard
-of its own on loopback: ingest, heartbeats, pages of runs under every filter, overview, series, requests a second.
-Times are those that a client sees, by keep-alive; each line has the aim beside it.
+Fills a database over 30 days (20 targets, 50 agents on 2 hosts, a tenth of the runs failed), then measures a dashboard
+of its own on loopback: ingest, heartbeats, pages of runs with every filter, overview, series, requests a second.
+The times are those of a client with keep-alive; each line shows the goal beside the time.
 """
 import argparse
 import base64
@@ -81,7 +81,7 @@ def stamp(ms):
 def make_run(i, started, with_quantiles=True):
     rnd = random.Random(i)
     base = rnd.uniform(1, 50)
-    # As k6fleetd sends them: seven digits.
+    # Numbers have seven digits, as k6fleetd sends them.
     q = sorted(float("%.7g" % rnd.expovariate(1 / base)) for _ in range(101))
     status = rnd.choices(["success", "failed", "error"], [90, 8, 2])[0]
     agent = i % 50
@@ -109,11 +109,11 @@ def seed(db, count, now):
     indices = con.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'k6_runs' AND sql IS NOT NULL").fetchall()
     for name, _ in indices:
         con.execute("DROP INDEX " + name)
-    # A thousand different ones, used again and again: it is their number that matters.
+    # A thousand different runs, used repeatedly: only their number matters.
     samples = [make_run(i, now) for i in range(1000)]
     rows, begin, span = [], time.time(), 30 * DAY_MS
     for i in range(count):
-        # As make_run() gives out agents.
+        # The agents are in the order of make_run().
         started = now - span + span * i // count
         run, q = samples[i % 1000]
         run = dict(run, id="0190%028x" % i, targetId="target-%d" % (i // 50 % 20), targetLabel="Target %d" % (i // 50 % 20), startedAt=stamp(started),
@@ -178,7 +178,7 @@ def main():
     a = ap.parse_args()
     own = a.dir or tempfile.mkdtemp(prefix="k6fleet-bench.")
     os.makedirs(own, exist_ok=True)
-    # Started as root the dashboard becomes a user of its own, and makes a directory for it.
+    # As root, the dashboard becomes its own user; the directory must belong to that user.
     os.chmod(own, 0o755)
     db, log = own + "/state/dashboard.db", open(own + "/log", "a")
     with socket.socket() as s:

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the whole daemon takes to start, refill, scale and stop a fleet, beside the floor that the same
-machine has in the same minute (tests/bench/start).  Run as root, on a machine that does nothing else:
-make bench.
+"""Measures how long the whole daemon takes to start, refill, scale and stop a fleet, beside the least time of the same
+machine in the same minute (tests/bench/start).  Run it as root, on a machine that does nothing else: make bench.
 
 k6 is the one that K6_BINARY names, else the one in PATH.
 
@@ -24,7 +23,7 @@ ROUNDS = 5
 
 
 class Control:
-    """One connection, so that what is measured is the daemon and not the client's start."""
+    """Uses one connection, so that the time is the daemon's and not that of starting a client."""
 
     def __init__(self, path):
         self.path = path
@@ -102,7 +101,7 @@ class Bench:
         return [a["pid"] for a in self.control.call("status")["agents"] if a["pid"]]
 
     def refill(self, pids):
-        """From the kill of these workers to the last replacement's word."""
+        """Measures from the kill of these workers to the first message of the last replacement."""
         restarts = r'k6fleet_worker_restarts_total\{reason="\w+"\}'
         before = self.control.metric(restarts)
         want = len(self.pids())
@@ -125,7 +124,7 @@ class Bench:
         return 0
 
     def replaced(self):
-        """From kill -9 of the supervisor to a new client's answer from the next one."""
+        """Measures from kill -9 of the supervisor to the first response of the next one to a new client."""
         def kill_and_ask():
             os.kill(self.supervisor(), signal.SIGKILL)
             self.control = Control(self.socket)
@@ -165,7 +164,7 @@ class Bench:
         for _ in range(ROUNDS):
             self.scale(0)
             up.append(self.scale(n))
-            time.sleep(1.2)  # who dies younger may be the cause of its own death
+            time.sleep(1.2)  # a younger worker's death would count as a failure of its own
             refill.append(self.refill(self.pids()))
         one = []
         time.sleep(1.5)

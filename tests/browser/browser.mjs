@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A browser that is watched: whatever it says on its console, asks of another origin or moves about is an error.
+// A browser under watch: a message on the console, a request to another origin and a shift of the layout are errors.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
@@ -66,7 +66,7 @@ export async function openPage(
 }
 
 export async function audit(page, what) {
-  // Put in from outside: the page's policy allows no script but its own.
+  // The browser's protocol inserts axe, because the page's policy allows only its own scripts.
   await page.evaluate(axe);
   const result = await page.evaluate(() =>
     globalThis.axe.run(document, {

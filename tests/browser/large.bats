@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A bench, by hand: `make bench-pages`.
+# A benchmark, run by hand: `make bench-pages`.
 
 load ../program/helpers
 

@@ -13,7 +13,7 @@ teardown() { teardown_dir; }
 
 flow() { timeout "${LIMIT:-240}" node "${PAGES:-$BATS_TEST_DIRNAME}/pages.mjs" "$1"; }
 
-# A dashboard with two targets that run every two seconds, and a host with three agents.
+# Starts a dashboard with two targets that run every two seconds, and a host with three agents.
 start_stack() {
 	start_dashboard "$@"
 	export DASH

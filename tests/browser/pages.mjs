@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// pages.mjs FLOW: one flow of the web pages against the dashboard at $DASH, as somebody with a browser meets it.
+// pages.mjs FLOW: runs one flow through the web pages of the dashboard at $DASH, as a user does in a browser.
 import { base, user, password, check, launch, openPage, audit, tabTo } from "./browser.mjs";
 
 const shots = process.env.SHOTS;
@@ -30,7 +30,7 @@ async function somePages() {
 }
 
 const flows = {
-  // Every page, each width, both schemes and languages: fits, keeps still, says nothing, and axe finds nothing.
+  // Every page, at each width, in both schemes and languages, fits, does not shift, logs nothing, and passes axe.
   async views(browser) {
     const paths = await somePages();
     for (const [i, width] of [360, 768, 1440, 2560].entries()) {
@@ -65,7 +65,7 @@ const flows = {
       }
     }
   },
-  // A target is added, refused at its field, edited, disabled, run, found and deleted, by keyboard alone.
+  // A target is added, refused with a message at its field, edited, disabled, run, found and deleted, by keyboard.
   async targets(browser) {
     const { page, done } = await openPage(browser, { allowed: ["422", "401"] });
     await page.goto(base + "/agents/k6/sites");
@@ -136,7 +136,7 @@ const flows = {
     await row.waitFor({ state: "detached" });
     await done();
   },
-  // Scaled by preset and slider, with undo; the kill switch and back; one agent looked at.
+  // The fleet is scaled by preset and slider, with undo; the kill switch is used and undone; one agent is opened.
   async fleet(browser) {
     const { page, done } = await openPage(browser, { allowed: ["401"] });
     await page.goto(base + "/agents/k6");
@@ -172,14 +172,14 @@ const flows = {
     await page.getByText("Counts are spread anew").waitFor();
     await done();
   },
-  // Runs come in on top by themselves; filters stand in the address; CSV of the filter; a run, run again.
+  // New runs appear on top by themselves; the address contains the filters; CSV of the filter; a run is run again.
   async runs(browser) {
     const { page, done } = await openPage(browser, { allowed: ["401"] });
     await page.goto(base + "/agents/k6/runs");
     await page.locator("tbody tr").first().waitFor();
     const first = await page.locator("tbody tr").first().getAttribute("data-id");
     await page.waitForFunction(id => document.querySelector("tbody tr").dataset.id !== id, first, { timeout: 30000 });
-    // The address changes before the rows that were there have gone: what comes with the answer counts.
+    // The address changes before the old rows have gone, so the test waits for the rows of the response.
     const filtered = page.waitForResponse(r => /k6\/runs\?.*status=success/.test(r.url()));
     await page.getByLabel("Status").selectOption("success");
     await page.waitForURL(/status=success/);
@@ -200,7 +200,7 @@ const flows = {
     await page.waitForURL(/status=success/);
     await done();
   },
-  // The dashboard goes away and comes back: old data is marked as old, then all goes on without a reload.
+  // The dashboard goes away and comes back: old data is marked as old, then the page goes on without a reload.
   async restart(browser) {
     const { page, context } = await openPage(browser);
     await page.goto(base + "/agents/k6");
@@ -216,7 +216,7 @@ const flows = {
     check(await page.evaluate(() => globalThis.__same), "the page was loaded anew");
     await context.close();
   },
-  // What is stored is text, whatever it looks like.
+  // Stored text is shown as text, also if it looks like HTML.
   async inert(browser) {
     const evil =
       '<img src=x onerror="globalThis.__pwned=1"><script>globalThis.__pwned=1</script>\'"&{{7*7}}javascript:alert(1)';
@@ -274,7 +274,7 @@ const flows = {
     await page.getByText("onerror").first().waitFor();
     await done();
   },
-  // Reading needs credentials: one form, then everything is there.
+  // Reading requires credentials: the form appears once, then all data is there.
   async closed(browser) {
     const { page, done } = await openPage(browser, { allowed: ["401"] });
     await page.goto(base + "/agents/k6/runs?status=success");
@@ -284,7 +284,7 @@ const flows = {
     check(page.url().includes("status=success"), "the view is lost");
     await done();
   },
-  // Without the charts' library.
+  // A build without the charts' library shows tables.
   async plain(browser) {
     const { page, done } = await openPage(browser);
     for (const path of (await somePages()).slice(0, 3)) {
@@ -296,7 +296,7 @@ const flows = {
     }
     await done();
   },
-  // Nothing there yet: what to do first.
+  // An empty dashboard says what to do first.
   async empty(browser) {
     const { page, done } = await openPage(browser);
     await page.goto(base + "/agents/k6");

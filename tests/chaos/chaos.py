@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Random kills, stops, scales, reloads and hand-overs on a whole fleet with real k6 runs going on; then
-the books are compared: local store, dashboard, and the log of the server that was aimed at.
+"""Kills, stops, scales, reloads and hands over a whole fleet at random, during runs of real k6.  Then compares the books:
+local store, dashboard, and the log of the tested server.
 
 usage: chaos.py --build DIR [--seconds 120] [--seed N] [--keep]    k6 by K6_BINARY or PATH
 
-Prints the seed, how often it did what, and what does not add up.  Exit: 0 all is well, 1 it is not.
-Aims at a server of its own on 127.0.0.1 and ends only processes that it has started, or that these
-have: it is their subreaper.
+Prints the seed, how often each action was taken, and each difference in the books.  Exit status: 0 no difference, 1 any.
+Tests a server of its own on 127.0.0.1.  Ends only processes that it has started, and their descendants: it is their
+subreaper.
 """
 import argparse
 import collections
@@ -32,7 +32,7 @@ import time
 PR_SET_CHILD_SUBREAPER = 36
 AGENTS_MAX = 10
 SECRET, ADMIN = "agent-secret-for-chaos", "admin:pass-for-chaos"
-# Every run asks a number of times that hardly any other run does, under a token of its own.
+# Each run makes a random number of requests, which hardly any other run makes, under a token of its own.
 SCRIPT = """
 import http from 'k6/http';
 import { sleep } from 'k6';
@@ -51,7 +51,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 256
 
     def handle_error(self, request, client_address):
-        pass  # k6 is killed all the time
+        pass  # k6 is often killed during a request
 
 
 class AimedAt(http.server.BaseHTTPRequestHandler):
@@ -118,7 +118,7 @@ class Chaos:
         self.random = random.Random(args.seed)
         self.counts = collections.Counter()
         self.problems = []
-        self.stopped = {}  # pid -> when it is to go on
+        self.stopped = {}  # pid -> time at which it is continued
         self.dir = tempfile.mkdtemp(prefix="k6fleet-chaos.", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.server = Server(("127.0.0.1", 0), AimedAt)
@@ -260,7 +260,7 @@ target 'b' {{ script_file = '{self.dir}/target.js' interval = 5s timeout = 8s }}
             self.verb("resume")
 
     def keep_up(self):
-        """What a service manager would do, and what has been stopped long enough goes on."""
+        """Restarts dead daemons, as a service manager does, and continues processes that were stopped long enough."""
         if self.fleet.poll() is not None:
             self.start_fleet()
         if self.dashboard.poll() is not None:
@@ -298,7 +298,7 @@ target 'b' {{ script_file = '{self.dir}/target.js' interval = 5s timeout = 8s }}
                 self.problems.append(f"k6fleetd ended with {rc}")
         except subprocess.TimeoutExpired:
             self.problems.append("k6fleetd does not stop")
-        # Everything that lost its parent is now ours.
+        # Orphans are now children of this process.
         own = [self.dashboard.pid, self.fleet.pid]
         left = [p for p in children(os.getpid()) if p not in own and alive(p)]
         if left:
@@ -329,8 +329,8 @@ target 'b' {{ script_file = '{self.dir}/target.js' interval = 5s timeout = 8s }}
         return runs
 
     def check_server(self, runs):
-        """Each run that succeeded has its own group of requests, as many as it says, in its time; and
-        no group is there that no run can have made."""
+        """Each successful run has its own group of requests at the server, with the number that it reports and within
+        its time.  Each other group belongs to a run that can have made it."""
         def seconds(text):
             return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
@@ -349,7 +349,7 @@ target 'b' {{ script_file = '{self.dir}/target.js' interval = 5s timeout = 8s }}
                 del free[min(fits, key=lambda t: free[t][0])]
         others = [s for s in spans if s[2]["status"] != "success"]
         for token, (first, last, count) in free.items():
-            # A killed worker's run ends, in the books, when its death is noticed.
+            # The run of a killed worker ends when the supervisor notices the death, so its requests may be earlier.
             if not any(start <= first <= end + 10 for start, end, _ in others):
                 self.problems.append(f"{count} requests of {token} at {first}: no run was going on")
         if len(free) > len(others):
@@ -366,7 +366,7 @@ target 'b' {{ script_file = '{self.dir}/target.js' interval = 5s timeout = 8s }}
         end = time.monotonic() + self.args.seconds
         while time.monotonic() < end:
             self.keep_up()
-            # Six seconds in ten: some runs shall succeed, and some be long enough to be hit.
+            # Six seconds in ten, so that some runs succeed and some are hit.
             if time.monotonic() % 10 < 6:
                 self.step()
             time.sleep(self.random.random() * 0.3)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs a command as root of a new user namespace into which all ids are mapped, as a container
-does, and in which no further user namespace may be made.  Needs root.
+"""Runs a command as root of a new user namespace, as a container does.  All ids are mapped into the namespace, and no
+further user namespace can be made in it.  Needs root.
 
 usage: in_userns.py COMMAND...
 """
@@ -29,7 +29,7 @@ if os.read(to_parent[0], 1) == b"x":
         with open(f"/proc/{pid}/{kind}", "w") as f:
             f.write("0 0 65536")
     os.write(to_child[1], b"x")
-# The command takes this process's place as far as anybody can see: its signals and its status.
+# Passes signals to the command and exits with its status, so that a caller sees no difference to the command.
 import signal
 
 for sig in (signal.SIGTERM, signal.SIGINT):

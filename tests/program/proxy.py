@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A proxy in front of the dashboard that does harm on the way.
+"""A proxy in front of the dashboard that disturbs requests and responses.
 
 usage: proxy.py PORTFILE MODEFILE UPSTREAM_PORT [SECONDS]     ends by itself after SECONDS (300)
 MODEFILE holds one word, read for each request: pass, refuse (503 with Retry-After: 2), small (413 above two
-runs), cut (the request is passed on, the answer cut in half), garble (bytes of the answer are changed),
+runs), cut (the request is passed on, the response cut in half), garble (bytes of the response are changed),
 reset (the connection is reset after the request was passed on), delay (half a second), 401.
 Each request for runs leaves a line "TIME MODE RUNS" in MODEFILE.log.
 """

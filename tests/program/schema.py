@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Whether a line of JSON on standard input is what docs/k6fleetctl.schema.json says of a verb.
+"""Checks a line of JSON on standard input against a definition of docs/k6fleetctl.schema.json.
 
-usage: schema.py SCHEMA VERB
+usage: schema.py SCHEMA DEFINITION
 """
 import json
 import sys

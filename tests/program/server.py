@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The server that test runs aim at: counts every request by its path, and misbehaves on demand.
+"""The server that test runs request: it counts every request by its path, and misbehaves on demand.
 
 usage: server.py PORTFILE [SECONDS]    ends by itself after SECONDS (600)
-GET /__counts answers {path: requests}; any path with /500, /hang, /slow or /half in it does so.
+GET /__counts returns {path: requests}.  A path with /500, /hang, /slow or /half in it gets such a response.
 """
 import http.server
 import json

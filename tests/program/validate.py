@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Whether the dashboard's answers are what docs/openapi.yaml says.
+"""Checks responses of the dashboard against docs/openapi.yaml.
 
 usage: validate.py OPENAPI DIR    each FILE.meta in DIR holds "METHOD URL STATUS CONTENT-TYPE", FILE.body the body
 """
@@ -37,7 +37,7 @@ def complaint(spec, meta, body):
     path = urllib.parse.urlsplit(url).path
     operation = find_operation(spec, method, path)
     if operation is None:
-        # What is not in the document is not there.
+        # A path or status that the document lacks is an error.
         return None if status in ("404", "405") or not path.startswith("/api/") else "is not in the document, but answered"
     response = resolve(spec, operation["responses"].get(status))
     if response is None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# check.sh BUILDDIR: builds the packages, looks at them with lintian, and tries them in a clean Debian under a real systemd:
-# their life in a container (packages.bats), the limits in a booted machine (limits.bats), both at a time.  Needs root,
-# K6_BINARY and what contrib/check.sh installs.  TAP on standard output; where a machine does not start, that fails.
+# check.sh BUILDDIR: builds the packages, checks them with lintian, and tries them in a clean Debian under a real systemd:
+# installation to purge in a container (packages.bats), the limits in a booted machine (limits.bats), both at the same time.
+# Needs root, K6_BINARY and the tools that contrib/check.sh installs.  Prints TAP; a machine that does not start is a failure.
 set -uo pipefail
 SRC=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=$(realpath "$1")
@@ -15,7 +15,7 @@ work=$(mktemp -d "$BUILD/vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 status=0
 
-# result NAME COMMAND...: one line of TAP, and what the command said when it failed.
+# result NAME COMMAND...: prints one line of TAP, and the output of a command that failed.
 result() {
 	local name=$1
 	shift
@@ -30,11 +30,11 @@ result() {
 
 # shellcheck disable=SC2317 # called by result
 lintian_is_clean() {
-	# Errors and warnings, of this package's own making: it runs as root in CI.
+	# Errors and warnings about this package only; CI runs lintian as root.
 	lintian --allow-root --fail-on error,warning "$@"
 }
 
-# What lies there from another version would be taken for this one's.
+# Packages of another version in this directory would be mistaken for new ones.
 rm -rf "$BUILD/packages" "$BUILD/packages-next"
 result "make deb" make -C "$BUILD" deb
 result "lintian finds nothing" lintian_is_clean "$BUILD"/packages/k6fleet_*.changes
@@ -46,7 +46,7 @@ result "a next version for the upgrade" "$SRC/contrib/packaging/build-deb.sh" "$
 result "a clean Debian" "$SRC/tests/vm/make-root.sh" "$CACHE"
 [ "$status" = 0 ] || exit 1
 
-# k6 as its own packages bring it.
+# k6 at the place where its own package puts it.
 input=$work/input
 mkdir -p "$input/next" "$input/man" "$work/k6/usr/bin" "$work/k6/DEBIAN"
 cp "$K6_BINARY" "$work/k6/usr/bin/k6"
@@ -58,7 +58,7 @@ cp "$BUILD"/packages-next/k6fleet_*.deb "$BUILD"/packages-next/k6fleet-dashboard
 cp "$SRC"/man/*.[1-9] "$input/man/"
 cp "$SRC"/tests/vm/*.bats "$SRC/tests/vm/inside.bash" "$SRC/tests/retry.bash" "$SRC/contrib/examples/hello.js" "$input/"
 
-# One count of tests for both.
+# One plan of TAP for both machines.
 run_bats() {
 	local file=$1
 	shift

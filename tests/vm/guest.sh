@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# guest.sh [-t SECONDS] DIR INPUT COMMAND...: boots a machine by qemu from what make-root.sh has put into DIR, with INPUT
-# at /test, and runs COMMAND there as root.  Its output and its exit status; 125: it did not start.  A real kernel with
-# cgroup v2 and all its controllers.  Without /dev/kvm the processor is emulated: ten times slower and more.
+# guest.sh [-t SECONDS] DIR INPUT COMMAND...: boots a machine in qemu from the files that make-root.sh has put into DIR,
+# with INPUT at /test, and runs COMMAND there as root.  Prints its output and returns its exit status; 125: the machine did
+# not start.  The machine has a real kernel with cgroup v2 and all controllers.  Without /dev/kvm the processor is emulated,
+# which is at least ten times slower.
 set -uo pipefail
 # shellcheck source=tests/vm/machine.bash
 . "$(dirname "$0")/machine.bash"
@@ -11,10 +12,10 @@ take_arguments 600 "$@"
 work=$(mktemp -d "$dir/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 put_input "$work/input"
-# A raw archive as a disk; an odd end would be cut by the emulation.
+# An archive serves as a raw disk; qemu would cut off an incomplete last sector.
 tar -C "$work/input" --blocking-factor=2048 -cf "$work/input.tar" .
 : >"$work/status"
-# By software: it works everywhere, and a test that needs speed has no place here.
+# Emulation in software works everywhere, and no test here needs speed.
 timeout -k 5 "$limit" qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 	-machine q35,sata=off,smbus=off,i8042=off,vmport=off -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 2048 \
 	-kernel "$dir/vmlinuz" \

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What the tests inside of a container or a guest share.
+# Helpers of the tests that run inside of a container or a guest.
 
-# Everything takes longer where it is emulated.
+# Timeouts are longer in an emulated machine.
 RETRY_PAUSE=0.2
 # shellcheck source=tests/retry.bash
 . "$BATS_TEST_DIRNAME/retry.bash"
 
-# The daemon's pid as systemd has it.
+# Prints the pid of the daemon according to systemd.
 main_pid() {
 	systemctl show -p MainPID --value "$1"
 }
 
-# of_status FILTER: of k6fleetctl's status; fails as k6fleetctl does.
+# of_status FILTER: applies the jq filter to the status; fails if k6fleetctl fails.
 of_status() {
 	k6fleetctl --json status 2>/dev/null | jq -er "$1"
 }
@@ -24,7 +24,7 @@ supervisor_pid() {
 	pgrep -x k6fleet-superv
 }
 
-# When a test fails: what the daemons said.
+# Prints the logs of the daemons if the test has failed.
 explain() {
 	[ -n "${BATS_TEST_COMPLETED:-}" ] || {
 		systemctl status --no-pager k6fleetd k6fleet-dashboard | tail -40
@@ -37,7 +37,7 @@ write_config() {
 	systemctl reload k6fleetd
 }
 
-# run_of LABEL: the newest record of a run of it.
+# run_of LABEL: prints the newest run of the target with this label.
 run_of() {
 	k6fleetctl --json runs -n 200 | jq -ec --arg l "$1" '[.[] | select(.targetLabel == $l)][0] // empty'
 }

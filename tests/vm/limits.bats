@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The limits of each agent in a booted machine with cgroup v2, where the kernel enforces them.  Everything is emulated
-# there and takes its time.
+# The limits of each agent in a booted machine with cgroup v2, where the kernel enforces them.  The machine is emulated
+# and slow.
 
 load inside
 
@@ -12,7 +12,7 @@ teardown() { explain; }
 
 GROUP=/sys/fs/cgroup/system.slice/k6fleetd.service
 
-# ended LABEL REASON: whether the newest run of it has ended so.
+# ended LABEL REASON: whether the newest run of the target has ended with this reason.
 ended() {
 	run_is "$1" '.reason // .status' "$2"
 }
@@ -56,7 +56,7 @@ ended() {
 }
 
 @test "the kernel's own limit: what is written to the agent's tmpfs counts, too, and ends k6 alone" {
-	# Not k6's heap, which its own limit would catch first.
+	# The memory is not in k6's heap, whose own limit would be reached first.
 	cat >/usr/bin/k6-eater <<-'SH'
 		#!/bin/sh
 		case $1 in

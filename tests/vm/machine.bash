@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What both kinds of machines are given.  To be sourced.
+# Arguments and input of both kinds of machines.  To be sourced.
 
 # take_arguments SECONDS [-t SECONDS] DIR INPUT COMMAND...: sets limit, dir, input and command.
 # shellcheck disable=SC2034 # for whoever sources this
@@ -20,7 +20,7 @@ take_arguments() {
 	command=$*
 }
 
-# put_input DIR: a copy of the input, and the command in a file of it.
+# put_input DIR: copies the input to DIR and writes the command to a file there.
 put_input() {
 	mkdir "$1"
 	cp -a "$input/." "$1/"

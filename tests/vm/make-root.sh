@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# make-root.sh DIR: a clean Debian with systemd and what the packages depend on, for the tests under a real
-# systemd.  DIR/root for systemd-nspawn, DIR/root.ext4 and DIR/vmlinuz for a guest.  Made once; needs root,
-# mmdebstrap and e2fsprogs.  MIRROR: where Debian is fetched from, else as this machine's apt does.
+# make-root.sh DIR: makes a clean Debian with systemd and the dependencies of the packages, for the tests under a real
+# systemd: DIR/root for systemd-nspawn, DIR/root.ext4 and DIR/vmlinuz for a guest.  Makes them once.  Needs root,
+# mmdebstrap and e2fsprogs.  MIRROR: the Debian mirror; by default that of this machine's apt.
 set -euo pipefail
 
 DIR=$(readlink -m "$1") SELF=$(readlink -f "$0")
 SUITE=bookworm
 PACKAGES=(systemd systemd-sysv dbus procps iproute2 adduser passwd ca-certificates curl jq bats python3-minimal
 	libev4 libcurl4 libjansson4 libcap2 libseccomp2 libmicrohttpd12 libsqlite3-0 libconfuse2)
-# What a guest has no use for, and what would only take time in it.
+# Remove parts that a guest does not need and that slow it down.
 MASKED=(getty@.service serial-getty@.service console-getty.service systemd-udevd.service systemd-udevd-control.socket
 	systemd-udevd-kernel.socket systemd-udev-trigger.service apt-daily.timer apt-daily-upgrade.timer
 	dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service systemd-pstore.service)
@@ -26,7 +26,7 @@ mmdebstrap --quiet --variant=essential --include="$(IFS=,; echo "${PACKAGES[*]}"
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' "$SUITE" root "$mirror"
 rm -rf root/var/cache/apt/* root/var/lib/apt/lists/*
-# Not /etc/mtab's host, no file systems to wait for, an id of its own.
+# No file systems to wait for, a host name and a machine id of its own.
 echo k6fleet-test >root/etc/hostname
 : >root/etc/fstab
 echo 0123456789abcdef0123456789abcdef >root/etc/machine-id
@@ -40,7 +40,7 @@ mkdir kernel
 	tar -xO --wildcards './boot/vmlinuz-*' >../vmlinuz)
 rm -rf kernel
 
-# The guest runs what lies on its second disk, and hands the exit status out by a serial line.
+# The guest runs the command on its second disk and reports the exit status on a serial line.
 mkdir image
 cp -a root/. image/
 cat >image/usr/local/sbin/run-test <<'RUN'
@@ -55,7 +55,7 @@ sync
 systemctl poweroff -f -f
 RUN
 chmod 755 image/usr/local/sbin/run-test
-# exec, not oneshot: that would wait for itself in is-system-running.
+# Type exec: a oneshot unit would wait for itself in is-system-running.
 cat >image/etc/systemd/system/run-test.service <<'UNIT'
 [Unit]
 After=multi-user.target

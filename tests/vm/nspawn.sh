@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nspawn.sh [-t SECONDS] ROOT INPUT COMMAND...: boots systemd as pid 1 in a container over a throw-away overlay of
-# ROOT, with INPUT copied to /test, and runs COMMAND there.  Its output and its exit status; 125: it did not start.
-# One boot takes about a second.  cgroups are delegated, but there are no controllers in them: see guest.sh.
+# nspawn.sh [-t SECONDS] ROOT INPUT COMMAND...: boots systemd as pid 1 in a container over a temporary overlay of
+# ROOT, with INPUT copied to /test, and runs COMMAND there.  Prints its output and returns its exit status; 125: the
+# container did not start.  One boot takes about a second.  cgroups are delegated, but have no controllers: see guest.sh.
 set -uo pipefail
 # shellcheck source=tests/vm/machine.bash
 . "$(dirname "$0")/machine.bash"
@@ -10,12 +10,12 @@ take_arguments 300 "$@"
 root=$dir
 
 dir=$(mktemp -d /tmp/k6fleet-nspawn.XXXXXX) name=k6fleet$$
-# On a host with the old hierarchies the container gets a cgroup of its own in the new one, where that is mounted.
+# On a host with cgroup v1 the container gets a cgroup of its own in the v2 hierarchy, if that is mounted.
 groups=()
 for base in /sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup; do
 	[ -w "$base/cgroup.procs" ] && groups+=("$base/$name")
 done
-# nspawn leaves the container running when it is itself ended: by its cgroup, which holds nothing else.
+# When nspawn itself is killed, the container goes on: end it by its cgroup, which contains no other process.
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
 	for g in "${groups[@]}"; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The packages in a clean Debian under a real systemd, in the order of their lives: each test goes on where the one
-# before it stopped.
+# The packages in a clean Debian under a real systemd, from installation to purge: each test goes on from the state that the
+# test before it left.
 
 load inside
 
@@ -27,7 +27,7 @@ teardown() { explain; }
 	run k6fleetctl run --script /usr/share/k6fleet/examples/hello.js
 	[ "$status" -eq 1 ]
 	[[ $output == *"there is no k6 on this host"* ]]
-	# No crash loop, and no flood.
+	# No crash loop, and few log lines.
 	sleep 2
 	[ "$(systemctl show -p NRestarts --value k6fleetd)" = 0 ]
 	[ "$(journalctl -u k6fleetd -p err --no-pager | grep -c 'there is no k6')" = 1 ]
@@ -45,7 +45,7 @@ teardown() { explain; }
 	[ "$sum" = "$(sha256sum /etc/k6fleet/dashboard-secret)" ]
 	curl -fsS http://127.0.0.1:3000/ | grep -q '<html'
 	curl -fsS http://127.0.0.1:3000/healthz
-	# The secret is nowhere where others could read it.
+	# No file that others can read contains the secret.
 	secret=$(cat /etc/k6fleet/dashboard-secret)
 	for p in $(main_pid k6fleetd) $(supervisor_pid) $(main_pid k6fleet-dashboard); do
 		refute grep -qaF "$secret" "/proc/$p/cmdline"
@@ -148,7 +148,7 @@ teardown() { explain; }
 }
 
 @test "a supervisor that hangs is replaced, and agents stay; a k6fleetd that hangs is ended by the watchdog" {
-	# As new, so that none waits to be replaced.
+	# The fleet restarts, so that no worker waits for its renewal.
 	k6fleetctl restart --wait
 	old=$(supervisor_pid)
 	workers=$(of_status '[.agents[].pid] | join(" ")')
@@ -226,7 +226,7 @@ teardown() { explain; }
 	done
 	[ "$failed" = 0 ]
 	rm -f /var/backups/k6fleet-*.db
-	# Those of k6fleetd.conf(5) and of the tour are configuration.
+	# The examples of k6fleetd.conf(5) and of the tour are configuration.
 	for page in k6fleetd.conf.5 k6fleet.7; do
 		awk '/^\.Bd/ { block = 1; next } /^\.Ed/ { block = 0; printf "%c", 0; next } block' "man/$page" |
 			while IFS= read -r -d '' example; do
@@ -269,7 +269,7 @@ teardown() { explain; }
 	test -e /etc/k6fleet/k6fleetd.conf
 	test -e /etc/k6fleet/admin-auth
 	test -e /var/lib/k6fleet/supervisor.db
-	# A group with members that an administrator has put there stays.
+	# A group with members that an administrator added stays.
 	gpasswd -d alice k6fleet
 	dpkg -P k6fleet k6fleet-dashboard
 	for path in /etc/k6fleet /var/lib/k6fleet /var/lib/k6fleet-dashboard /run/k6fleet /usr/share/k6fleet; do
@@ -287,7 +287,7 @@ teardown() { explain; }
 	retry 20 k6fleetctl status --check
 	[ "$(of_status .dashboard.state)" = connected ]
 	[ "$(systemctl show -p NRestarts --value k6fleetd)" = 0 ]
-	# Without its dashboard it goes on, and after the next start it has none.
+	# Without the dashboard k6fleetd goes on, and after its next start it uses none.
 	dpkg -P k6fleet-dashboard
 	systemctl restart k6fleetd
 	[ "$(of_status .dashboard.state)" = none ]
