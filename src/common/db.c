@@ -56,11 +56,21 @@ int db_fail(sqlite3 *db, struct err *err)
 	return err_code_set(err, code_of(sqlite3_extended_errcode(db)), "%s", sqlite3_errmsg(db));
 }
 
+/* cell_size_check looks at a page only when it is read from the file: a damaged page must not stay in the cache,
+ * where the next look-up would take it for sound. */
+static void drop_damaged(sqlite3 *db)
+{
+	if (code_of(sqlite3_extended_errcode(db)) == ERR_CORRUPT)
+		sqlite3_db_release_memory(db);
+}
+
 int db_exec(sqlite3 *db, const char *sql, struct err *err)
 {
-	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return db_fail(db, err);
-	return 0;
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	db_fail(db, err);
+	drop_damaged(db);
+	return -1;
 }
 
 int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct err *err)
@@ -85,6 +95,7 @@ static void end(sqlite3_stmt *stmt)
 {
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
+	drop_damaged(sqlite3_db_handle(stmt));
 }
 
 int db_each(sqlite3_stmt *stmt, db_row_fn *row, void *arg, struct err *err)
@@ -205,9 +216,11 @@ int db_open(
 	}
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, 5000);
+	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it a look-up in a damaged page may find
+	 * nothing, without an error. */
 	if (db_exec(db,
 		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-		    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;"
+		    "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;"
 		    "PRAGMA journal_size_limit = 8388608; BEGIN IMMEDIATE; COMMIT",
 		    err) < 0 ||
 		migrate(db, migrations, count, err) < 0) {
