@@ -3,7 +3,7 @@
 CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_fleet_store tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
 	tests/unit/test_base tests/unit/test_log tests/unit/test_client tests/unit/test_render \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
-	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard \
+	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard tests/unit/test_store_damage \
 	tests/unit/test_upgrade_state tests/unit/test_children
 # The long ones first: two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
@@ -121,6 +121,10 @@ tests_unit_test_quantiles_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_quantiles_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_quantiles_LDADD = $(UNIT_LIBS)
 
+tests_unit_test_store_damage_SOURCES = tests/unit/test_store_damage.c
+tests_unit_test_store_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_damage_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_damage_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(UNIT_LIBS) $(SQLITE_LIBS)
 tests_unit_test_dashboard_SOURCES = tests/unit/test_dashboard.c
 tests_unit_test_dashboard_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_dashboard_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
