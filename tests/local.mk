@@ -13,15 +13,15 @@ PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/s
 K6_TESTS = tests/program/runs.bats tests/program/now.bats tests/program/scripts.bats
 
 # tests/layers is a test of the sources: it needs no cmocka.
-UNIT_TESTS = tests/layers \
+UNIT_TESTS = tests/layers tests/probes \
 	$(CMOCKA_TESTS)
-EXTRA_DIST += tests/layers tests/without-cmocka tests/columns.py tests/archive.sh tests/cross \
+EXTRA_DIST += tests/layers tests/probes tests/without-cmocka tests/columns.py tests/archive.sh tests/cross \
 	tests/contract/requirements.txt
 if HAVE_CMOCKA
 check_PROGRAMS += $(CMOCKA_TESTS)
 TESTS += $(UNIT_TESTS)
 else
-TESTS += tests/layers tests/without-cmocka
+TESTS += tests/layers tests/probes tests/without-cmocka
 endif
 TESTS += $(PROGRAM_TESTS)
 TEST_EXTENSIONS = .bats

@@ -23,6 +23,7 @@
 #include "common/fdio.h"
 #include "common/mem.h"
 #include "common/title.h"
+#include "common/trace.h"
 #include "common/units.h"
 
 /* A thousand idle workers whose timers may be a second late wake the CPU a third as often. */
@@ -230,6 +231,7 @@ static void tell_progress(struct worker *w)
 			&(struct msg_agent_started){.run_id = msg_text(w->run_id),
 				.started_wall_ms = run->start_wall_ms});
 		send_or_die(w, &m);
+		TRACE_RUN_BEGIN(w->args.slot, w->run_id, run->pid);
 		note(w, "started");
 	}
 	if (run->planned && !w->told_planned) {
@@ -250,6 +252,7 @@ static void finish_run(struct worker *w)
 
 	keep_log(w);
 	k6run_finish(w->run, &m);
+	TRACE_RUN_END(w->args.slot, w->run_id, w->run->wait_status);
 	note(w, "ended");
 	k6run_free(w->run);
 	w->run = NULL;

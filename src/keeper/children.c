@@ -14,6 +14,7 @@
 #include "agent/worker.h"
 #include "common/chan.h"
 #include "common/mem.h"
+#include "common/trace.h"
 #include "common/units.h"
 
 static const struct children_system real_system = {
@@ -193,6 +194,7 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 			.restarts = restarts,
 			.epoch = c->epoch,
 			.chan = o.supervisor_end});
+	TRACE_SPAWN(slot, generation, pid);
 	if (share)
 		c->unsettled[c->unsettled_count++] = (struct unsettled){
 			slot, {o.worker_end, o.cgroup.dir_fd, o.cgroup.procs_fd}};
@@ -217,6 +219,7 @@ int children_reaped(struct children *c, pid_t pid, int wait_status)
 			child->alive = false;
 			child->wait_status = wait_status;
 			c->alive--;
+			TRACE_EXITED(i, child->generation, pid, wait_status);
 			children_settle(c);
 			return (int)i;
 		}
