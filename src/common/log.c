@@ -157,7 +157,7 @@ static void text_field(struct line *l, const struct log_field *f)
 	case LOG_SHAPE_WORD:
 	case LOG_SHAPE_QUOTED: line_printf(l, " %s=", f->name); break;
 	case LOG_SHAPE_BARE: line_puts(l, " "); break;
-	case LOG_SHAPE_ERROR: line_puts(l, ": "); break;
+	case LOG_SHAPE_TAIL: line_puts(l, ": "); break;
 	}
 	if (f->shape == LOG_SHAPE_QUOTED) {
 		line_puts(l, "\"");
@@ -170,7 +170,7 @@ static void text_field(struct line *l, const struct log_field *f)
 
 static bool is_left_out(const struct log_field *f)
 {
-	if (f->shape == LOG_SHAPE_ERROR && f->text && !*f->text)
+	if (f->shape == LOG_SHAPE_TAIL && f->text && !*f->text)
 		return true;
 	return !f->text && f->shape != LOG_SHAPE_NUMBER && f->shape != LOG_SHAPE_YES_NO;
 }

@@ -41,7 +41,7 @@ enum log_shape {
 	LOG_SHAPE_BARE,   /* value */
 	LOG_SHAPE_NUMBER, /* name=12; in JSON a number */
 	LOG_SHAPE_YES_NO, /* name=yes; in JSON true */
-	LOG_SHAPE_ERROR,  /* ": value" */
+	LOG_SHAPE_TAIL,   /* ": value" */
 };
 
 struct log_field {
@@ -62,8 +62,9 @@ struct log_field {
 #define LOG_YES_NO(n, value) {.name = (n), .shape = LOG_SHAPE_YES_NO, .number = (value)}
 #define LOG_RUN(id)          LOG_WORD("run", id)
 #define LOG_AGENT(agent)     LOG_HIDDEN("agent", agent)
-/* Why it failed; the last field. */
-#define LOG_ERROR(why)       {.name = "error", .shape = LOG_SHAPE_ERROR, .text = (why)}
+/* The last field: a longer text. */
+#define LOG_TAIL(n, value)   {.name = (n), .shape = LOG_SHAPE_TAIL, .text = (value)}
+#define LOG_ERROR(why)       LOG_TAIL("error", why)
 /* clang-format on */
 
 /* Writes a line about an event: a fixed text, without numbers or names, so that it can be searched for.

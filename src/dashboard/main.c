@@ -508,8 +508,9 @@ int main(int argc, char **argv)
 	ev_signal_start(loop, &app.term);
 	ev_signal_init(&app.intr, on_signal, SIGINT);
 	ev_signal_start(loop, &app.intr);
-	log_info("dashboard", "started version=%s listen=%s://%s", PACKAGE_VERSION,
-		app.config.tls_cert[0] ? "https" : "http", app.config.listen);
+	log_event(LOG_LEVEL_INFO, "dashboard", "started", LOG_WORD("version", PACKAGE_VERSION),
+		LOG_WORD("listen", app.config.listen),
+		LOG_WORD("scheme", app.config.tls_cert[0] ? "https" : "http"));
 	ev_run(loop, 0);
 	http_stop(app.http);
 	events_free(app.api.events);

@@ -104,10 +104,12 @@ static void announce(const struct keeper *k)
 		LOG_QUOTED("k6", k->k6_version[0] ? k->k6_version : "missing"));
 	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
 		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
-	log_info("sandbox", "level=%s seccomp=%s landlock=%s cgroup=%s%s%s%s",
-		sandbox_level_name(sb->level), sb->layers & SANDBOX_LAYER_SECCOMP ? "yes" : "no",
-		landlock, sb->layers & SANDBOX_LAYER_CGROUP ? "yes" : "no",
-		k->no_cgroup.msg[0] ? " (" : "", k->no_cgroup.msg, k->no_cgroup.msg[0] ? ")" : "");
+	log_event(LOG_LEVEL_INFO, "sandbox", "made",
+		LOG_WORD("level", sandbox_level_name(sb->level)),
+		LOG_YES_NO("seccomp", (sb->layers & SANDBOX_LAYER_SECCOMP) != 0),
+		LOG_WORD("landlock", landlock),
+		LOG_YES_NO("cgroup", (sb->layers & SANDBOX_LAYER_CGROUP) != 0),
+		LOG_ERROR(k->no_cgroup.msg));
 	if (k->no_k6.msg[0])
 		log_error("k6", "%s; no runs are started until then", k->no_k6.msg);
 	if (k->no_metrics.msg[0])

@@ -125,7 +125,8 @@ int keeper_reload(struct keeper *k, uint64_t asker)
 		return -1;
 	}
 	if (f.fixed[0])
-		log_warn("reload", "needs a new start of k6fleetd, kept as it was: %s", f.fixed);
+		log_event(LOG_LEVEL_WARN, "reload", "needs a new start of k6fleetd, kept as it was",
+			LOG_TAIL("keys", f.fixed));
 	snprintf(text, sizeof(text), "%s", f.fixed);
 	swap(k, &f);
 	pass_on(k, HANDOVER_FD_CONFIG, k->handover.config_fd);
@@ -134,7 +135,7 @@ int keeper_reload(struct keeper *k, uint64_t asker)
 	pass_on(k, HANDOVER_FD_CLIENT_CERT, k->handover.kept.cert_fd);
 	pass_on(k, HANDOVER_FD_CLIENT_KEY, k->handover.kept.key_fd);
 	answer(k, asker, true, text);
-	log_info("reload", "read %s", k->options.config);
+	log_event(LOG_LEVEL_INFO, "reload", "read", LOG_BARE("file", k->options.config));
 	notify_send("READY=1");
 	return 0;
 }

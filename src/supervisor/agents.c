@@ -267,12 +267,14 @@ static void log_death(const struct agent *ag, enum death death, const char *how)
 	if (!deaths[death].unexpected)
 		return;
 	if (log_limit_allows(&ag->all->limit, 50))
-		log_agent_warn(agent_name(ag), "worker died %s restarts=%u; next start in %lld ms",
-			how, fs->restarts,
-			(long long)(fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
+		log_agent_event(LOG_LEVEL_WARN, agent_name(ag), "worker died", LOG_BARE("how", how),
+			LOG_INT("restarts", fs->restarts),
+			LOG_INT("next_start_ms",
+				fs->state == FLEET_BACKOFF && wait_ms > 0 ? wait_ms : 0));
 	if (fs->failures && fs->failures % 10 == 0)
-		log_agent_error(agent_name(ag),
-			"has died %u times in a row; its log lines above say why", fs->failures);
+		log_agent_event(LOG_LEVEL_ERROR, agent_name(ag),
+			"has died many times in a row; its log lines above say why",
+			LOG_INT("times", fs->failures));
 }
 
 static void report_storm(struct agents *a)
@@ -282,10 +284,10 @@ static void report_storm(struct agents *a)
 	if (!storm)
 		return;
 	a->with.events.storm(a->with.events.arg);
-	log_warn("fleet",
-		"%u workers have died within a second, most of those that were up: not a crash "
-		"loop, all are started again at once; look for the OOM killer (dmesg)",
-		storm);
+	log_event(LOG_LEVEL_WARN, "fleet",
+		"most workers died within a second: not a crash loop, all are started again at "
+		"once; look for the OOM killer (dmesg)",
+		LOG_INT("workers", storm));
 }
 
 static void forget_worker(struct agent *ag)
@@ -373,7 +375,9 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	/* One that is above a lowered max_workers and still drains. */
 	grow(a, w->slot < CONF_WORKERS_MAX ? w->slot + 1 : 0);
 	if (w->slot >= a->count || fd < 0) {
-		log_error("keeper", "handed over a worker of slot %u, which cannot be", w->slot);
+		log_event(LOG_LEVEL_ERROR, "keeper",
+			"handed over a worker of a slot that does not exist",
+			LOG_INT("slot", w->slot));
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -541,8 +545,8 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 			schedule_set_use(a->with.schedule, i, (int64_t)page.k6_rss_bytes);
 		if (now - (int64_t)page.beat_mono_ms > a->with.conf->worker_timeout_ms &&
 			now - ag->started_mono_ms > a->with.conf->worker_timeout_ms) {
-			log_agent_warn(agent_name(ag), "silent for %lld ms",
-				(long long)(now - (int64_t)page.beat_mono_ms));
+			log_agent_event(LOG_LEVEL_WARN, agent_name(ag), "silent",
+				LOG_INT("for_ms", now - (int64_t)page.beat_mono_ms));
 			agent_tell_fleet(ag, FLEET_EV_SILENT);
 		}
 	}

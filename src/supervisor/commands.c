@@ -164,8 +164,9 @@ static bool try_one(struct commands *c, const json_t *command)
 	const char *why = carry_out(c, command, &final, &err);
 
 	if (why && log_limit_allows(&c->limit, 10))
-		log_warn("dashboard", "command %s of type %.20s not carried out%s: %s", id, type,
-			final ? "" : " yet", why);
+		log_event(LOG_LEVEL_WARN, "dashboard",
+			final ? "command not carried out" : "command not carried out yet",
+			LOG_WORD("command", id), LOG_WORD("type", type), LOG_ERROR(why));
 	if (why && !final)
 		return false;
 	if (why || strcmp(type, "run") != 0)

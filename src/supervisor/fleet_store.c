@@ -194,7 +194,7 @@ static void note_failure(struct fleet_store *s, bool was_write, const struct err
 		set_state(
 			s, err->code == ERR_NO_SPACE ? FLEET_STORE_FULL : FLEET_STORE_FAILING, err);
 	else if (log_limit_allows(&s->limit, 3))
-		log_error("store", "cannot read: %s", err->msg);
+		log_event(LOG_LEVEL_ERROR, "store", "cannot read", LOG_ERROR(err->msg));
 }
 
 static void note_end(struct fleet_store *s, const struct job *job)
@@ -210,8 +210,9 @@ static void note_end(struct fleet_store *s, const struct job *job)
 		set_state(s, FLEET_STORE_OK, NULL);
 	else if (t->type == FLEET_STORE_FETCH_OUTBOX && t->fetch_outbox.damaged &&
 		log_limit_allows(&s->limit, 3))
-		log_error("store", "the record of run %s is damaged and cannot be sent",
-			t->fetch_outbox.damaged);
+		log_event(LOG_LEVEL_ERROR, "store",
+			"the record of a run is damaged and cannot be sent",
+			LOG_RUN(t->fetch_outbox.damaged));
 }
 
 static void finish_jobs(struct fleet_store *s)

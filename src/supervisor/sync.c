@@ -139,10 +139,11 @@ static void note_failure(struct talk *t, const struct http_reply *reply, const c
 	if (reply->status)
 		s->last_contact_ms = units_now_mono_ms();
 	if (s->state != state || log_limit_allows(&s->limit, 2))
-		log_warn("dashboard",
-			"%s failed: %s; trying again in %lld ms, runs are kept outbox=%lld",
-			conversation_names[t->what], s->last_error, (long long)delay,
-			(long long)fleet_store_outbox_count(s->with.store));
+		log_event(LOG_LEVEL_WARN, "dashboard", "request failed, runs are kept",
+			LOG_WORD("request", conversation_names[t->what]),
+			LOG_INT("next_try_ms", delay),
+			LOG_INT("outbox", fleet_store_outbox_count(s->with.store)),
+			LOG_ERROR(s->last_error));
 	s->state = state;
 	schedule_talk(t, delay);
 }
@@ -525,7 +526,7 @@ void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secre
 
 	s->with.conf = conf;
 	if (make_client(s, conf, secret, &http, &err) < 0) {
-		log_error("dashboard", "kept as it was: %s", err.msg);
+		log_event(LOG_LEVEL_ERROR, "dashboard", "kept as it was", LOG_ERROR(err.msg));
 		return;
 	}
 	/* What is under way there is forgotten: records stay in the outbox, the rest is said anew. */
