@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For cppcheck only: jansson's loops, whose headers it does not read. */
+/* jansson's loops for cppcheck, which does not read jansson's headers. */
 #define json_array_foreach(array, index, value) \
 	for ((index) = 0; ((value) = json_array_get((array), (index))) != 0; (index)++)
 #define json_object_foreach(object, key, value) \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What starting a sandboxed worker costs, against the least that the kernel needs for a child in
- * mount, pid, ipc and uts namespaces with a tmpfs.  Both in one run, turn by turn, because these
- * numbers mean nothing across machines.  Run as root: make bench.
+ * Measures the start of a sandboxed worker, and the least time that the kernel needs for a child in
+ * mount, pid, ipc and uts namespaces with a tmpfs.  Both are measured in turns in the same run,
+ * because such times cannot be compared between machines.  Run as root: make bench.
  *
  * usage: start CONFIG [CHILDREN [ROUNDS]]
  */
@@ -45,7 +45,8 @@ static void reap(pid_t pid)
 		;
 }
 
-/* A child that died would never come: better no number than a hang. */
+/* A dead child would never report: the bench then ends without a number instead of waiting for
+ * ever. */
 static void await(volatile const void *flag, size_t size, double start_us)
 {
 	static const char zero[8];
@@ -57,7 +58,7 @@ static void await(volatile const void *flag, size_t size, double start_us)
 	}
 }
 
-/* Microseconds a child, from the first clone to the last child's word. */
+/* Returns the microseconds per child, from the first clone to the last child's message. */
 static double run_floor(int children)
 {
 	volatile char *up = mmap(
@@ -160,8 +161,8 @@ int main(int argc, char **argv)
 	k6_fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
 	if (k6_fd < 0)
 		fatal(1, "there is no k6 at %s: set K6_BINARY to where it is", conf->k6.binary);
-	/* As floor and workers must start from the same mounts, the floor is measured by a child that
-	 * was forked before the keeper's steps: it has the host's. */
+	/* The floor is measured in a child that was forked before the keeper's own steps, so that
+	 * it starts from the host's mounts. */
 	int to[2], from[2];
 	if (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0)
 		fatal(1, "pipe: %s", strerror(errno));

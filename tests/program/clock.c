@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A wall clock that jumps, for storage.bats: preloaded into the daemons (LD_PRELOAD).
- * CLOCK_JUMPS="AT:BY,AT:BY": from the monotonic second AT on the wall clock is BY seconds off.
- * A file could not be read by a supervisor that has left the host's root; the environment can.
+ * CLOCK_JUMPS="AT:BY,AT:BY": from the monotonic second AT on the wall clock is off by BY seconds.
+ * It reads the environment, because a supervisor that has left the host's root can read no file.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stand-in for k6 that is hostile: tries everything that a run must not be able to do, and says
- * on stderr, which becomes the run's log, what came of it: a line "NAME ok" or "NAME ERRNO".
- * PROBE_MODE in its environment chooses what it does; k6.env of the configuration sets it.
+ * A hostile stand-in for k6: it attempts everything that a run must not be able to do, and prints
+ * the result of each attempt on stderr, which becomes the run's log: "NAME ok" or "NAME ERRNO".
+ * PROBE_MODE in its environment selects the attempts; k6.env of the configuration sets it.
  */
 #include "config.h"
 
@@ -116,7 +116,7 @@ static void try_calls(void)
 	say("socket_vsock", socket(AF_VSOCK, SOCK_STREAM, 0));
 	say("socket_alg", socket(AF_ALG, SOCK_SEQPACKET, 0));
 	say("socket_tcp", socket(AF_INET, SOCK_STREAM, 0));
-	/* The kernel says yes to a signal that pid 1 ignores; what counts is that the worker lives. */
+	/* The kernel accepts a signal that pid 1 ignores; the test checks that the worker lives. */
 	kill(1, SIGKILL);
 	kill(1, SIGSTOP);
 	kill(1, SIGTERM);
@@ -203,7 +203,7 @@ static void describe(void)
 		fclose(f);
 	gethostname(host, sizeof(host) - 1);
 	fprintf(stderr, "hostname %s\nHOME %s\n", host, getenv("HOME"));
-	/* Everybody else that can be seen in /proc. */
+	/* Lists every other process that is visible in /proc. */
 	d = opendir("/proc");
 	for (struct dirent *e; d && (e = readdir(d));) {
 		if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && atoi(e->d_name) != getpid())

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* allowed_hosts, right way round and inside out. */
+/* allowed_hosts: permitted hosts, and the blocks of all other addresses. */
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -110,7 +110,7 @@ static bool is_blocked(const struct blocks *b, const char *address)
 		const struct allow_block *k = &b->list[i];
 		bool same = true;
 
-		/* As Go's net.IPNet does: families do not mix. */
+		/* An IPv4 address is in no IPv6 block and vice versa, as in Go's net.IPNet. */
 		if (v4 != (k->bits >= 96 && !memcmp(k->address, a.address, 12) && v4))
 			continue;
 		for (unsigned int bit = 0; bit < k->bits; bit++)
@@ -151,7 +151,8 @@ static void inside_out(void **state)
 		inet_ntop(AF_INET, &in, text, sizeof(text));
 		assert_int_equal(is_blocked(&b, text), !(ip >> 16 == 0x0a01 || ip == 0x7f000001));
 	}
-	/* Nothing allowed: two blocks; all allowed: none. */
+	/* If nothing is allowed, two blocks cover all addresses; if everything is, there are
+	 * none. */
 	b.count = 0;
 	allow_invert(NULL, 0, collect, &b);
 	assert_true(is_blocked(&b, "1.2.3.4") && is_blocked(&b, "2001:db8::1"));

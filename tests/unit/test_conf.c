@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration file: what is taken, what is refused and how, and that the effective
- * configuration reads back to itself. */
+/* The configuration file: accepted values, refused values and their messages, and an effective
+ * configuration that can be read back. */
 #include "test.h"
 
 #include "common/conf.h"
@@ -156,7 +156,7 @@ static void scripts_survive_the_hand_over(void **state)
 	if (!a)
 		fail_msg("%s", err.msg);
 	assert_string_equal(a->targets[0]->script, script);
-	/* The file is gone: only what was handed over counts. */
+	/* The script's file is gone: the copy that was handed over is used. */
 	handed = print(a, true);
 	b = load(handed, &err);
 	if (!b)
@@ -245,7 +245,7 @@ static void environment(void **state)
 	assert_int_equal(conf->dashboard.poll_ms, 1500);
 	assert_int_equal(conf->k6.duration_ms, 10000);
 	assert_string_equal(conf->dashboard.url, "http://example.test:1");
-	/* An option beats both. */
+	/* An option has precedence over both. */
 	assert_int_equal(conf_set(conf, "workers", "9", &err), 0);
 	assert_int_equal(conf->workers, 9);
 	assert_int_equal(conf_set(conf, "workers", "x", &err), -1);
@@ -260,7 +260,7 @@ static void environment(void **state)
 	unsetenv("DASHBOARD_URL");
 }
 
-/* What conf_diff() tells, a line each: "KEY|FROM|TO|EFFECT". */
+/* Collects each difference that conf_diff() reports as a line "KEY|FROM|TO|EFFECT". */
 static void note(
 	void *arg, const char *key, const char *from, const char *to, enum conf_effect effect)
 {
@@ -347,7 +347,7 @@ static void a_reload_keeps_what_cannot_change(void **state)
 		"user = 'two'\nstate_dir = '/b'\nworkers = 2\nrequire_layers = {'seccomp'}\n",
 		"user, state_dir, require_layers", "workers|1|2|0\n");
 	inherit("max_workers = 10\n", "max_workers = 20\n", "", "max_workers|10|20|0\n");
-	/* The agent's name would change. */
+	/* max_workers from or to 1 changes the agent's name. */
 	inherit("max_workers = 1\n", "max_workers = 20\nworkers = 7\n", "max_workers", "");
 	inherit("dashboard { url = 'http://a/' }\n", "", "dashboard.url", "");
 	inherit("", "dashboard { url = 'http://a/' }\n", "", "dashboard.url|''|'http://a/'|0\n");
@@ -376,7 +376,7 @@ int main(void)
 		"AGENT_NAME", "DASHBOARD_URL", "TMP_DIR", "POLL_INTERVAL_MS",
 		"HEARTBEAT_INTERVAL_MS"};
 
-	/* What the environment says would be louder than what is tested. */
+	/* Variables of the environment would override the values under test. */
 	for (size_t i = 0; i < ARRAY_SIZE(loud); i++)
 		unsetenv(loud[i]);
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dashboard's store by a simulated clock: the reaper's four rules, migrations from each earlier schema, the
- * counts behind the pages against a plain count, guesses. */
+/* The dashboard's store with a simulated clock: the reaper's four rules, migrations from each
+ * earlier schema, the counts behind the pages compared with a count of all rows, login attempts. */
 #include "test.h"
 
 #include <sqlite3.h>
@@ -67,7 +67,7 @@ static void put(struct dash_store *s, const char *id, const char *agent, const c
 	run_clear(&run.run);
 }
 
-/* A list is lifted exactly where a reader of JSON would see it under that key, and nowhere else. */
+/* A list is taken out exactly where a JSON parser finds it under this key. */
 static void lists_are_lifted_where_they_stand(void **state)
 {
 	static const struct {
@@ -122,7 +122,7 @@ static void lists_are_lifted_where_they_stand(void **state)
 	}
 }
 
-/* Numbers read the short way are those that strtod() reads. */
+/* The fast reader returns the same numbers as strtod(). */
 static void numbers_of_lists_are_those_of_strtod(void **state)
 {
 	char body[101 * 40 + 64], number[40];
@@ -197,7 +197,7 @@ static int64_t count(struct dash_store *s, const char *agent, const char *status
 
 	assert_int_equal(dash_store_list_runs(s, &f, &list, &err), 0);
 	n = json_get_int(list, "total", -1);
-	/* What is counted is what is there. */
+	/* The counts are those of the rows. */
 	assert_int_equal(n, json_array_size(json_object_get(list, "items")));
 	json_decref(list);
 	return n;
@@ -211,7 +211,7 @@ static void the_reaper_has_four_rules(void **state)
 	json_t *agent, *run;
 
 	(void)state;
-	/* One: five minutes past the planned end, not a moment before. */
+	/* Rule 1: a run times out five minutes after its planned end, not earlier. */
 	put(s, "late", "a", "t", "running", NOW, 10 * MINUTE);
 	put(s, "unplanned", "a", "t", "running", NOW, 0);
 	add_agent(s, "a", "late", NOW + 15 * MINUTE);
@@ -222,7 +222,7 @@ static void the_reaper_has_four_rules(void **state)
 	r = reap(s, NOW + 15 * MINUTE, false);
 	assert_int_equal(r.runs_timed_out, 0);
 	assert_int_equal(count(s, NULL, "running"), 1);
-	/* Two: a pointer to a run that does not run is cleared, one to a run that does is not. */
+	/* Rule 2: an agent's current run is cleared if that run has ended, and kept if it runs. */
 	assert_int_equal(dash_store_get_agent(s, "h", "a", &agent, &err), FOUND);
 	assert_string_equal(json_get_text(agent, "currentRunId", ""), "late");
 	json_decref(agent);
@@ -235,18 +235,18 @@ static void the_reaper_has_four_rules(void **state)
 	assert_string_equal(json_get_text(run, "reason", ""), "reaped");
 	assert_true(json_get_text(run, "errorMessage", "")[0] != '\0');
 	json_decref(run);
-	/* A result that comes after all corrects it, once. */
+	/* A late result corrects the run, once. */
 	put(s, "late", "a", "t", "success", NOW, 10 * MINUTE);
 	assert_int_equal(count(s, "a", "success"), 1);
 	assert_int_equal(count(s, "a", "error"), 1);
 	put(s, "late", "a", "t", "running", NOW, 10 * MINUTE);
 	assert_int_equal(count(s, "a", "running"), 0);
-	/* Three: silent for over five minutes. */
+	/* Rule 3: an agent that is silent for over five minutes is offline. */
 	r = reap(s, NOW + 20 * MINUTE, false);
 	assert_int_equal(r.agents_offline, 0);
 	r = reap(s, NOW + 20 * MINUTE + 1, false);
 	assert_int_equal(r.agents_offline, 1);
-	/* Four: for over an hour, with its runs. */
+	/* Rule 4: an agent that is silent for over an hour is deleted with its runs. */
 	r = reap(s, NOW + 75 * MINUTE, false);
 	assert_int_equal(r.agents_deleted, 0);
 	r = reap(s, NOW + 75 * MINUTE + 1, false);
@@ -360,7 +360,7 @@ static void earlier_schemas_are_taken_over(void **state)
 		assert_true(json_number_value(json_array_get(
 				    json_object_get(run, "latencyQuantiles"), 95)) == 95.5);
 		json_decref(run);
-		/* The hour is rolled up from what the old rows have. */
+		/* The hour is rolled up from the columns of the old schema. */
 		for (int i = 0; i < 10 && dash_store_rollup_step(s, NOW + 2 * HOUR, &err) > 0; i++)
 			;
 		assert_int_equal(dash_store_series(s, "t", &range, &series, &err), 0);
@@ -395,7 +395,7 @@ static void counts_as_a_plain_count(void **state)
 			.status = (uint8_t)(random() % 4)};
 		counts_add(c, &model[i], 1);
 		if (random() % 10 == 0) {
-			/* Undone: as if the disk had been full. */
+			/* The transaction is rolled back, as if the disk were full. */
 			counts_rollback(c);
 			i--;
 			continue;

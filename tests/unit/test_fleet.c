@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fleet under simulated time: its rules one by one, then random events against invariants. */
+/* The fleet in simulated time: each rule, then random events whose invariants are checked. */
 #include "test.h"
 
 #include <time.h>
@@ -43,7 +43,7 @@ static void up_and_down(void **state)
 	fleet_event(f, 0, FLEET_EV_HELLO, 1001);
 	fleet_event(f, 1, FLEET_EV_HELLO, 1001);
 	assert_true(fleet_is_reached(f));
-	/* Down: the highest slot goes; an idle one at once. */
+	/* Scaling down stops the highest slot; an idle agent stops at once. */
 	fleet_scale(f, 1, false, 2000);
 	expect(f, FLEET_DO_EXIT, 1);
 	fleet_event(f, 1, FLEET_EV_EXIT, 2001);
@@ -75,7 +75,7 @@ static void draining_is_reused_or_ends(void **state)
 	fleet_scale(f, 0, false, 30);
 	expect(f, FLEET_DO_DRAIN, 0);
 	expect_none(f);
-	/* drain_timeout, then CANCEL, then KILL. */
+	/* After drain_timeout comes CANCEL, then KILL. */
 	fleet_tick(f, 60030);
 	expect(f, FLEET_DO_CANCEL, 0);
 	fleet_tick(f, 67029);
@@ -138,15 +138,14 @@ static void first_restart_at_once_then_backoff(void **state)
 		expect(f, FLEET_DO_SPAWN, 0);
 	}
 	assert_in_range(last, 15000, 30000);
-	/* After stable_after all is forgiven. */
+	/* After stable_after the failures are forgotten. */
 	fleet_event(f, 0, FLEET_EV_HELLO, now);
 	fleet_event(f, 0, FLEET_EV_EXIT, now + 10000);
 	expect(f, FLEET_DO_SPAWN, 0);
 	fleet_free(f);
 }
 
-/* Starts n workers, kills `deaths` of them at `now` and answers how many were started again at
- * once. */
+/* Starts n workers, kills `deaths` of them at `now`, and returns how many were replaced at once. */
 static unsigned int restarts_at_once(struct fleet *f, unsigned int deaths, int64_t now)
 {
 	struct fleet_action a;
@@ -179,7 +178,7 @@ static void a_storm_is_no_crash_loop(void **state)
 	(void)state;
 	fleet_scale(f, n, false, now);
 	all_say_hello(f, n, now);
-	/* Again and again, long before stable_after: each time all are back at once. */
+	/* Repeated storms, long before stable_after: each time all workers are replaced at once. */
 	for (int i = 0; i < 5; i++) {
 		now += 3000;
 		assert_int_equal(restarts_at_once(f, n, now), n);
@@ -188,7 +187,8 @@ static void a_storm_is_no_crash_loop(void **state)
 		now += 600;
 		all_say_hello(f, n, now);
 	}
-	/* Fewer than half are on their own: at their second death in a row they wait. */
+	/* The deaths of fewer than half of the workers are no storm: after the second in a row,
+	 * each waits. */
 	now += 3000;
 	restarts_at_once(f, n / 4, now);
 	all_say_hello(f, n, now + 600);
@@ -208,7 +208,7 @@ static void all_that_crash_at_once_are_a_crash_loop(void **state)
 	(void)state;
 	fleet_scale(f, n, false, now);
 	all_say_hello(f, n, now);
-	/* All die a tenth of a second after each start, for a minute. */
+	/* All workers die a tenth of a second after each start, for a minute. */
 	for (int i = 0; i < 600; i++) {
 		now += 100;
 		for (unsigned int k = 0; k < n; k++) {
@@ -238,7 +238,7 @@ static void silent_and_slow_workers_are_killed(void **state)
 	expect(f, FLEET_DO_KILL, 0);
 	fleet_event(f, 0, FLEET_EV_EXIT, 51);
 	expect(f, FLEET_DO_SPAWN, 0);
-	/* Slot 1 never says hello. */
+	/* The worker of slot 1 never sends its hello. */
 	fleet_tick(f, 20000);
 	expect(f, FLEET_DO_KILL, 1);
 	fleet_event(f, 1, FLEET_EV_EXIT, 20001);
@@ -254,7 +254,7 @@ static void adopted_workers(void **state)
 	fleet_adopt(f, 0, 77, 3, 0);
 	fleet_adopt(f, 5, 78, 0, 0);
 	fleet_scale(f, 2, false, 1);
-	/* Slot 1 is started, with a generation above all that there were. */
+	/* Slot 1 gets a worker with a generation above all earlier ones. */
 	assert_true(fleet_take(f, &a));
 	assert_int_equal(a.type, FLEET_DO_SPAWN);
 	assert_int_equal(a.slot, 1);
@@ -269,7 +269,7 @@ static void adopted_workers(void **state)
 	fleet_free(f);
 }
 
-/* One worker up in each of n slots. */
+/* Makes a fleet with a running worker in each of n slots. */
 static struct fleet *fleet_of(unsigned int n, int64_t now)
 {
 	struct fleet *f = fleet_new(&config);
@@ -294,7 +294,7 @@ static void a_restart_is_no_failure(void **state)
 	}
 	assert_int_equal(fleet_slot(f, 0)->restarts, 5);
 	assert_int_equal(fleet_slot(f, 0)->failures, 0);
-	/* One that is busy is cancelled first. */
+	/* A busy worker's run is cancelled first. */
 	fleet_renew(f, 1, FLEET_RENEW_NOW, 20);
 	expect(f, FLEET_DO_CANCEL, 1);
 	fleet_event(f, 1, FLEET_EV_FREE, 21);
@@ -328,7 +328,7 @@ static void a_rolling_restart_takes_turns(void **state)
 			replaced += a.type == FLEET_DO_SPAWN;
 		}
 		if (turn == 100) {
-			/* All but the busy one, which drains. */
+			/* All except the busy one, which drains, are replaced. */
 			assert_int_equal(replaced, 29);
 			assert_int_equal(fleet_slot(f, busy)->state, FLEET_DRAINING);
 			fleet_event(f, busy, FLEET_EV_FREE, now);
@@ -370,7 +370,7 @@ static void a_held_slot_stays_down(void **state)
 	fleet_event(f, 1, FLEET_EV_EXIT, 4);
 	expect_none(f);
 	assert_true(fleet_is_reached(f));
-	/* The count is looked at again, as a new supervisor does: it is still held. */
+	/* The same count is set again, as a new supervisor does: the slot is still held. */
 	fleet_scale(f, 3, false, 5);
 	expect_none(f);
 	fleet_release(f, 1, 6);
@@ -387,14 +387,14 @@ static void the_last_wish_wins_over_a_renewal(void **state)
 	fleet_renew(f, 1, FLEET_RENEW_DRAIN, 2);
 	fleet_tick(f, 2);
 	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
-	/* Away, and wanted back: it goes on with its run and is renewed later. */
+	/* The slot is unwanted and wanted again: it goes on with its run and is renewed later. */
 	fleet_scale(f, 1, false, 3);
 	fleet_scale(f, 2, false, 4);
 	assert_int_equal(fleet_slot(f, 1)->state, FLEET_RUNNING);
 	assert_int_equal(fleet_renewals(f), 1);
 	fleet_tick(f, 5);
 	assert_int_equal(fleet_slot(f, 1)->state, FLEET_DRAINING);
-	/* Away for good. */
+	/* The slot stays unwanted. */
 	fleet_scale(f, 1, false, 6);
 	fleet_event(f, 1, FLEET_EV_FREE, 7);
 	expect(f, FLEET_DO_DRAIN, 1);
@@ -406,7 +406,8 @@ static void the_last_wish_wins_over_a_renewal(void **state)
 	fleet_free(f);
 }
 
-/* A world that obeys actions after a while, with deaths thrown in. */
+/* A model of the keeper and the workers that carries actions out after a while, and in which
+ * workers also die. */
 enum { SLOTS = 10000, EVENTS = 3000000 };
 
 static struct world {
@@ -427,7 +428,7 @@ static void obey(struct fleet *f)
 	while (fleet_take(f, &a)) {
 		assert_in_range(a.slot, 0, SLOTS - 1);
 		if (a.type == FLEET_DO_SPAWN) {
-			assert_false(world.alive[a.slot]); /* never two workers in one slot */
+			assert_false(world.alive[a.slot]); /* A slot never has two workers. */
 			world.alive[a.slot] = true;
 			world.busy[a.slot] = world.leaving[a.slot] = false;
 		} else if (world.alive[a.slot] && a.type != FLEET_DO_DRAIN) {
@@ -436,7 +437,7 @@ static void obey(struct fleet *f)
 	}
 }
 
-/* What a worker does next, of its own accord or because it was told to. */
+/* The next step of a worker, by itself or because of an action. */
 static void live(struct fleet *f, unsigned int slot, int dice, bool chaos, int64_t now)
 {
 	enum fleet_state st = fleet_slot(f, slot)->state;
@@ -455,7 +456,7 @@ static void live(struct fleet *f, unsigned int slot, int dice, bool chaos, int64
 	}
 }
 
-/* What operators and dashboards do. */
+/* The steps of operators and dashboards. */
 static void wish(struct fleet *f, unsigned int slot, unsigned int *seed, int64_t now)
 {
 	switch (rand_r(seed) % 1000) {
@@ -486,7 +487,7 @@ static void check_invariants(const struct fleet *f)
 		assert_int_equal(world.alive[i], !empty);
 		assert_false(s->wanted && s->state == FLEET_STOPPED);
 		assert_false(s->wanted && (i >= world.desired || s->held));
-		/* Whoever waits for something has a timer, or would wait for ever. */
+		/* Each state that waits has a timer; without one it would wait for ever. */
 		if (s->state == FLEET_STARTING || s->state == FLEET_BACKOFF ||
 			s->state == FLEET_STOPPING || s->state == FLEET_DRAINING)
 			assert_true(s->timer_ms > 0 && s->timer_ms >= fleet_deadline(f));
@@ -526,7 +527,7 @@ static void random_events(void **state)
 		if (i % 50000 == 0)
 			check_invariants(f);
 	}
-	/* Once it is quiet: exactly the wanted number, each slot right, nobody left waiting. */
+	/* When nothing happens any more, exactly the wanted slots are up and none waits. */
 	scale(f, SLOTS / 3, false, now);
 	for (int round = 0;
 		round < 2000 && !(fleet_is_reached(f) && !fleet_renewals(f) && round > 20);

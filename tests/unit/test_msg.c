@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every message of the table, cut at every byte, grown, and sent the wrong way. */
+/* Every message of the table: cut at every byte, too long, and sent in the wrong direction. */
 #include "test.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include "common/chan.h"
 #include "common/msg.h"
 
-/* What the fields of a struct are filled with. */
+/* The values of the fields of a struct. */
 enum pattern { ZERO, MIXED, LARGEST, SMALLEST, PATTERNS };
 
 /* Each field's n is its place in the message.  The first string of a message gets `room` bytes more. */
@@ -154,7 +154,7 @@ static const struct row {
 };
 /* clang-format on */
 
-/* A valid message of the type; what is in it goes to *u. */
+/* Makes a valid message of the type; its content goes to *u. */
 static void make_sized(
 	struct msg_writer *w, enum msg_type type, enum pattern p, size_t room, union any *u)
 {
@@ -175,7 +175,7 @@ static bool has_string(uint32_t type)
 	return strchr(msg_info(type)->fields, 's') != NULL;
 }
 
-/* How much longer the first string of a message can be: 0 where it has none. */
+/* Returns by how much the first string of a message can grow; 0 if it has none. */
 static size_t room_in(uint32_t type, enum pattern p)
 {
 	struct msg_writer w = {0};
@@ -220,7 +220,7 @@ static void every_message_round_trips(void **state)
 	}
 }
 
-/* A message is read by the getter of its row; every other one fails and gives nothing. */
+/* Only the getter of its row reads a message; every other getter fails and returns nothing. */
 static void no_getter_reads_another_message(void **state)
 {
 	(void)state;
@@ -247,7 +247,7 @@ static void no_getter_reads_another_message(void **state)
 	}
 }
 
-/* A text ends for its reader at the first NUL, also where its sender has put one inside. */
+/* The reader of a text sees it up to the first NUL, also if the sender put one inside. */
 static void texts_end_at_a_nul(void **state)
 {
 	struct msg_writer w = {0};
@@ -272,8 +272,8 @@ static void texts_end_at_a_nul(void **state)
 	msg_free(&w);
 }
 
-/* Whoever changes a row changes what an older or newer image sees on the wire: raise MSG_PROTOCOL, and
- * this number with it. */
+/* A changed row changes the wire format for older and newer images: raise MSG_PROTOCOL, and change
+ * this number, too. */
 static void the_wire_has_a_number(void **state)
 {
 	uint32_t hash = 2166136261;
@@ -303,8 +303,8 @@ static void every_cut_is_refused(void **state)
 
 			make_sized(&w, t, p, 0, &u);
 			for (size_t len = 0; len < w.len; len++) {
-				/* A copy of exactly that size, so that a sanitizer sees a read
-				 * beyond it. */
+				/* A copy of exactly this size lets a sanitizer see a read beyond
+				 * it. */
 				uint8_t *cut = x_calloc(1, len ? len : 1);
 
 				memcpy(cut, w.data, len);
@@ -341,7 +341,7 @@ static void wrong_side_type_and_size(void **state)
 	assert_int_equal(msg_open(&r, w.data, w.len, MSG_TO_KEEPER, &err), -1);
 	msg_start(&w, MSG_TYPES);
 	assert_int_equal(msg_open(&r, w.data, w.len, MSG_TO_KEEPER, &err), -1);
-	/* A string that claims more than there is, and one larger than its row allows. */
+	/* A string that is longer than the message, and one that is larger than its row allows. */
 	msg_start(&w, MSG_WORK_CANCEL);
 	msg_put_u32(&w, 0xffffffff);
 	assert_int_equal(msg_open(&r, w.data, w.len, MSG_TO_WORKER, &err), -1);
@@ -366,14 +366,14 @@ static void channel_carries_descriptors(void **state)
 	msg_put_keeper_signal(&w, &(struct msg_keeper_signal){.what = 1});
 	assert_int_equal(chan_recv(pair[1], buf, &len, &fd, false, &err), CHAN_AGAIN);
 	assert_int_equal(chan_send(pair[0], &w, 0, &err), CHAN_OK);
-	/* A peek leaves it there. */
+	/* A peek leaves the message in the socket. */
 	assert_int_equal(chan_recv(pair[1], buf, &len, &fd, true, &err), CHAN_OK);
 	assert_int_equal(fd, -1);
 	assert_int_equal(chan_recv(pair[1], buf, &len, &fd, false, &err), CHAN_OK);
 	assert_true(fd > 2);
 	assert_int_equal(len, w.len);
 	close(fd);
-	/* More than the socket takes waits in the queue and arrives in order. */
+	/* Messages that the socket does not take wait in the queue and arrive in order. */
 	for (; sent < 2000; sent++) {
 		msg_put_keeper_signal(&w, &(struct msg_keeper_signal){.what = (uint32_t)sent});
 		assert_int_not_equal(chan_queue_send(&q, pair[0], &w, -1, &err), CHAN_ERROR);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every exit code of k6 leads to its status and reason; the message says what a person can do. */
+/* Every exit code of k6 leads to its status and reason; the message says what the operator can
+ * do. */
 #include "test.h"
 
 #include <signal.h>
@@ -58,7 +59,7 @@ static void exit_codes(void **state)
 
 		run_init(&r);
 		f.log = "{\"level\":\"error\",\"msg\":\"boom here\"}\n";
-		/* A message that already lists what was crossed needs no more of the log. */
+		/* A message that lists the crossed thresholds needs no line of the log. */
 		expect(&f, &r, table[i].status, table[i].reason, "boom here");
 		assert_int_equal(r.exit_code, table[i].code);
 		run_clear(&r);
@@ -111,7 +112,7 @@ static void stopped_runs(void **state)
 	f.wait_status = SIGKILL;
 	expect(&f, &r, RUN_ERROR, RUN_REASON_CANCELLED, "cancelled");
 	assert_int_equal(r.exit_code, RUN_NONE);
-	/* One that ended by itself in the same moment has ended. */
+	/* A k6 that ended by itself at the same moment counts as ended. */
 	f.wait_status = EXITED(0);
 	r.http_reqs = 1;
 	expect(&f, &r, RUN_SUCCESS, RUN_REASON_NONE, "");
@@ -133,7 +134,7 @@ static void stopped_runs(void **state)
 	expect(&f, &r, RUN_ERROR, RUN_REASON_OOM, "memory.max");
 	f.why_not_started = "No such file";
 	expect(&f, &r, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "No such file");
-	/* The code decides, whatever the sentence names. */
+	/* The code decides, not the text. */
 	f.why_not_started = "a script called allowed_hosts, limits.tmp_size";
 	expect(&f, &r, RUN_ERROR, RUN_REASON_SPAWN_FAILED, "allowed_hosts, limits.tmp_size");
 	f.not_started = ERR_NO_SPACE;

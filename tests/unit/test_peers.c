@@ -21,7 +21,7 @@ static void connections_are_limited_by_uid_and_in_all(void **state)
 		assert_non_null(users[n++] = peers_admit(p, 1000, 0, why, sizeof(why)));
 	assert_null(peers_admit(p, 1000, 0, why, sizeof(why)));
 	assert_non_null(strstr(why, "uid 1000 has 64 connections open"));
-	/* Another one is not concerned; the last places of all are root's. */
+	/* Another user is not affected; the last connections are reserved for root. */
 	for (uid_t uid = 1001; n < PEERS_CONNECTIONS_MAX - PEERS_CONNECTIONS_FOR_ROOT; uid += n % 2)
 		assert_non_null(users[n++] = peers_admit(p, uid, 0, why, sizeof(why)));
 	assert_null(peers_admit(p, 5000, 0, why, sizeof(why)));
@@ -31,7 +31,7 @@ static void connections_are_limited_by_uid_and_in_all(void **state)
 	assert_null(peers_admit(p, 0, 0, why, sizeof(why)));
 	for (unsigned int i = 0; i < PEERS_CONNECTIONS_FOR_ROOT; i++)
 		peers_leave(p, users[--n]);
-	/* One that leaves makes room for its own. */
+	/* A closed connection makes room for its user. */
 	assert_null(peers_admit(p, 1000, 0, why, sizeof(why)));
 	peers_leave(p, users[0]);
 	assert_non_null(users[0] = peers_admit(p, 1000, 0, why, sizeof(why)));
@@ -52,7 +52,7 @@ static void requests_are_limited_by_uid_also_over_connections(void **state)
 		assert_int_equal(peers_request(one, 50), 0);
 	wait = peers_request(one, 50);
 	assert_in_range(wait, 1, 1000 / PEERS_REQUESTS_PER_S);
-	/* Coming in anew does not help, others are not concerned. */
+	/* A new connection does not help, and other users are not affected. */
 	peers_leave(p, one);
 	one = peers_admit(p, 1000, 50, why, sizeof(why));
 	assert_int_equal(peers_request(one, 50), wait);
@@ -60,11 +60,11 @@ static void requests_are_limited_by_uid_also_over_connections(void **state)
 	assert_int_equal(peers_request(other, 50), 0);
 	assert_int_equal(peers_request(one, 50 + wait), 0);
 	assert_in_range(peers_request(one, 50 + wait), 1, 1000 / PEERS_REQUESTS_PER_S);
-	/* A second later: as many as come in a second. */
+	/* A second later, as many requests pass as are allowed in a second. */
 	for (int i = 0; i < PEERS_REQUESTS_PER_S; i++)
 		assert_int_equal(peers_request(one, 1050 + wait), 0);
 	assert_true(peers_request(one, 1050 + wait) > 0);
-	/* Long after it is forgotten, and whole. */
+	/* After a long time the user is forgotten and has the full burst again. */
 	peers_leave(p, one);
 	one = peers_admit(p, 1000, 60000, why, sizeof(why));
 	for (int i = 0; i < PEERS_REQUESTS_BURST; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Merged percentiles against the exact ones of the raw samples. */
+/* Merged percentiles are compared with the exact ones of the raw samples. */
 #include "test.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* As k6 computes them. */
+/* Computes a percentile as k6 does. */
 static void percentiles_of(double *x, size_t n, struct quantiles *out)
 {
 	qsort(x, n, sizeof(*x), ascending);
@@ -39,7 +39,7 @@ static double random_share(void)
 	return (double)random() / (double)RAND_MAX;
 }
 
-/* Latencies as they come: a narrow bulk, a long tail, some that all take the same. */
+/* Realistic latencies: a narrow bulk, a long tail, some equal ones. */
 static double latency(int kind)
 {
 	double u = random_share();
@@ -63,7 +63,7 @@ static struct quantiles make_run(size_t n, int kind)
 	return run;
 }
 
-/* How far off, in percentiles of rank: 0 where the value lies among the samples of that rank. */
+/* Returns the error in percentiles of rank; 0 if the value lies among the samples of this rank. */
 static double rank_error(const double *sorted, size_t n, double value, int percentile)
 {
 	size_t below = 0, upto, hi = n;
@@ -80,7 +80,7 @@ static double rank_error(const double *sorted, size_t n, double value, int perce
 	}
 	for (upto = below; upto < n && sorted[upto] <= value + slack; upto++)
 		;
-	/* Between two samples any rank between theirs will do. */
+	/* A value between two samples may have any rank between theirs. */
 	least = below ? (double)(below - 1) / (double)(n - 1) : 0;
 	most = upto < n ? (double)upto / (double)(n - 1) : 1;
 	if (want < least)
@@ -176,7 +176,7 @@ static void what_is_taken_away_leaves_the_rest(void **state)
 	for (int round = 0; round < 500; round++) {
 		size_t n = 2 + (size_t)random() % 100, gone = 1 + (size_t)random() % (n - 1);
 
-		/* Refused, timed out, or anything between. */
+		/* Requests that were refused, timed out, or took a time between. */
 		for (size_t i = 0; i < n; i++)
 			samples[i] = 1 + (double)(random() % 1000000) / 1000;
 		for (size_t i = 0; i < gone; i++)
@@ -198,7 +198,7 @@ static void what_is_taken_away_leaves_the_rest(void **state)
 	assert_false(quantiles_subtract(&all, &part, &left));
 }
 
-/* Runs by the thousand, hour by hour, and the hours put together. */
+/* Thousands of runs are merged by the hour, and the hours are merged. */
 static void pools_stay_within_a_percentile_of_rank(void **state)
 {
 	unsigned char packed[QUANTILES_PACKED_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The schedule under simulated time: phases, no drift, waiting, missed, caps. */
+/* The schedule in simulated time: phases, no drift, waiting, missed runs, max_agents. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -16,21 +16,21 @@ static void spread_instants(void **state)
 	for (unsigned int rank = 0; rank < ARRAY_SIZE(v); rank++) {
 		assert_int_equal(schedule_instant(SCHEDULE_SPREAD, "t", rank, 10000, 1000, 10000),
 			10000 + v[rank]);
-		/* The first one at or after now, with the same phase for ever. */
+		/* Returns the first instant at or after now; the phase never changes. */
 		assert_int_equal(
 			schedule_instant(SCHEDULE_SPREAD, "t", rank, 10000, 1000, 987654321) % 1000,
 			v[rank]);
 		assert_int_equal(
 			schedule_instant(SCHEDULE_ALIGNED, "t", rank, 10000, 1000, 10001), 11000);
 	}
-	/* Random: the same for the same agent and target, else different. */
+	/* With phase random the instant depends on agent and target only. */
 	assert_int_equal(schedule_instant(SCHEDULE_RANDOM, "t", 3, 0, 100000, 0),
 		schedule_instant(SCHEDULE_RANDOM, "t", 3, 0, 100000, 0));
 	assert_int_not_equal(schedule_instant(SCHEDULE_RANDOM, "t", 3, 0, 100000, 0),
 		schedule_instant(SCHEDULE_RANDOM, "u", 3, 0, 100000, 0));
 }
 
-/* Runs until `end`, every run taking run_ms; counts[slot] and the last due are filled. */
+/* Simulates until `end`; every run takes run_ms. Fills counts[slot] and the last due instant. */
 static void simulate(struct schedule *s, int64_t from, int64_t end, int64_t run_ms,
 	unsigned int agents, unsigned int *counts, int64_t phase_mod, const int64_t *phase)
 {
@@ -82,8 +82,8 @@ static void overrunning_runs_miss_and_do_not_queue(void **state)
 	schedule_set_agents(s, 1, 0);
 	schedule_put(s, "t", 0, 1000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
-	/* 2.5 s of work every second: 0, 2500, 5000 ...: two instants are passed in each run, one of
-	 * them waits and is run late, the other is missed. */
+	/* A run of 2.5 s every second starts at 0, 2500, 5000 ...: two instants pass during each
+	 * run; one of them waits and runs late, the other is missed. */
 	simulate(s, 0, 100000, 2500, 1, counts, 1000, NULL);
 	assert_int_equal(counts[0], 40);
 	assert_in_range(schedule_missed(s, "t"), 57, 61);
@@ -102,7 +102,7 @@ static void a_new_agent_moves_nobody(void **state)
 	assert_int_equal(schedule_deadline(s), 0);
 	schedule_set_agents(s, 4, 100);
 	assert_int_equal(schedule_next_due(s, "t"), 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 100); /* unchanged: nothing moves */
+	schedule_put(s, "t", 0, 1000, 0, false, 100); /* Unchanged: no instant moves. */
 	assert_int_equal(schedule_next_due(s, "t"), 0);
 	schedule_put(s, "t", 0, 2000, 0, false, 100);
 	/* Ranks 0..3 of an interval of 2 s: the next after 100 is rank 2's, at 500. */
@@ -138,7 +138,7 @@ static void a_fresh_target_starts_at_once(void **state)
 	struct schedule_due due;
 
 	(void)state;
-	/* Known before there are agents, and handed in a moment after its origin. */
+	/* The target is known before there are agents, and is added a moment after its origin. */
 	schedule_put(s, "t", 1000, 3600000, 0, true, 1003);
 	schedule_set_agents(s, 2, 1040);
 	schedule_set_idle(s, 0, true);
@@ -146,11 +146,12 @@ static void a_fresh_target_starts_at_once(void **state)
 	assert_int_equal(due.due_ms, 1000);
 	assert_int_equal(schedule_next_due(s, "t"), 1000 + 1800000);
 	assert_int_equal(schedule_missed(s, "t"), 0);
-	/* One that was known before does not: somebody has run that instant already. */
+	/* A target that was known before does not run at once: an earlier supervisor has run this
+	 * instant. */
 	schedule_put(s, "u", 1000, 3600000, 0, false, 1003);
 	schedule_set_idle(s, 0, true);
 	assert_false(schedule_next(s, 1060, &due));
-	/* Nor does an agent that comes an hour later run the hour that it was not there. */
+	/* An agent that comes an hour later does not run the instants of that hour. */
 	schedule_set_agents(s, 3, 3000000);
 	assert_false(schedule_next(s, 1061, &due));
 	schedule_free(s);
@@ -165,7 +166,7 @@ static void after_a_long_sleep(void **state)
 	schedule_set_agents(s, 1, 0);
 	schedule_put(s, "t", 0, 1000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
-	/* The host was suspended for a day: one run, not 86,400. */
+	/* The host was suspended for a day: one run starts, not 86,400. */
 	assert_true(schedule_next(s, 86400500, &due));
 	assert_int_equal(due.due_ms, 86400000);
 	schedule_set_idle(s, 0, true);
@@ -209,7 +210,7 @@ static void pausing_is_not_catching_up(void **state)
 	assert_true(schedule_next(s, 0, &due));
 	schedule_set_idle(s, 0, true);
 	schedule_set_paused(s, true);
-	/* Three instants go by; the loop is woken for each and sleeps on. */
+	/* Three instants pass; the loop wakes for each and sleeps again. */
 	for (int64_t now = 1000; now <= 3000; now += 1000) {
 		assert_false(schedule_next(s, now, &due));
 		assert_int_equal(schedule_deadline(s), now + 1000);
@@ -248,7 +249,7 @@ static void short_places_go_round(void **state)
 	schedule_set_agents(s, 10, 0);
 	schedule_put(s, "t", 0, 1000, 0, false, 0);
 	all_idle(s, 10);
-	/* Ten are due each second and two are let in, always the same instant: nobody starves. */
+	/* Ten runs are due each second and two may start: no agent starves. */
 	for (int64_t now = 0; now < 50000; now += 1000) {
 		unsigned int took[2];
 
@@ -263,7 +264,7 @@ static void short_places_go_round(void **state)
 		assert_int_equal(schedule_load(s).queued, 8);
 		finish(s, took[0]);
 		finish(s, took[1]);
-		/* The two places that are free again go to others, but those are gone by the next second. */
+		/* The two free places go to other agents, whose runs end before the next second. */
 	}
 	for (int i = 0; i < 10; i++)
 		assert_in_range(counts[i], 9, 11);
@@ -297,7 +298,7 @@ static void one_full_host_does_not_hold_up_others(void **state)
 	finish(s, 0);
 	assert_true(schedule_next(s, 11, &due));
 	assert_string_equal(due.target_id, "a");
-	/* One that was asked for by hand counts, too. */
+	/* A run by order counts, too. */
 	finish(s, due.slot);
 	schedule_begin(s, 9, "one.test", 0);
 	assert_false(schedule_next(s, 12, &due));
@@ -323,7 +324,7 @@ static void memory_is_shared_out_in_order(void **state)
 	assert_int_equal(n, 4);
 	assert_int_equal(schedule_load(s).block, SCHEDULE_BY_MEMORY);
 	assert_int_equal(schedule_load(s).used_bytes, 192);
-	/* One turns out to need more: then one less is let in. */
+	/* A run uses more memory than expected: then one run less may start. */
 	schedule_set_use(s, 0, 100);
 	assert_int_equal(schedule_load(s).used_bytes, 244);
 	finish(s, 1);
@@ -332,7 +333,7 @@ static void memory_is_shared_out_in_order(void **state)
 	assert_true(schedule_next(s, 1, &due));
 	assert_true(schedule_next(s, 1, &due));
 	assert_false(schedule_next(s, 1, &due));
-	/* What needs more than there is runs alone. */
+	/* A run that needs more than the whole budget runs alone. */
 	schedule_set_load(s, "t", "h", 500);
 	for (unsigned int i = 0; i < 40; i++)
 		schedule_end(s, i);
@@ -345,10 +346,8 @@ static void memory_is_shared_out_in_order(void **state)
 
 /* --- against a model ------------------------------------------------------- */
 
-/*
- * The same rules once more, as plainly as they can be put: each millisecond looks at every pair of
- * target and agent.  Shares no code and no idea with the schedule but the rules.
- */
+/* A plain model of the same rules: it looks at every pair of target and agent in each millisecond,
+ * and shares no code with the schedule. */
 enum { MODEL_AGENTS = 7, MODEL_TARGETS = 5 };
 
 struct model {
@@ -370,7 +369,7 @@ struct model {
 	uint64_t missed;
 };
 
-/* The fractions of van der Corput's sequence, by hand. */
+/* The fractions of van der Corput's sequence, written out. */
 static const double fractions[MODEL_AGENTS] = {0, 1. / 2, 1. / 4, 3. / 4, 1. / 8, 5. / 8, 3. / 8};
 
 static void model_instants(struct model *m, int64_t now)
@@ -450,7 +449,8 @@ static void as_an_independent_model_says(void **state)
 		all_idle(s, MODEL_AGENTS);
 		for (t = 0; t < MODEL_TARGETS; t++) {
 			m.targets[t].on = true;
-			/* Distinct, so that no two pairs have waited equally long. */
+			/* The origins are distinct, so that no two pairs have waited equally
+			 * long. */
 			m.targets[t].origin = 1 + t;
 			m.targets[t].interval = 40 * (8 + random() % 12);
 			m.targets[t].cost = 10 + random() % 90;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* k6's real summaries of three major versions, and what a hostile script could put there. */
+/* Real summaries of three major versions of k6, and forged summaries of a hostile script. */
 #include "test.h"
 
 #include <math.h>
 
 #include "agent/summary.h"
 
-/* -1: null, because k6 did not report it. */
+/* -1 stands for null: k6 did not report the metric. */
 static const struct fixture {
 	const char *file;
 	double p50, p95, p99, avg, error_rate, http_reqs, iterations, bytes, checks_passed,
@@ -161,7 +161,7 @@ static void cut_at_every_byte(void **state)
 	char *text = read_fixture("v2/full.export.json", &len);
 
 	(void)state;
-	/* Behind the last brace there may be white space only. */
+	/* Only white space may follow the last brace. */
 	while (len && text[len - 1] != '}')
 		len--;
 	for (size_t n = 0; n < len; n++) {
@@ -228,7 +228,7 @@ static void huge_and_deep(void **state)
 	free(text);
 }
 
-/* An export with quantiles of all samples and of those without an answer. */
+/* Makes an export with quantiles of all samples and of those without an answer. */
 static char *with_quantiles(const double *all, double n, const double *none, double n0)
 {
 	char *text = NULL;
@@ -270,7 +270,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The distribution of the answered requests comes back within one percentile of rank. */
+/* The distribution of the answered requests is recovered within one percentile of rank. */
 static void unanswered_requests_are_taken_out(void **state)
 {
 	enum { N = 2000, N0 = 500 };
@@ -287,7 +287,8 @@ static void unanswered_requests_are_taken_out(void **state)
 		for (int i = 0; i < N; i++) {
 			bool lost = i % 4 == 0;
 
-			/* Refused at 0 ms, timed out at 400..600 ms, or a mixture of the two. */
+			/* Requests that were refused at 0 ms, timed out at 400..600 ms, or a
+			 * mixture of both. */
 			all[i] = !lost ? 5 + rand_r(&seed) % 1000 / 3.0
 				: round == 0 || (round == 2 && i % 8) ? 0
 								      : 400 + rand_r(&seed) % 200;
@@ -307,7 +308,8 @@ static void unanswered_requests_are_taken_out(void **state)
 		assert_non_null(r.quantiles);
 		for (int i = 0; i <= 100; i++) {
 			int lo = (i - 1) * k / 100, hi = (i + 1) * k / 100;
-			/* What lies below the smallest sample has rank 0, above the largest rank 100. */
+			/* A value below the smallest sample has rank 0, one above the largest rank
+			 * 100. */
 			double least = lo <= 0 ? 1e-3 : answered[lo],
 			       most = hi >= k ? 600 : answered[hi];
 

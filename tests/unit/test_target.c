@@ -73,7 +73,7 @@ static void a_copy_is_equal_and_separate(void **state)
 	assert_string_equal(json_get_text(t->headers, "A", ""), "x");
 	target_free(copy);
 	copy = target_copy(t);
-	/* null unsets what may be unset. */
+	/* null unsets a field that may be unset. */
 	assert_int_equal(apply(copy,
 				 "{\"timeoutS\":null,\"headers\":null,\"tags\":null,\"body\":null,"
 				 "\"thresholds\":null,\"expectedStatuses\":null}",
@@ -115,7 +115,7 @@ static void defaults_and_masking(void **state)
 	target_free(t);
 }
 
-/* What stands between "const target = " and the end of that statement, as JSON. */
+/* Returns the JSON literal behind "const target = " in the script. */
 static json_t *literal_of(const char *script)
 {
 	const char *start = strstr(script, "const target = ") + strlen("const target = ");
@@ -191,7 +191,7 @@ static void options_of_the_script(void **state)
 		json_object_get(json_object_get(options, "thresholds"), SCRIPT_UNANSWERED)));
 	assert_int_equal(
 		json_integer_value(json_array_get(json_object_get(literal, "expected"), 0)), 404);
-	/* The target itself is not touched by the hidden threshold. */
+	/* The hidden threshold does not change the target itself. */
 	assert_int_equal(json_object_size(t->thresholds), 1);
 	target_free(t);
 }
