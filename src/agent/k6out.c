@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "agent/script.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/run.h"
 
@@ -18,7 +19,7 @@
 #define ERR_TAIL_BYTES (RUN_LOG_MAX - OUT_TAIL_BYTES)
 /* What a line of standard output is worth keeping of: a trend with its 101 percentiles is longer. */
 #define OUT_LINE_KEPT 200
-#define DURATION_MAX_MS (366LL * 86400 * 1000)
+#define DURATION_MAX_MS (366 * DAY_MS)
 
 int k6out_init(struct k6out *o, struct err *err)
 {

@@ -17,6 +17,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/hb.h"
+#include "common/limits.h"
 #include "common/msg.h"
 #include "common/run.h"
 
@@ -48,7 +49,7 @@ struct k6run_plan {
 #define K6RUN_SETUP_MS 60000
 #define K6RUN_TEARDOWN_MS 60000
 /* ... and where k6 keeps its plan to itself. */
-#define K6RUN_UNKNOWN_MS 3600000
+#define K6RUN_UNKNOWN_MS HOUR_MS
 /* From fork to exec: the script is written and names are looked up. */
 #define K6RUN_LAUNCH_MS 30000
 

@@ -16,8 +16,6 @@
 #include "common/optab.h"
 #include "common/target.h"
 
-/* What max_workers may be at most, and what tables are made for. */
-#define CONF_WORKERS_MAX LIMIT_WORKERS
 /* Where the packages of k6 install it. */
 #define CONF_K6_BINARY "/usr/bin/k6"
 

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/limits.h"
+
 static const struct unit {
 	const char *name;
 	int64_t factor;
-} duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+} duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", HOUR_MS}, {"d", DAY_MS}};
 
 static const struct unit size_units[] = {{"K", INT64_C(1) << 10}, {"M", INT64_C(1) << 20},
 	{"G", INT64_C(1) << 30}, {"T", INT64_C(1) << 40}};

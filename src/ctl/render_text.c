@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/units.h"
 #include "common/uuid.h"
@@ -26,11 +27,11 @@ const char *render_span(int64_t ms, char *buf, size_t size)
 		snprintf(buf, size, "%llds", (long long)s);
 	else if (s < 3600)
 		snprintf(buf, size, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
-	else if (s < 86400)
+	else if (s < DAY_S)
 		snprintf(
 			buf, size, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
 	else
-		snprintf(buf, size, "%lldd%lldh", (long long)(s / 86400),
+		snprintf(buf, size, "%lldd%lldh", (long long)(s / DAY_S),
 			(long long)(s / 3600 % 24));
 	return buf;
 }

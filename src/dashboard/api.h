@@ -22,7 +22,6 @@ struct live;
 
 #define API_PARAMS_MAX 2
 #define API_BODY_MAX (4 * 1024 * 1024)
-#define API_BATCH_MAX 10000
 
 struct assets;
 struct throttle;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
@@ -10,8 +11,6 @@
 #include "dashboard/live.h"
 #include "dashboard/store_hosts.h"
 #include "dashboard/store_targets.h"
-
-#define COUNT_MAX 100000
 
 static void _cleanup_target(struct target **t)
 {
@@ -181,9 +180,9 @@ void api_config_put(struct api_request *req, struct api_response *res)
 		return;
 	}
 	n = json_integer_value(count);
-	if (n < 0 || n > COUNT_MAX) {
+	if (n < 0 || n > LIMIT_AGENTS) {
 		api_error(res, 422, "invalid_field", "k6DesiredAgentCount",
-			"k6DesiredAgentCount must be 0..%d, got %lld", COUNT_MAX, (long long)n);
+			"k6DesiredAgentCount must be 0..%d, got %lld", LIMIT_AGENTS, (long long)n);
 		return;
 	}
 	if (api_begin(req, res) < 0)

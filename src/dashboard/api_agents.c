@@ -57,9 +57,9 @@ static json_t *agents_of(struct api_request *req, struct api_response *res, cons
 		api_error(res, 400, "invalid_field", "agents", "agents must be an array");
 		return NULL;
 	}
-	if (json_array_size(list) > API_BATCH_MAX) {
+	if (json_array_size(list) > LIMIT_BATCH) {
 		api_error(res, 413, "too_large", "agents", "a batch has at most %d agents",
-			API_BATCH_MAX);
+			LIMIT_BATCH);
 		return NULL;
 	}
 	list = list ? json_incref(list) : json_pack("[O]", req->json);
@@ -382,9 +382,9 @@ void api_agents_runs(struct api_request *req, struct api_response *res)
 			"the body must be a run or {\"runs\": [run …]}");
 		return;
 	}
-	if (json_array_size(list) > API_BATCH_MAX) {
-		api_error(res, 413, "too_large", "runs", "a batch has at most %d runs",
-			API_BATCH_MAX);
+	if (json_array_size(list) > LIMIT_BATCH) {
+		api_error(
+			res, 413, "too_large", "runs", "a batch has at most %d runs", LIMIT_BATCH);
 		return;
 	}
 	runs = list ? json_incref(list) : json_pack("[O]", req->json);

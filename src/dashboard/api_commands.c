@@ -3,14 +3,13 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/units.h"
 #include "dashboard/api.h"
 #include "dashboard/store_commands.h"
 #include "dashboard/store_runs.h"
 #include "dashboard/store_targets.h"
-
-#define AGENTS_MAX 100000
 
 /* Commits and answers 202 with what was made; in each case the transaction has an end. */
 static void finish(
@@ -44,9 +43,9 @@ static bool read_run_request(
 	}
 	if (a)
 		*agents = json_integer_value(a);
-	if (*agents < 1 || *agents > AGENTS_MAX) {
+	if (*agents < 1 || *agents > LIMIT_AGENTS) {
 		api_error(res, 422, "invalid_field", "agents", "agents must be 1..%d, got %lld",
-			AGENTS_MAX, (long long)*agents);
+			LIMIT_AGENTS, (long long)*agents);
 		return false;
 	}
 	return true;

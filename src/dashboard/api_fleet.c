@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
@@ -14,7 +15,6 @@
 #include "dashboard/store_hosts.h"
 #include "dashboard/store_overview.h"
 
-#define COUNT_MAX 100000
 #define AUDIT_PAGE_MAX 500
 
 static json_t *number(double v)
@@ -101,7 +101,7 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	int64_t n;
 
 	if (!api_is_object(req, res) || !api_only_members(res, req->json, known) ||
-		!api_take_int(req, res, "desiredAgents", 0, COUNT_MAX, -1, &n))
+		!api_take_int(req, res, "desiredAgents", 0, LIMIT_AGENTS, -1, &n))
 		return;
 	if (n < 0) {
 		api_error(res, 400, "invalid_field", "desiredAgents", "desiredAgents is required");

@@ -13,6 +13,7 @@
 
 #include "agent/worker.h"
 #include "common/chan.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/trace.h"
 #include "common/units.h"
@@ -33,7 +34,7 @@ int children_init(struct children *c, const struct children_config *config, stru
 		.hb_fd = config->hb_fd,
 		.k6 = config->k6,
 		.lifeline = {config->lifeline[0], config->lifeline[1]},
-		.count = CONF_WORKERS_MAX,
+		.count = LIMIT_WORKERS,
 	};
 	c->slots = mem_unshared(c->count * sizeof(*c->slots));
 	c->own_files = mmap(NULL, c->count * sizeof(*c->own_files), PROT_READ | PROT_WRITE,

@@ -61,7 +61,7 @@ struct children {
 	const struct sandbox *sandbox;
 	const struct children_system *system;
 	struct cgroup cgroup;
-	struct child *slots; /* CONF_WORKERS_MAX of them, so that the ceiling may be raised */
+	struct child *slots; /* LIMIT_WORKERS of them, so that the ceiling may be raised */
 	unsigned int count, alive;
 	unsigned int high;  /* no slot from here on is used */
 	unsigned int epoch; /* of new workers; raised when limits or the binary change */
@@ -77,9 +77,9 @@ struct children {
 int children_init(struct children *c, const struct children_config *config, struct err *err);
 /* New workers run this k6, whose descriptor is taken over; living workers keep theirs. */
 void children_use_k6(struct children *c, const struct k6bin *k6);
-/* Takes over a worker of an earlier image, and its socket.  The slot is free and below CONF_WORKERS_MAX. */
+/* Takes over a worker of an earlier image, and its socket.  The slot is free and below LIMIT_WORKERS. */
 void children_adopt(struct children *c, unsigned int slot, const struct child *child);
-/* Forks the worker of a free slot below CONF_WORKERS_MAX.  Returns 0, or -1 and err: the slot stays free.
+/* Forks the worker of a free slot below LIMIT_WORKERS.  Returns 0, or -1 and err: the slot stays free.
  * May wait some milliseconds for earlier workers to leave the shared table of descriptors. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);

@@ -24,6 +24,7 @@
 #include "common/hb.h"
 #include "common/hostfs.h"
 #include "common/journal.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/msg.h"
@@ -320,7 +321,7 @@ void keeper_startup(struct keeper *k, int argc, char **argv)
 	enter_sandbox(k, &children.k6, &children.cgroup);
 	children.conf = k->conf;
 	children.sandbox = &k->sandbox;
-	children.hb_fd = k->handover.hb_fd = hb_create(CONF_WORKERS_MAX, &err);
+	children.hb_fd = k->handover.hb_fd = hb_create(LIMIT_WORKERS, &err);
 	if (children.hb_fd < 0 || children_init(&k->children, &children, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	k->started_ms = units_now_mono_ms();

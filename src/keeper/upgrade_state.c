@@ -261,13 +261,13 @@ char *upgrade_state_write(const struct upgrade_state *s)
 
 static int check_children(const struct upgrade_state *s, struct err *err)
 {
-	_cleanup_free_ bool *taken = x_calloc(CONF_WORKERS_MAX, sizeof(*taken));
+	_cleanup_free_ bool *taken = x_calloc(LIMIT_WORKERS, sizeof(*taken));
 
 	for (size_t i = 0; i < s->children_count; i++) {
 		const struct upgrade_state_children *c = &s->children[i];
 
 		/* kill(2) takes 0 and negative numbers for groups of processes; 1 is nobody's child. */
-		if (c->slot >= CONF_WORKERS_MAX || taken[c->slot] || c->chan < 0 ||
+		if (c->slot >= LIMIT_WORKERS || taken[c->slot] || c->chan < 0 ||
 			(c->alive && c->pid <= 1))
 			return err_code_set(err, ERR_OUT_OF_RANGE,
 				"a worker in slot %u with pid %d that cannot be", c->slot, c->pid);

@@ -352,7 +352,7 @@ static void ask_state(struct agent *ag)
 /* Makes slots up to count; lowers nothing. */
 static void grow(struct agents *a, unsigned int count)
 {
-	for (; a->count < count && a->count < CONF_WORKERS_MAX; a->count++) {
+	for (; a->count < count && a->count < LIMIT_WORKERS; a->count++) {
 		struct agent *ag = &a->slots[a->count];
 
 		ag->all = a;
@@ -373,7 +373,7 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	struct agent *ag;
 
 	/* One that is above a lowered max_workers and still drains. */
-	grow(a, w->slot < CONF_WORKERS_MAX ? w->slot + 1 : 0);
+	grow(a, w->slot < LIMIT_WORKERS ? w->slot + 1 : 0);
 	if (w->slot >= a->count || fd < 0) {
 		log_event(LOG_LEVEL_ERROR, "keeper",
 			"handed over a worker of a slot that does not exist",
@@ -580,14 +580,14 @@ struct agents *agents_new(
 	struct agents *a = x_calloc(1, sizeof(*a));
 
 	a->with = *parts;
-	a->pages = hb_map_all(hb_fd, CONF_WORKERS_MAX, err);
+	a->pages = hb_map_all(hb_fd, LIMIT_WORKERS, err);
 	if (!a->pages) {
 		free(a);
 		return NULL;
 	}
 	/* Not touched before they are needed, so they cost nothing yet. */
-	a->slots = x_calloc(CONF_WORKERS_MAX, sizeof(*a->slots));
-	a->names = x_calloc(CONF_WORKERS_MAX, sizeof(*a->names));
+	a->slots = x_calloc(LIMIT_WORKERS, sizeof(*a->slots));
+	a->names = x_calloc(LIMIT_WORKERS, sizeof(*a->names));
 	a->buf = x_calloc(1, MSG_MAX_BYTES);
 	grow(a, (unsigned int)a->with.conf->max_workers);
 	inherit_runs(a, running);
@@ -609,7 +609,7 @@ void agents_free(struct agents *a)
 		runs_free(a->slots[i].run);
 		agents_order_unref(a->slots[i].order);
 	}
-	munmap((void *)(uintptr_t)a->pages, (size_t)CONF_WORKERS_MAX * HB_PAGE_BYTES);
+	munmap((void *)(uintptr_t)a->pages, (size_t)LIMIT_WORKERS * HB_PAGE_BYTES);
 	free(a->slots);
 	free(a->names);
 	free(a->buf);

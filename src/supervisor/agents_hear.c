@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/msg.h"
 #include "common/run.h"
@@ -12,7 +13,7 @@
 #include "supervisor/runs.h"
 
 /* A year: what a script may claim to take. */
-#define PLANNED_MAX_MS (366LL * 86400 * 1000)
+#define PLANNED_MAX_MS (366 * DAY_MS)
 
 static bool is_own_run(const struct agent *ag, struct msg_bytes id)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/chan.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/run.h"
 #include "supervisor/agents.h"
@@ -39,7 +40,7 @@ struct agents {
 	struct agents_parts with;
 	bool handed_over;
 	struct agent *slots;
-	unsigned int count; /* initialised; grows with max_workers up to CONF_WORKERS_MAX */
+	unsigned int count; /* initialised; grows with max_workers up to LIMIT_WORKERS */
 	const uint8_t *pages;
 	uint8_t *buf;
 	unsigned int told_extent; /* slots that the last heartbeat named */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -91,9 +92,9 @@ static const char *run(struct commands *c, const json_t *command, bool *final, s
 	struct accepted accepted = {c, json_get_text(command, "id", "")};
 	struct order_request rq = {
 		.target = targets_find(c->with.targets, json_get_text(command, "targetId", "")),
-		.agents = agents < 1                ? 1
-			: agents > CONF_WORKERS_MAX ? CONF_WORKERS_MAX
-						    : (unsigned int)agents,
+		.agents = agents < 1             ? 1
+			: agents > LIMIT_WORKERS ? LIMIT_WORKERS
+						 : (unsigned int)agents,
 		.at_most = true,
 		.sync = json_is_true(json_object_get(command, "sync")),
 		.who = "dashboard",

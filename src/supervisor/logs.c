@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/mem.h"
 #include "common/units.h"
 
@@ -81,7 +82,7 @@ static bool ask(struct logs *l, unsigned int slot)
 void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int *slots,
 	size_t count, bool follow)
 {
-	struct watch *w = x_calloc(1, sizeof(*w) + CONF_WORKERS_MAX);
+	struct watch *w = x_calloc(1, sizeof(*w) + LIMIT_WORKERS);
 
 	w->ticket = ticket;
 	w->follow = follow;
@@ -173,11 +174,11 @@ void logs_tick(struct logs *l)
 		if (!w->follow && now > w->until_ms) {
 			finish(l, w);
 		} else if (!control_is_open(w->ticket)) {
-			uint8_t was[CONF_WORKERS_MAX];
+			uint8_t was[LIMIT_WORKERS];
 
 			memcpy(was, w->interest, sizeof(was));
 			drop(l, w);
-			for (unsigned int i = 0; i < CONF_WORKERS_MAX; i++) {
+			for (unsigned int i = 0; i < LIMIT_WORKERS; i++) {
 				if (was[i] && !is_followed(l, i))
 					agents_ask_log(l->agents, i, MSG_LOG_STOP);
 			}

@@ -18,6 +18,7 @@
 
 #include "common/args.h"
 #include "common/filter.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/title.h"
@@ -300,7 +301,7 @@ static void open_store(struct supervisor *sup)
 static void restore(
 	struct supervisor *sup, struct run_list *running, bool workers_option, bool again)
 {
-	struct fleet_config fleet = {.max_slots = CONF_WORKERS_MAX};
+	struct fleet_config fleet = {.max_slots = LIMIT_WORKERS};
 	json_t *origins;
 	struct err err;
 
@@ -316,8 +317,7 @@ static void restore(
 			sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
 	tuning_fleet(sup->fleet, sup->conf);
-	sup->schedule =
-		schedule_new(CONF_WORKERS_MAX, (enum schedule_phase)sup->conf->schedule.phase);
+	sup->schedule = schedule_new(LIMIT_WORKERS, (enum schedule_phase)sup->conf->schedule.phase);
 	sup->desired = desired_new(
 		&(struct desired_parts){sup->conf, sup->kept, sup->fleet, sup->schedule},
 		workers_option, again);

@@ -26,7 +26,6 @@
 #define OUTBOX_BATCH_MAX 500
 /* Records that come within this time go in one batch. */
 #define OUTBOX_GATHER_MS 50
-#define REGISTER_BATCH_MAX 10000
 
 enum conversation { REGISTER, SCALE, POLL, HEARTBEAT, OUTBOX, CONVERSATIONS };
 

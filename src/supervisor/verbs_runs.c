@@ -3,6 +3,7 @@
 #include "supervisor/verbs_priv.h"
 
 #include "common/json.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/uuid.h"
@@ -82,9 +83,6 @@ void verbs_show(struct supervisor *sup, struct control_ticket ticket, const json
 		fleet_store_get_run(sup->store, id, on_run, pend(ticket));
 }
 
-/* How long a script is run at most by --duration, as for targets. */
-#define RUN_DURATION_MAX_MS (86400 * 1000LL)
-
 /* What to run: a target that is known, or a script that comes along.  NULL and err; *own is to be freed by
  * the caller. */
 static const struct target *pick_target(
@@ -108,11 +106,11 @@ void verbs_run(struct supervisor *sup, struct control_ticket ticket, const json_
 	json_t *started = NULL;
 	struct err err;
 
-	if (agents < 1 || agents > CONF_WORKERS_MAX || vus < 0 || vus > 10000 || duration < 0 ||
-		duration > RUN_DURATION_MAX_MS) {
+	if (agents < 1 || agents > LIMIT_WORKERS || vus < 0 || vus > LIMIT_VUS || duration < 0 ||
+		duration > DAY_MS) {
 		control_refuse(ticket, "usage",
-			"run takes 1..%d agents, 1..10000 VUs and a duration of up to 24h",
-			CONF_WORKERS_MAX);
+			"run takes 1..%d agents, 1..%d VUs and a duration of up to 24h",
+			LIMIT_WORKERS, LIMIT_VUS);
 		return;
 	}
 	rq = (struct order_request){
@@ -138,7 +136,7 @@ void verbs_follow(struct supervisor *sup, struct control_ticket ticket, const js
 	json_t *id;
 	size_t i;
 
-	if (!json_array_size(ids) || json_array_size(ids) > CONF_WORKERS_MAX) {
+	if (!json_array_size(ids) || json_array_size(ids) > LIMIT_WORKERS) {
 		control_refuse(ticket, "usage", "follow needs the ids of runs");
 		return;
 	}

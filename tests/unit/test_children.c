@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/chan.h"
+#include "common/limits.h"
 #include "keeper/children.h"
 #include "keeper/upgrade_children.h"
 #include "keeper/upgrade_state.h"
@@ -296,7 +297,7 @@ static void every_order_names_a_generation(void **state)
 	(void)state;
 	init(&c);
 	assert_null(children_find(&c, 0, 0));
-	assert_null(children_find(&c, CONF_WORKERS_MAX, 1));
+	assert_null(children_find(&c, LIMIT_WORKERS, 1));
 	assert_null(children_find(&c, UINT32_MAX, 1));
 	spawn(&c, 0, 8);
 	assert_null(children_find(&c, 0, 7));
@@ -308,8 +309,8 @@ static void every_order_names_a_generation(void **state)
 	assert_int_equal(children_spawn(&c, 0, 9, 1, &err), 0);
 	assert_null(children_find(&c, 0, 8));
 	assert_int_equal(children_find(&c, 0, 9)->restarts, 1);
-	spawn(&c, CONF_WORKERS_MAX - 1, UINT64_MAX);
-	assert_non_null(children_find(&c, CONF_WORKERS_MAX - 1, UINT64_MAX));
+	spawn(&c, LIMIT_WORKERS - 1, UINT64_MAX);
+	assert_non_null(children_find(&c, LIMIT_WORKERS - 1, UINT64_MAX));
 	end(&c);
 }
 

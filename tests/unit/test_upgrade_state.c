@@ -145,7 +145,7 @@ static void every_value_round_trips(void **state)
 		struct upgrade_state a, b;
 		struct err err;
 
-		fill(&a, p, p == HIGHEST ? CONF_WORKERS_MAX : 0);
+		fill(&a, p, p == HIGHEST ? LIMIT_WORKERS : 0);
 		make_valid(&a);
 		text = upgrade_state_write(&a);
 		assert_int_equal(upgrade_state_read(text, &b, &err), 0);
@@ -249,7 +249,7 @@ static void hostile_values_are_refused(void **state)
 	refuse_value("children", NULL, 1, json_integer(1));
 	refuse_value("children", NULL, 1, json_integer(INT64_C(1) << 32));
 	/* Slots outside the table, and twice the same. */
-	refuse_value("children", NULL, 0, json_integer(CONF_WORKERS_MAX));
+	refuse_value("children", NULL, 0, json_integer(LIMIT_WORKERS));
 	refuse_value("children", NULL, 0, json_integer(-1));
 	refuse_value("children", NULL, 0, json_integer(INT64_MAX));
 	refuse_value("children", NULL, 0, json_integer(3));
