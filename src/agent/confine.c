@@ -20,7 +20,14 @@
 #define K6_OOM_SCORE "500"
 #define K6_TIMER_SLACK_NS 50000UL
 
-static void set_limit(int what, int64_t value)
+/* getrlimit(2) takes an enum in glibc and an int elsewhere. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t limit_name;
+#else
+typedef int limit_name;
+#endif
+
+static void set_limit(limit_name what, int64_t value)
 {
 	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
 

@@ -130,7 +130,7 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	uint8_t *buf = mmap(
 		NULL, MSG_MAX_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const struct summary_file file = open_summary(path, run_s);
-	_cleanup_fd_ int fd = file.fd;
+	_cleanup_fd_ int fd __attribute__((unused)) = file.fd;
 	int pipefd[2], status = 0;
 	size_t len;
 	pid_t pid;

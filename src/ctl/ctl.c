@@ -10,7 +10,7 @@
 _Noreturn static void ctl_end(const struct ctl_failure *failure)
 {
 	fprintf(stderr, "k6fleetctl: %s\n", failure->text);
-	exit(failure->status);
+	exit((int)failure->status);
 }
 
 json_t *ctl_request(const char *verb)

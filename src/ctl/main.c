@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	int verb;
 
 	if (!read_options(&ctl, argc, argv, &status))
-		return status;
+		return (int)status;
 	verb = optind;
 	status = !strcmp(argv[verb], "__complete")
 		? ctl_complete(&ctl, argc - verb - 1, argv + verb + 1)
@@ -95,5 +95,5 @@ int main(int argc, char **argv)
 		status = CTL_FAILED;
 	}
 	ctl_client_close(&ctl.client);
-	return status;
+	return (int)status;
 }

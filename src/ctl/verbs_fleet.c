@@ -86,7 +86,7 @@ enum ctl_exit ctl_verb_drain(struct ctl *ctl, const struct verb *verb)
 }
 
 /* After a hand-over another supervisor answers: which version it is says that all went well. */
-static int reload_binary(struct ctl *ctl)
+static enum ctl_exit reload_binary(struct ctl *ctl)
 {
 	_cleanup_json_ json_t *version = NULL;
 

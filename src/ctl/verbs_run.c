@@ -46,7 +46,7 @@ static char *read_script(const char *path)
 	return text;
 }
 
-static int add_script(json_t *request, const char *path)
+static enum ctl_exit add_script(json_t *request, const char *path)
 {
 	_cleanup_free_ char *text = read_script(path), *copy = x_strdup(path);
 	size_t len = strlen(copy);
@@ -66,7 +66,7 @@ static int add_script(json_t *request, const char *path)
 }
 
 /* The number behind an option that was given. */
-static int add_count(
+static enum ctl_exit add_count(
 	const struct verb *verb, json_t *request, const char *key, enum option_id option)
 {
 	const char *text = ctl_arguments.values[option];
@@ -80,7 +80,7 @@ static int add_count(
 	return CTL_OK;
 }
 
-static int add_duration(const struct verb *verb, json_t *request)
+static enum ctl_exit add_duration(const struct verb *verb, json_t *request)
 {
 	const char *text = ctl_arguments.values[OPTION_DURATION];
 	int64_t ms;
@@ -93,9 +93,9 @@ static int add_duration(const struct verb *verb, json_t *request)
 	return CTL_OK;
 }
 
-static int make_request(const struct verb *verb, json_t *request)
+static enum ctl_exit make_request(const struct verb *verb, json_t *request)
 {
-	int status = add_count(verb, request, "agents", OPTION_AGENTS);
+	enum ctl_exit status = add_count(verb, request, "agents", OPTION_AGENTS);
 
 	if (status == CTL_OK)
 		status = add_count(verb, request, "vus", OPTION_VUS);
@@ -134,7 +134,7 @@ static void show_progress(const json_t *progress)
 	render_runs_progress(json_object_get(progress, "runs"), on_terminal);
 }
 
-static int follow(struct ctl *ctl, const json_t *started)
+static enum ctl_exit follow(struct ctl *ctl, const json_t *started)
 {
 	_cleanup_json_ json_t *ended = NULL, *merged = NULL;
 	json_t *runs;
@@ -160,7 +160,7 @@ static int follow(struct ctl *ctl, const json_t *started)
 enum ctl_exit ctl_verb_run(struct ctl *ctl, const struct verb *verb)
 {
 	_cleanup_json_ json_t *request = ctl_request(verb->name), *started = NULL;
-	int status = make_request(verb, request);
+	enum ctl_exit status = make_request(verb, request);
 	json_t *run;
 	size_t i;
 

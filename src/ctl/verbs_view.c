@@ -19,7 +19,7 @@ typedef void renderer(struct screen *screen, const json_t *data);
 
 /* Keeps it on the screen until somebody ends it; what another program reads follows below one
  * another, in JSON a line a second.  The request is taken over. */
-static int watch(struct ctl *ctl, json_t *request, renderer *render)
+static enum ctl_exit watch(struct ctl *ctl, json_t *request, renderer *render)
 {
 	bool drawing = !ctl->json && ctl->screen.width;
 
@@ -46,7 +46,7 @@ static int watch(struct ctl *ctl, json_t *request, renderer *render)
 }
 
 /* Once, or as long as somebody looks; the request is taken over. */
-static int view(struct ctl *ctl, json_t *request, renderer *render)
+static enum ctl_exit view(struct ctl *ctl, json_t *request, renderer *render)
 {
 	_cleanup_json_ json_t *data = NULL;
 
@@ -94,7 +94,7 @@ static bool is_well(const json_t *st, char *text, size_t size)
 	return true;
 }
 
-static int check_status(struct ctl *ctl)
+static enum ctl_exit check_status(struct ctl *ctl)
 {
 	_cleanup_json_ json_t *st = ctl_call(ctl, ctl_request("status"), NULL);
 	char text[512];
