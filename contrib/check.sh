@@ -5,7 +5,7 @@
 #
 #   contrib/check.sh          all lanes
 #   contrib/check.sh quick    build, unit tests, static analysis, API contract, one suite with real k6
-#   contrib/check.sh nightly  all lanes, with longer chaos
+#   contrib/check.sh nightly  all lanes, with longer chaos and fuzzing
 #   contrib/check.sh LANE...  these, and what they need
 #   contrib/check.sh --list   the lanes
 # shellcheck disable=SC2016 # make expands $(UNIT_TESTS) and its kind
@@ -31,6 +31,7 @@ LANES=(
 	"clang|side||builds with clang; unit tests and layers"
 	"musl|side||builds with musl; unit tests and layers"
 	"arm64|side||builds for arm64; unit tests under emulation"
+	"fuzz|side||fuzz targets with libFuzzer"
 	"contract|side|build|the API against its description"
 	"pages|suite|build|the web pages in chromium"
 	"chaos|suite|build k6|a fleet under kills, and its books afterwards"
@@ -173,6 +174,19 @@ lane_arm64() {
 	run_checks "$B/check-arm64" 'TESTS=$(CMOCKA_TESTS)' "LOG_COMPILER=qemu-aarch64 -L $root"
 }
 
+lane_fuzz() {
+	local started=$SECONDS
+	build "$B/check-fuzz" --enable-werror --enable-sanitizers=fuzzer-no-link,address,undefined --prefix=/usr \
+		"CC=$(cached_compiler clang)"
+	make -C "$B/check-fuzz" -j2 fuzz-programs >"$LOGS/make.log" 2>&1 || {
+		tail -20 "$LOGS/make.log"
+		fail "the fuzz targets cannot be built"
+	}
+	say "built in $((SECONDS - started)) s"
+	step "fuzzing" make -C "$B/check-fuzz" fuzz "FUZZ_SECONDS=$FUZZ_SECONDS"
+	grep '^ok' "$LOGS/fuzzing.log" || true
+}
+
 lane_dist() {
 	build "$B/check-dist" --enable-werror --prefix=/usr "CC=$(cached_compiler gcc)"
 	step "archive" "$ROOT/tests/archive.sh" "$ROOT" "$B/check-dist"
@@ -214,13 +228,14 @@ want() {
 }
 
 CHAOS_SECONDS=120
+FUZZ_SECONDS=5
 WANTED=()
 asked=()
 case ${1:-} in
 '') mapfile -t asked < <(names | grep -vx -e units -e runs) ;;
 quick | --quick) asked=("${QUICK[@]}") ;;
 nightly)
-	CHAOS_SECONDS=900
+	CHAOS_SECONDS=900 FUZZ_SECONDS=60
 	mapfile -t asked < <(names | grep -vx -e units -e runs)
 	;;
 --list)
@@ -246,7 +261,7 @@ need=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
 ! wants pages || need+=("${PAGES_PACKAGES[@]}")
 ! wants lint || need+=("${LINT_PACKAGES[@]}")
 ! wants vm || need+=("${VM_PACKAGES[@]}")
-! wants clang || need+=(clang)
+! wants clang && ! wants fuzz || need+=(clang)
 ! wants musl || need+=("${MUSL_PACKAGES[@]}")
 ! wants arm64 || need+=("${ARM64_PACKAGES[@]}")
 need_packages "${need[@]}"
