@@ -121,7 +121,7 @@ static void offer_kind(const struct completion *c, enum word_kind kind)
 static void offer_verbs(const struct completion *c)
 {
 	static const char *const common[][2] = {{"-s", "control socket"},
-		{"--socket", "control socket"}, {"--json", "answer in JSON"},
+		{"--socket", "control socket"}, {"--json", "print one line of JSON"},
 		{"--no-color", "no colours"}, {"--version", "print the version"},
 		{"--help", "print options and verbs"}};
 
@@ -146,7 +146,7 @@ static void offer_options(const struct completion *c, const struct verb *verb)
 {
 	for (const struct verb_option *o = verb->options; o->id; o++)
 		offer_option(c, o->id, o->text);
-	offer_option(c, OPTION_JSON, "answer in JSON");
+	offer_option(c, OPTION_JSON, "print one line of JSON");
 	offer_option(c, OPTION_NO_COLOR, "no colours");
 	offer_option(c, OPTION_HELP, "what the verb does");
 }

@@ -23,7 +23,7 @@ static void usage(FILE *out)
 	      "\n"
 	      "  -s, --socket SOCKET  control socket (default $K6FLEET_SOCKET or " DEFAULT_SOCKET
 	      ")\n"
-	      "      --json           answer in JSON, one line\n"
+	      "      --json           print one line of JSON\n"
 	      "      --no-color       no colours (also: NO_COLOR in the environment)\n"
 	      "      --version        print the version of k6fleetctl and exit\n"
 	      "  -h, --help           print this and exit\n"
@@ -31,7 +31,7 @@ static void usage(FILE *out)
 	      "Verbs:\n",
 		out);
 	ctl_help_verbs(out, ctl_verbs, ctl_verbs_count);
-	fputs("\nExit: 0 done, 1 refused or failed, 2 usage, 3 no daemon there, 4 not allowed.\n",
+	fputs("\nExit: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 not allowed.\n",
 		out);
 }
 
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 		: ctl_verbs_run(&ctl, argc - verb, argv + verb);
 	/* A full disk behind the redirection must not look like success. */
 	if (fflush(stdout) != 0 && status == CTL_OK) {
-		perror("k6fleetctl: cannot write the answer");
+		perror("k6fleetctl: cannot write the response");
 		status = CTL_FAILED;
 	}
 	ctl_client_close(&ctl.client);

@@ -83,8 +83,7 @@ static void put_runs(FILE *f, const struct api *api, const struct facts *facts)
 {
 	struct per_target pt = {f, facts->labels, "k6_run_p95_ms", true};
 
-	prom_head(
-		f, "k6_runs_total", "counter", "Runs that have ended, by status, since the start.");
+	prom_head(f, "k6_runs_total", "counter", "Ended runs by status, since the start.");
 	for (int i = RUN_SUCCESS; i < RUN_STATUS_COUNT; i++)
 		fprintf(f, "k6_runs_total{status=\"%s\"} %llu\n", run_status_names[i],
 			(unsigned long long)live_total(api->live, i));
@@ -105,11 +104,11 @@ static void put_fleet(FILE *f, const struct facts *facts)
 	json_object_foreach (json_object_get(facts->counts, "agents"), status, n)
 		fprintf(f, "k6_agents{status=\"%s\"} %lld\n", status,
 			(long long)json_integer_value(n));
-	prom_one(f, "k6_desired_agents", "gauge", "Agents that shall be kept.",
+	prom_one(f, "k6_desired_agents", "gauge", "Desired number of agents.",
 		(double)facts->desired.agents);
-	prom_one(f, "k6_hosts", "gauge", "Hosts that have registered.",
+	prom_one(f, "k6_hosts", "gauge", "Registered hosts.",
 		(double)json_get_int(facts->counts, "hosts", 0));
-	prom_one(f, "k6_targets", "gauge", "Targets that there are.",
+	prom_one(f, "k6_targets", "gauge", "Number of targets.",
 		(double)json_get_int(facts->counts, "targets", 0));
 	prom_one(f, "k6_paused", "gauge", "1 while the whole fleet is paused.", facts->paused);
 }
@@ -117,13 +116,13 @@ static void put_fleet(FILE *f, const struct facts *facts)
 static void put_reaper(FILE *f, const struct api *api)
 {
 	prom_one(f, "reaper_k6agents_marked_offline_total", "counter",
-		"Agents that were not heard of for offline_after.",
+		"Agents marked offline after offline_after without a heartbeat.",
 		(double)api->reaped.agents_offline);
 	prom_one(f, "reaper_k6agents_deleted_total", "counter",
-		"Agents that were not heard of for delete_after.",
+		"Agents deleted after delete_after without a heartbeat.",
 		(double)api->reaped.agents_deleted);
 	prom_one(f, "reaper_k6runs_timed_out_total", "counter",
-		"Runs without a result run_timeout after their planned end.",
+		"Runs ended as reaped: no result within run_timeout after their planned end.",
 		(double)api->reaped.runs_timed_out);
 }
 

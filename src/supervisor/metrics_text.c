@@ -29,7 +29,7 @@ json_t *metrics_text_load(const struct metrics_sources *from)
 
 static void put_workers(FILE *f, const struct metrics_sources *from)
 {
-	prom_one(f, "k6fleet_workers_desired", "gauge", "Agents that shall be kept.",
+	prom_one(f, "k6fleet_workers_desired", "gauge", "Desired number of agents.",
 		desired_count(from->desired));
 	prom_head(f, "k6fleet_workers", "gauge", "Agents by state.");
 	for (int i = 0; i < FLEET_STATE_COUNT; i++) {
@@ -40,8 +40,8 @@ static void put_workers(FILE *f, const struct metrics_sources *from)
 			n = fleet_extent(from->fleet) - fleet_occupied(from->fleet);
 		fprintf(f, "k6fleet_workers{state=\"%s\"} %u\n", fleet_state_names[i], n);
 	}
-	prom_head(
-		f, "k6fleet_worker_restarts_total", "counter", "Workers started again, by reason.");
+	prom_head(f, "k6fleet_worker_restarts_total", "counter",
+		"Workers that were replaced, by reason.");
 	for (int i = 0; i < AGENTS_RESTART_COUNT; i++)
 		fprintf(f, "k6fleet_worker_restarts_total{reason=\"%s\"} %llu\n",
 			agents_restart_names[i],
@@ -50,7 +50,7 @@ static void put_workers(FILE *f, const struct metrics_sources *from)
 	prom_one(f, "k6fleet_worker_storms_total", "counter",
 		"Times that most workers died within a second.", (double)from->counters->storms);
 	prom_one(f, "k6fleet_supervisor_restarts_total", "counter",
-		"Supervisors that died or hung and were replaced, since k6fleetd was started.",
+		"Supervisors that died or hung and were replaced, since the start of k6fleetd.",
 		from->host->supervisor_restarts);
 }
 
@@ -63,10 +63,10 @@ static void put_runs(FILE *f, const struct metrics_sources *from)
 		fprintf(f, "k6fleet_runs_total{status=\"%s\"} %llu\n", run_status_names[i],
 			(unsigned long long)m->runs[i]);
 	prom_one(f, "k6fleet_runs_missed_total", "counter",
-		"Instants at which a run was due that could not be made.",
+		"Instants that passed without their run.",
 		(double)schedule_missed_total(from->schedule));
 	prom_head(f, "k6fleet_run_lag_seconds", "histogram",
-		"From the instant that a run was due to the start of its k6.");
+		"Delay of the start of k6 after the instant of its run.");
 	for (int i = 0; i < METRICS_LAG_BUCKETS; i++)
 		fprintf(f, "k6fleet_run_lag_seconds_bucket{le=\"%g\"} %llu\n",
 			(double)metrics_lag_bounds_ms[i] / 1000,
@@ -76,7 +76,7 @@ static void put_runs(FILE *f, const struct metrics_sources *from)
 		"k6fleet_run_lag_seconds_count %llu\n",
 		(unsigned long long)m->lag_count, (double)m->lag_sum_ms / 1000,
 		(unsigned long long)m->lag_count);
-	prom_one(f, "k6fleet_paused", "gauge", "1 while no runs are started by an operator's wish.",
+	prom_one(f, "k6fleet_paused", "gauge", "1 while an operator's pause lets no run start.",
 		desired_is_paused(from->desired));
 }
 
@@ -97,11 +97,11 @@ static void put_schedule(FILE *f, const struct metrics_sources *from)
 	const struct schedule_limits *limits = schedule_limits(from->schedule);
 	struct schedule_load load = schedule_load(from->schedule);
 
-	prom_one(f, "k6fleet_runs_active", "gauge", "Runs that go on.", load.active);
+	prom_one(f, "k6fleet_runs_active", "gauge", "Running runs.", load.active);
 	prom_one(f, "k6fleet_runs_waiting", "gauge",
-		"Runs that are due and wait for their agent or for a place.", load.waiting);
+		"Due runs that wait for their agent or for a limit.", load.waiting);
 	prom_one(f, "k6fleet_runs_queued", "gauge",
-		"Idle agents that wait for a place only: schedule.max_concurrent_runs, "
+		"Idle agents that wait for a limit only: schedule.max_concurrent_runs, "
 		"schedule.max_per_target or schedule.memory_budget.",
 		load.queued);
 	prom_head(f, "k6fleet_queue_blocked", "gauge",
@@ -110,19 +110,19 @@ static void put_schedule(FILE *f, const struct metrics_sources *from)
 		fprintf(f, "k6fleet_queue_blocked{limit=\"%s\"} %d\n", schedule_block_names[i],
 			(int)load.block == i);
 	prom_one(f, "k6fleet_saturation_ratio", "gauge",
-		"Share of the limits that is in use; 1: the next run waits.",
-		saturation(limits, &load));
+		"Used share of the limits; 1: the next run waits.", saturation(limits, &load));
 	prom_one(f, "k6fleet_memory_used_bytes", "gauge",
-		"What the runs that go on use or are expected to use.", (double)load.used_bytes);
+		"Memory that running k6 use or are expected to use.", (double)load.used_bytes);
 	prom_one(f, "k6fleet_memory_budget_bytes", "gauge",
-		"What they may use together, 0: no limit.", (double)limits->budget_bytes);
-	prom_one(f, "k6fleet_k6_cpu_seconds_total", "counter", "CPU that finished runs have used.",
+		"Memory that all running k6 may use together; 0: no limit.",
+		(double)limits->budget_bytes);
+	prom_one(f, "k6fleet_k6_cpu_seconds_total", "counter", "CPU time of finished runs.",
 		(double)from->counters->k6_cpu_ms / 1000);
 	prom_one(f, "k6fleet_k6_max_rss_bytes", "gauge",
-		"Most memory that a k6 has had since this supervisor started.",
+		"Highest memory use of a k6 since the start of this supervisor.",
 		(double)from->counters->k6_max_rss_bytes);
 	prom_one(f, "k6fleet_k6_max_tmp_bytes", "gauge",
-		"Most that a run has left in its tmpfs since this supervisor started.",
+		"Largest content of a run's tmpfs since the start of this supervisor.",
 		(double)from->counters->k6_max_tmp_bytes);
 }
 
@@ -134,15 +134,15 @@ static void put_dashboard(FILE *f, const struct metrics_sources *from)
 		"0 while the local store cannot be written and no runs are started.",
 		kept_storage_state(from->kept) == FLEET_STORE_OK);
 	prom_one(f, "k6fleet_outbox_runs", "gauge",
-		"Records that the dashboard has not acknowledged yet.",
+		"Runs that the dashboard has not acknowledged yet.",
 		(double)fleet_store_outbox_count(from->store));
-	prom_one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard answers.",
+	prom_one(f, "k6fleet_dashboard_connected", "gauge", "1 while the dashboard responds.",
 		sync_state(from->sync) == SYNC_CONNECTED);
 	if (contact >= 0)
 		prom_one(f, "k6fleet_dashboard_last_contact_seconds", "gauge",
-			"Since the dashboard's last answer.", (double)contact / 1000);
+			"Time since the last response of the dashboard.", (double)contact / 1000);
 	prom_head(f, "k6fleet_dashboard_requests_total", "counter",
-		"Requests to the dashboard, by status; none: no answer came.");
+		"Requests to the dashboard, by status; none: no response.");
 	for (size_t i = 0; i < ARRAY_SIZE(from->counters->requests); i++) {
 		char code[16] = "none";
 
@@ -161,11 +161,10 @@ static void put_process(FILE *f, const struct metrics_sources *from)
 
 	prom_head(f, "k6fleet_build_info", "gauge", "Versions, as labels.");
 	fprintf(f, "k6fleet_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
-	prom_one(f, "k6fleet_uptime_seconds", "gauge", "Since k6fleetd was started.",
+	prom_one(f, "k6fleet_uptime_seconds", "gauge", "Time since the start of k6fleetd.",
 		(double)(units_now_mono_ms() - from->host->started_mono_ms) / 1000);
 	if (getrusage(RUSAGE_SELF, &u) == 0)
-		prom_one(f, "process_cpu_seconds_total", "counter",
-			"CPU that the supervisor has used.",
+		prom_one(f, "process_cpu_seconds_total", "counter", "CPU time of the supervisor.",
 			(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 				(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
 }
