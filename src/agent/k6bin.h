@@ -4,24 +4,14 @@
 #define K6FLEET_K6BIN_H
 
 #include <stdbool.h>
-#include <sys/stat.h>
+
+#include "common/filestamp.h"
 
 struct k6bin {
-	int fd;     /* O_PATH; -1: none */
-	bool by_fd; /* another one than lies in the agents' root: executed by its descriptor */
-	bool has_es_modules; /* k6version_has_es_modules() */
-	/* What it was when it told its version. */
-	dev_t dev;
-	ino_t inode;
-	off_t size;
-	struct timespec modified;
+	int fd;     /* O_PATH; -1: there is no k6 */
+	bool by_fd; /* not the one that lies in the agents' root: executed by its descriptor */
+	bool has_es_modules;    /* k6version_has_es_modules() */
+	struct filestamp stamp; /* a file that was overwritten in place may be another version */
 };
-
-/* Remembers what the file behind fd, which is taken over, is now. */
-int k6bin_note(struct k6bin *k6, int fd, bool by_fd);
-/* Whether the file is still what it was: one that is overwritten in place may be another version. */
-bool k6bin_is_unchanged(const struct k6bin *k6);
-/* Whether both are the same file with the same contents. */
-bool k6bin_is_same(const struct k6bin *a, const struct k6bin *b);
 
 #endif

@@ -392,7 +392,7 @@ _Noreturn void launch_k6(const struct launch_order *order)
 	struct strings argv, environment;
 	bool by_fd = env->k6.by_fd;
 
-	if (!k6bin_is_unchanged(&env->k6))
+	if (!filestamp_fits(&env->k6.stamp, env->k6.fd))
 		give_up(&l, ERR_OTHER,
 			"the binary was overwritten after it had told its version; `k6fleetctl reload` "
 			"asks it again");

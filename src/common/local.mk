@@ -6,6 +6,7 @@ src_common_libcommon_a_SOURCES = \
 	src/common/args.c src/common/args.h src/common/err.c src/common/err.h src/common/limits.h src/common/agent_state.h \
 	src/common/fdio.c src/common/fdio.h src/common/hash.h src/common/log.c src/common/log.h \
 	src/common/journal.c src/common/journal.h \
+	src/common/filestamp.c src/common/filestamp.h src/common/exit_status.c src/common/exit_status.h \
 	src/common/hostfs.c src/common/hostfs.h src/common/allow.c src/common/allow.h \
 	src/common/k6version.c src/common/k6version.h src/common/quantiles.c src/common/quantiles.h \
 	src/common/mem.c src/common/mem.h src/common/units.c src/common/units.h \

@@ -28,8 +28,10 @@ int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return err_set(err, "%s is not an executable file; set k6.binary or K6_BINARY",
 			conf->k6.binary);
-	k6bin_note(out, fd, by_fd);
-	steal_fd(&fd);
+	*out = (struct k6bin){.by_fd = by_fd};
+	if (filestamp_take(fd, &out->stamp) < 0)
+		return err_sys(err, errno, "cannot look at %s", conf->k6.binary);
+	out->fd = steal_fd(&fd);
 	return 0;
 }
 
@@ -44,7 +46,7 @@ int k6_look_again(const struct keeper *k, const struct conf *conf, struct k6bin 
 	if (k6_find(conf, true, out, err) < 0)
 		/* Still none: nothing that speaks against the rest of a new configuration. */
 		return k6_is_optional(conf) && k->children.k6.fd < 0 ? 0 : -1;
-	if (!k6bin_is_same(out, &k->children.k6)) {
+	if (!filestamp_is_same(&out->stamp, &k->children.k6.stamp)) {
 		if (probe_k6(&k->sandbox, conf, out, version, err) == 0)
 			return 1;
 		close_fd(&out->fd);

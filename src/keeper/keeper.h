@@ -5,13 +5,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "agent/sandbox.h"
 #include "common/chan.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/filestamp.h"
 #include "keeper/children.h"
 #include "common/k6version.h"
 #include "keeper/handover.h"
@@ -35,8 +35,8 @@ struct upgrade {
 struct keeper {
 	struct conf *conf;
 	struct files_options options;
-	char *exe_path, *sup_path; /* of the host */
-	struct stat exe_stat, sup_stat;
+	char *exe_path, *sup_path;             /* of the host */
+	struct filestamp exe_stamp, sup_stamp; /* of the binaries that run */
 	struct upgrade upgrade;
 	struct sandbox sandbox;
 	struct children children;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/exit_status.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/units.h"
@@ -79,19 +80,10 @@ failed:
 	k->sup_restart_at_ms = units_now_mono_ms() + 1000;
 }
 
-static void describe_status(int status, char *buf, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(
-			buf, size, "signal=%d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(buf, size, "exit=%d", WEXITSTATUS(status));
-}
-
 void supervisor_life_ended(struct keeper *k, int status)
 {
 	int64_t now = units_now_mono_ms(), lived = now - k->sup_started_ms;
-	char how[64];
+	char how[EXIT_STATUS_TEXT_MAX];
 
 	/* Its last words, QUIT among them, may lie unread although it was reaped already. */
 	keeper_orders_read(k);
@@ -105,7 +97,6 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_restart_at_ms = now;
 		return;
 	}
-	describe_status(status, how, sizeof(how));
 	/* Its own message has been printed: a daemon that cannot start must say so by its exit. */
 	if (!k->ever_seen && WIFEXITED(status))
 		exit(EXIT_START);
@@ -115,8 +106,9 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_delay_ms = 0;
 	k->sup_restarts++;
 	k->sup_restart_at_ms = now + k->sup_delay_ms;
-	log_event(LOG_LEVEL_WARN, "supervisor", "died", LOG_BARE("how", how),
-		LOG_INT("after_ms", lived), LOG_INT("workers_kept", k->children.alive),
+	log_event(LOG_LEVEL_WARN, "supervisor", "died",
+		LOG_BARE("how", exit_status_text(status, how)), LOG_INT("after_ms", lived),
+		LOG_INT("workers_kept", k->children.alive),
 		LOG_INT("next_start_ms", k->sup_delay_ms));
 	k->sup_delay_ms = k->sup_delay_ms ? k->sup_delay_ms * 2 : 100;
 	if (k->sup_delay_ms > SUPERVISOR_DELAY_MAX_MS)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,18 +53,9 @@ void upgrade_note_binaries(struct keeper *k)
 	_cleanup_fd_ int sup = hostfs_open(k->sup_path, O_PATH);
 
 	if (exe >= 0)
-		fstat(exe, &k->exe_stat);
+		filestamp_take(exe, &k->exe_stamp);
 	if (sup >= 0)
-		fstat(sup, &k->sup_stat);
-}
-
-static bool same_file(int fd, const struct stat *known)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_dev == known->st_dev && st.st_ino == known->st_ino &&
-		st.st_size == known->st_size && st.st_mtim.tv_sec == known->st_mtim.tv_sec &&
-		st.st_mtim.tv_nsec == known->st_mtim.tv_nsec;
+		filestamp_take(sup, &k->sup_stamp);
 }
 
 bool upgrade_is_due(const struct keeper *k)
@@ -75,7 +65,7 @@ bool upgrade_is_due(const struct keeper *k)
 
 	/* What is not there is in the middle of being installed: not yet. */
 	return exe >= 0 && sup >= 0 &&
-		(!same_file(exe, &k->exe_stat) || !same_file(sup, &k->sup_stat));
+		(!filestamp_fits(&k->exe_stamp, exe) || !filestamp_fits(&k->sup_stamp, sup));
 }
 
 /* --- asking the new binaries ---------------------------------------------------- */
@@ -294,6 +284,7 @@ static struct upgrade_state collect(const struct keeper *k)
 	const struct handover *h = &k->handover;
 	const struct children *c = &k->children;
 	const struct sandbox *sb = &k->sandbox;
+	const struct filestamp *stamp = &c->k6.stamp;
 
 	return (struct upgrade_state){
 		.version = x_strdup(PACKAGE_VERSION),
@@ -324,11 +315,11 @@ static struct upgrade_state collect(const struct keeper *k)
 			.epoch = c->epoch,
 			.cgroup_cpu = c->cgroup.cpu},
 		.k6 = {.by_fd = c->k6.by_fd,
-			.dev = c->k6.dev,
-			.inode = c->k6.inode,
-			.size_bytes = c->k6.size,
-			.modified_s = c->k6.modified.tv_sec,
-			.modified_ns = c->k6.modified.tv_nsec},
+			.dev = stamp->dev,
+			.inode = stamp->inode,
+			.size_bytes = stamp->size,
+			.modified_s = stamp->modified.tv_sec,
+			.modified_ns = stamp->modified.tv_nsec},
 		.fds = collect_fds(k),
 	};
 }

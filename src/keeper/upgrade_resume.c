@@ -115,10 +115,10 @@ static struct k6bin resume_k6(const struct keeper *k, const struct upgrade_state
 		.fd = s->fds.k6,
 		.has_es_modules = k6version_has_es_modules(k->k6_version),
 		.by_fd = s->k6.by_fd,
-		.dev = s->k6.dev,
-		.inode = s->k6.inode,
-		.size = s->k6.size_bytes,
-		.modified = {.tv_sec = s->k6.modified_s, .tv_nsec = s->k6.modified_ns},
+		.stamp = {.dev = s->k6.dev,
+			.inode = s->k6.inode,
+			.size = s->k6.size_bytes,
+			.modified = {.tv_sec = s->k6.modified_s, .tv_nsec = s->k6.modified_ns}},
 	};
 }
 

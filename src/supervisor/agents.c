@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "common/exit_status.h"
 #include "common/chan.h"
 #include "common/hb.h"
 #include "common/fdio.h"
@@ -198,15 +199,6 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 	fleet_store_put_run(ag->all->with.store, ag->run, on_terminal_stored, ag);
 }
 
-static void describe_exit(int status, char *buf, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(
-			buf, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
-}
-
 static void clear_worker(struct agent *ag)
 {
 	struct ev_loop *loop = ag->all->with.loop;
@@ -303,11 +295,11 @@ static void forget_worker(struct agent *ag)
 void agent_bury(struct agent *ag)
 {
 	enum death death;
-	char how[64], text[160];
+	char how[EXIT_STATUS_TEXT_MAX], text[160];
 
 	if (ag->fd < 0 || ag->alive || !ag->eof || ag->committing)
 		return;
-	describe_exit(ag->wait_status, how, sizeof(how));
+	exit_status_text(ag->wait_status, how);
 	if (ag->run) {
 		/* Comes back here when the record is on disk. */
 		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",

@@ -186,7 +186,8 @@ int main(int argc, char **argv)
 	if (sandbox_prepare(conf, k6_fd, &sb, &err) < 0 ||
 		privs_raise_files((unsigned long)children + 64, &err) < 0 || privs_limit(&err) < 0)
 		fatal(1, "%s", err.msg);
-	if (k6bin_note(&k6, k6_fd, false) < 0)
+	k6 = (struct k6bin){.fd = k6_fd};
+	if (filestamp_take(k6_fd, &k6.stamp) < 0)
 		fatal(1, "%s: %s", conf->k6.binary, strerror(errno));
 	for (int i = 0; i < rounds; i++) {
 		if (write(to[1], "x", 1) != 1 ||

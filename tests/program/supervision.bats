@@ -423,7 +423,7 @@ CONF
 		died() { [ "$(grep -c 'supervisor: died' "$T/k6fleetd.log")" = "$n" ]; }
 		retry 10 died
 	done
-	delays() { sed -n 's/.*supervisor: died.*next start in \([0-9]*\) ms/\1/p' "$T/k6fleetd.log" | xargs; }
+	delays() { sed -n 's/.*supervisor: died.*next_start_ms=\([0-9]*\).*/\1/p' "$T/k6fleetd.log" | xargs; }
 	[ "$(delays)" = '0 100 200 400 800' ]
 	[ "$(ctl ping)" = pong ]
 	[ "$(workers | sort)" = "$before" ]
