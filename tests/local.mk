@@ -7,7 +7,7 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 	tests/unit/test_upgrade_state tests/unit/test_children
 # The long ones first: two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
-	tests/program/storage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
+	tests/program/storage.bats tests/program/damage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
 	tests/program/api.bats tests/program/scripts.bats tests/program/dashboard.bats tests/program/cli.bats tests/program/access.bats
 # Those that depend most on the version of k6: contrib/check.sh also runs them with the major version before.
 K6_TESTS = tests/program/runs.bats tests/program/now.bats tests/program/scripts.bats

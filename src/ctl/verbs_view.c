@@ -70,6 +70,11 @@ static bool is_well(const json_t *st, char *text, size_t size)
 	int64_t contact = json_get_int(dashboard, "lastContactMs", -1);
 	int64_t patience = 3 * json_get_int(dashboard, "heartbeatIntervalMs", 0);
 
+	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0) {
+		snprintf(text, size, "%s: %s", json_get_text(storage, "state", ""),
+			json_get_text(storage, "error", ""));
+		return false;
+	}
 	if (running < desired) {
 		snprintf(text, size, "%lld of %lld agents run", (long long)running,
 			(long long)desired);
@@ -77,11 +82,6 @@ static bool is_well(const json_t *st, char *text, size_t size)
 	}
 	if (strcmp(json_get_text(k6, "state", "ok"), "ok") != 0) {
 		snprintf(text, size, "%s", json_get_text(k6, "error", "k6 is missing"));
-		return false;
-	}
-	if (strcmp(json_get_text(storage, "state", "ok"), "ok") != 0) {
-		snprintf(text, size, "%s: %s", json_get_text(storage, "state", ""),
-			json_get_text(storage, "error", ""));
 		return false;
 	}
 	if (strcmp(json_get_text(dashboard, "state", ""), "none") != 0 &&

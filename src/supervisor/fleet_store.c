@@ -182,14 +182,19 @@ static void set_state(struct fleet_store *s, enum fleet_store_state now, const s
 	s->state = now;
 }
 
+void fleet_store_fail(struct fleet_store *s, const struct err *err)
+{
+	s->damaged = true;
+	set_state(s, FLEET_STORE_FAILING, err);
+}
+
 /* Damaged data do not heal, and a device that fails to read one page will fail to read more. */
 static void note_failure(struct fleet_store *s, bool was_write, const struct err *err)
 {
 	if (s->damaged)
 		return;
-	s->damaged = err->code == ERR_CORRUPT;
-	if (s->damaged)
-		set_state(s, FLEET_STORE_FAILING, err);
+	if (err->code == ERR_CORRUPT)
+		fleet_store_fail(s, err);
 	else if (was_write || err->code == ERR_IO)
 		set_state(
 			s, err->code == ERR_NO_SPACE ? FLEET_STORE_FULL : FLEET_STORE_FAILING, err);

@@ -80,6 +80,8 @@ enum fleet_store_state fleet_store_state(const struct fleet_store *s);
 const char *fleet_store_state_name(enum fleet_store_state state);
 /* The error behind the state and what can be done about it, "" while the state is FLEET_STORE_OK. */
 const char *fleet_store_error(const struct fleet_store *s);
+/* Makes the state FAILING until the supervisor is started anew, and logs err with what can be done about it. */
+void fleet_store_fail(struct fleet_store *s, const struct err *err);
 /* Queues a write that is larger than one record; FLEET_STORE_OK is back when it succeeds. */
 void fleet_store_probe(struct fleet_store *s);
 

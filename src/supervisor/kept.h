@@ -2,9 +2,9 @@
 /*
  * What the fleet keeps over restarts besides runs: a few texts by key, all read before anything is decided.
  *
- * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall be.  Then nothing
- * is written to any of them (what is there may be readable again after a repair), the storage counts as failing
- * until the next start, so no runs are started, and what operators ask for holds until then.
+ * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall be.  Then the store
+ * fails until the next start, so no runs are started; the fleet counts as paused; and nothing is written to any of
+ * the texts, for they may be readable again after a repair.  What operators ask for holds until the next start.
  */
 #ifndef K6FLEET_KEPT_H
 #define K6FLEET_KEPT_H
@@ -29,7 +29,8 @@ enum kept_id {
 
 struct kept;
 
-/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  Logs one error if something cannot be read. */
+/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  If one cannot be read the
+ * store is told so, which logs one line and makes its state FAILING. */
 struct kept *kept_load(struct fleet_store *store);
 /* NULL is allowed. */
 void kept_free(struct kept *k);
@@ -39,10 +40,5 @@ const char *kept_get(const struct kept *k, enum kept_id id);
 void kept_set(struct kept *k, enum kept_id id, const char *text);
 /* Returns NULL if all could be read, else what could not and why.  Borrowed; never changes after kept_load(). */
 const char *kept_error(const struct kept *k);
-
-/* State of the storage as a whole: FLEET_STORE_FAILING if something kept could not be read, else the state of the store. */
-enum fleet_store_state kept_storage_state(const struct kept *k);
-/* The reason, "" for FLEET_STORE_OK.  Borrowed, valid until the loop's next turn. */
-const char *kept_storage_error(const struct kept *k);
 
 #endif

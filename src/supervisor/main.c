@@ -313,7 +313,7 @@ static void restore(
 	if (fleet_store_running(sup->store, running, &err) < 0 ||
 		fleet_store_origins(sup->store, &origins, &err) < 0)
 		fatal(1,
-			"state_dir %s: %s; repair the disk, or put a copy of supervisor.db in its place",
+			"state_dir %s: %s; put a backup of supervisor.db in its place, or what `sqlite3 supervisor.db .recover` saves of it",
 			sup->conf->state_dir, err.msg);
 	sup->fleet = fleet_new(&fleet);
 	tuning_fleet(sup->fleet, sup->conf);
@@ -351,7 +351,7 @@ static void make_agents(struct supervisor *sup, struct run_list *running)
 	if (!sup->agents)
 		fatal(1, "%s", err.msg);
 	sup->orders = (struct orders_parts){
-		sup->agents, sup->targets, sup->schedule, {&sup->host, sup->kept, sup->desired}};
+		sup->agents, sup->targets, sup->schedule, {&sup->host, sup->store, sup->desired}};
 }
 
 static void make_sync(struct supervisor *sup, const char *secret)
@@ -383,7 +383,6 @@ static void make_metrics(struct supervisor *sup)
 		.fleet = sup->fleet,
 		.schedule = sup->schedule,
 		.store = sup->store,
-		.kept = sup->kept,
 		.desired = sup->desired,
 		.agents = sup->agents,
 		.sync = sup->sync,

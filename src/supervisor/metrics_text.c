@@ -131,8 +131,8 @@ static void put_dashboard(FILE *f, const struct metrics_sources *from)
 	int64_t contact = sync_last_contact_ms(from->sync);
 
 	prom_one(f, "k6fleet_storage_ok", "gauge",
-		"0 while the local store cannot be written and no runs are started.",
-		kept_storage_state(from->kept) == FLEET_STORE_OK);
+		"0 while the local store fails and no runs are started.",
+		fleet_store_state(from->store) == FLEET_STORE_OK);
 	prom_one(f, "k6fleet_outbox_runs", "gauge",
 		"Runs that the dashboard has not acknowledged yet.",
 		(double)fleet_store_outbox_count(from->store));

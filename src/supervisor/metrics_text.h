@@ -13,7 +13,6 @@
 #include "supervisor/desired.h"
 #include "supervisor/fleet.h"
 #include "supervisor/host_facts.h"
-#include "supervisor/kept.h"
 #include "supervisor/metrics.h"
 #include "supervisor/schedule.h"
 #include "supervisor/fleet_store.h"
@@ -25,7 +24,6 @@ struct metrics_sources {
 	const struct fleet *fleet;
 	const struct schedule *schedule;
 	const struct fleet_store *store;
-	const struct kept *kept;
 	const struct desired *desired;
 	const struct agents *agents;
 	const struct sync *sync;

@@ -7,7 +7,7 @@ enum msg_obstacle obstacle_find(const struct obstacle_sources *from)
 {
 	if (!from->host->k6_version[0])
 		return MSG_OBSTACLE_K6;
-	if (kept_storage_state(from->kept) != FLEET_STORE_OK)
+	if (fleet_store_state(from->store) != FLEET_STORE_OK)
 		return MSG_OBSTACLE_STORAGE;
 	return desired_is_paused(from->desired) ? MSG_OBSTACLE_PAUSED : MSG_OBSTACLE_NONE;
 }

@@ -7,11 +7,11 @@
 #include "common/msg.h"
 #include "supervisor/desired.h"
 #include "supervisor/host_facts.h"
-#include "supervisor/kept.h"
+#include "supervisor/fleet_store.h"
 
 struct obstacle_sources {
 	const struct host_facts *host;
-	const struct kept *kept;
+	const struct fleet_store *store;
 	const struct desired *desired;
 };
 

@@ -34,10 +34,10 @@ static json_t *k6_status(const struct supervisor *sup)
 
 static json_t *storage_status(const struct supervisor *sup)
 {
-	const char *why = kept_storage_error(sup->kept);
+	const char *why = fleet_store_error(sup->store);
 
 	return json_pack("{s:s, s:o}", "state",
-		fleet_store_state_name(kept_storage_state(sup->kept)), "error",
+		fleet_store_state_name(fleet_store_state(sup->store)), "error",
 		*why ? json_text(why) : json_null());
 }
 

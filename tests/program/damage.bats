@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The supervisor's database with damaged pages: nothing that was kept is forgotten, no run is started by a wrong
+# setting, and everybody is told.
+
+load helpers
+
+setup() { setup_dir; }
+teardown() { teardown_dir; }
+
+# objects: each table and index of the database, one a line.
+objects() {
+	/usr/bin/python3 - "$T/state/supervisor.db" <<'PY'
+import sqlite3, sys
+for (name,) in sqlite3.connect(sys.argv[1]).execute("SELECT name FROM sqlite_master WHERE rootpage > 0 ORDER BY name"):
+    print(name)
+PY
+}
+
+# damage NAME...: overwrites the beginning of each one's first page, as a bad sector would.
+damage() {
+	/usr/bin/python3 - "$T/state/supervisor.db" "$@" <<'PY'
+import sqlite3, sys
+db, *names = sys.argv[1:]
+c = sqlite3.connect(db)
+c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+pages = [c.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (n,)).fetchone()[0] for n in names]
+size = c.execute("PRAGMA page_size").fetchone()[0]
+c.close()
+with open(db, "r+b") as f:
+    for page in pages:
+        f.seek((page - 1) * size + 8)
+        f.write(b"\xff" * 16)
+PY
+	rm -f "$T/state/supervisor.db-wal" "$T/state/supervisor.db-shm"
+	chown --reference="$T/state" "$T"/state/supervisor.db
+}
+
+# kept: what status says of what operators have asked for.
+kept() {
+	ctl status --json | jq -c '[.desired, .paused, [.agents[] | select(.drained) | .slot]]'
+}
+
+# A paused fleet of three, one of them drained; it was killed with a run under way, and runs wait for a dashboard that is
+# not there, so that each table and index has rows.  Its database is saved.
+paused_fleet() {
+	start_server
+	write_conf <<CONF
+workers = 1
+dashboard { url = 'http://127.0.0.1:1' }
+target 'Often' { url = '$SERVER/often' duration = 1s interval = 2s }
+target 'Long' { url = '$SERVER/long' duration = 60s interval = 1h max_agents = 1 }
+CONF
+	export DASHBOARD_SECRET=x
+	start_fleet
+	ctl scale 3 --wait
+	retry 20 has_finished Often
+	retry 20 is_requested /long
+	ctl pause
+	ctl drain "$(ctl status --json | jq -r '.agents[2].name')"
+	quiet() { [ "$(runs | jq -c '[.[] | select(.status == "running") | .targetLabel] | unique')" = '["Long"]' ]; }
+	retry 20 quiet
+	[ "$(kept)" = '[3,true,[2]]' ]
+	kill -KILL "$FLEET"
+	retry 20 is_gone "$FLEET"
+	sleep 0.5 # its supervisor, too
+	damage    # of nothing: only the log is put in its place
+	cp -p "$T/state/supervisor.db" "$T/saved.db"
+	BEFORE=$(count_of /often)
+}
+
+repair() {
+	rm -f "$T"/state/supervisor.db*
+	cp -p "$T/saved.db" "$T/state/supervisor.db"
+}
+
+# After the repair: as before.
+start_as_before() {
+	launch_fleet
+	as_before() { [ "$(kept)" = '[3,true,[2]]' ]; }
+	retry 20 as_before
+	[ "$(ctl status --json | jq -r .storage.state)" = ok ]
+	[ "$(count_of /often)" = "$BEFORE" ]
+}
+
+# says_so: status says that the storage fails, or the supervisor refuses to start and the log says why.
+says_so() {
+	[ "$(timeout 5 "$top_builddir/k6fleetctl" -s "$SOCKET" status --json 2>/dev/null | jq -r .storage.state)" = 'storage failing' ] ||
+		grep -q 'state_dir .*malformed.*supervisor.db' "$T/k6fleetd.log"
+}
+
+@test "what operators have asked for cannot be read: no runs, one error, --check fails, nothing is overwritten" {
+	paused_fleet
+	damage meta
+	start_fleet
+	ctl status --json | tee "$T/status" | jq -e '.paused and .storage.state == "storage failing"'
+	jq -r .storage.error "$T/status" | tee "$T/error"
+	grep -q '^cannot read .*: .*malformed; stop k6fleetd and put a backup of supervisor.db in its place' "$T/error"
+	refute ctl status --check >"$T/check"
+	grep -q '^not ok: storage failing: cannot read ' "$T/check"
+	ctl status | grep -q '^storage failing: no new runs are started'
+	[ "$(grep -c 'error store: storage failing' "$T/k6fleetd.log")" = 1 ]
+	# What is asked for now holds, and is not written over what may be readable again.
+	ctl scale 2 --wait
+	[ "$(ctl status --json | jq .desired)" = 2 ]
+	refute ctl run Often 2>"$T/refused"
+	grep -q 'the local store' "$T/refused"
+	ctl resume
+	sleep 4
+	[ "$(count_of /often)" = "$BEFORE" ]
+	# The same for the next supervisor.
+	kill -KILL "$(supervisor)"
+	[ "$(ctl ping)" = pong ]
+	ctl status --json | jq -e '.paused and .storage.state == "storage failing"'
+	ctl stop
+	retry 20 is_gone "$FLEET"
+	repair
+	start_as_before
+	ctl resume
+	more() { [ "$(count_of /often)" -gt "$BEFORE" ]; }
+	retry 20 more
+}
+
+@test "a damaged page of each table and index: it is said, no run is started, all is back after a repair" {
+	paused_fleet
+	n=0
+	for name in $(objects); do
+		echo "# $name"
+		damage "$name"
+		launch_fleet
+		retry 20 says_so
+		refute timeout 5 "$top_builddir/k6fleetctl" -s "$SOCKET" status --check | tee "$T/check"
+		refute grep '^not ok: [^s]' "$T/check"
+		[ "$(count_of /often)" = "$BEFORE" ]
+		kill "$FLEET" 2>/dev/null || true
+		kill "$FLEET" 2>/dev/null || true
+		retry 30 is_gone "$FLEET"
+		repair
+		n=$((n + 1))
+	done
+	[ "$n" -ge 7 ]
+	start_as_before
+}
