@@ -303,21 +303,17 @@ unsigned int fleet_take_storm(struct fleet *f)
 	return n;
 }
 
-void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now)
+/* What the event says about the wish and the renewal of the slot; the cell of the table says the rest. */
+static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event event, bool defined)
 {
-	struct fleet_slot *s = &f->slots[slot];
-	const struct cell *cell = &table[s->state][event];
-	enum fleet_state old = s->state;
-	unsigned int up = fleet_running(f);
-
 	if (event == FLEET_EV_WANT)
 		s->wanted = true;
 	else if (event == FLEET_EV_UNWANT || event == FLEET_EV_NOW)
 		s->wanted = false;
-	if (!cell->defined)
+	if (!defined)
 		return;
 	if ((event == FLEET_EV_RENEW || event == FLEET_EV_RENEW_NOW) && s->wanted &&
-		old != FLEET_BACKOFF) {
+		s->state != FLEET_BACKOFF) {
 		s->renewing = true;
 		set_renewal(f, s, FLEET_RENEW_NONE);
 	} else if (event == FLEET_EV_WANT && s->renewing) {
@@ -325,16 +321,54 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		s->renewing = false;
 		set_renewal(f, s, FLEET_RENEW_DRAIN);
 	}
+	if (event == FLEET_EV_HELLO)
+		s->reported = true;
+}
+
+/* The worker of a wanted slot has gone.  meant: it was asked to; renewed: to make room for its successor; up: workers that
+ * were up before. */
+static void start_again(
+	struct fleet *f, unsigned int slot, bool meant, bool renewed, unsigned int up, int64_t now)
+{
+	struct fleet_slot *s = &f->slots[slot];
+	int64_t delay = 0;
+
+	/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
+	if (s->state == FLEET_STOPPED)
+		enter(f, slot, FLEET_BACKOFF, now);
+	if (meant) {
+		/* Neither a failure nor a reason to wait. */
+		s->restarts += renewed;
+	} else {
+		count_death(f, s, up, now);
+		if (s->state != FLEET_BACKOFF)
+			return; /* a storm has just been recognised, and this slot refilled with it */
+		delay = backoff_delay(f, s);
+	}
+	if (delay)
+		arm(f, s, now + delay);
+	else
+		fleet_event(f, slot, FLEET_EV_TIMER, now);
+}
+
+void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now)
+{
+	struct fleet_slot *s = &f->slots[slot];
+	const struct cell *cell = &table[s->state][event];
+	unsigned int up = fleet_running(f);
+	bool renewed, meant;
+
+	note_event(f, s, event, cell->defined);
+	if (!cell->defined)
+		return;
 	/* A draining run that did not heed CANCEL in time takes its worker with it. */
-	if (old == FLEET_DRAINING && event == FLEET_EV_TIMER && s->cancelled) {
+	if (s->state == FLEET_DRAINING && event == FLEET_EV_TIMER && s->cancelled) {
 		enter(f, slot, FLEET_STOPPING, now);
 		act(f, FLEET_DO_KILL, slot);
 		return;
 	}
-	if (event == FLEET_EV_HELLO)
-		s->reported = true;
-	bool renewed = s->renewing, no_death = renewed || s->asked;
-
+	renewed = s->renewing;
+	meant = renewed || s->asked;
 	enter(f, slot, cell->next, now);
 	if (cell->action == FLEET_DO_CANCEL) {
 		s->cancelled = true;
@@ -344,28 +378,10 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		s->asked = cell->action == FLEET_DO_EXIT;
 		act(f, cell->action, slot);
 	}
-	if (event == FLEET_EV_EXIT && s->wanted) {
-		/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
-		if (s->state == FLEET_STOPPED)
-			enter(f, slot, FLEET_BACKOFF, now);
-		if (no_death) {
-			/* Neither a failure nor a reason to wait. */
-			s->restarts += renewed;
-			fleet_event(f, slot, FLEET_EV_TIMER, now);
-			return;
-		}
-		count_death(f, s, up, now);
-		if (s->state != FLEET_BACKOFF)
-			return; /* a storm has just been recognised, and this slot refilled with it */
-		int64_t delay = backoff_delay(f, s);
-
-		if (delay)
-			arm(f, s, now + delay);
-		else
-			fleet_event(f, slot, FLEET_EV_TIMER, now);
-	} else if (s->state == FLEET_STOPPED && !s->wanted) {
+	if (event == FLEET_EV_EXIT && s->wanted)
+		start_again(f, slot, meant, renewed, up, now);
+	else if (s->state == FLEET_STOPPED && !s->wanted)
 		s->failures = 0;
-	}
 }
 
 /* An adopted worker is not wanted yet; while it is STARTING nobody knows whether it runs k6, so

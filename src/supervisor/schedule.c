@@ -528,30 +528,28 @@ static struct starget *find(const struct schedule *s, const char *id)
 	return NULL;
 }
 
-void schedule_put(struct schedule *s, const char *id, int64_t origin, int64_t interval,
-	unsigned int max_agents, bool fresh, int64_t now)
+void schedule_put(struct schedule *s, const struct schedule_plan *plan, int64_t now)
 {
-	struct starget *t = find(s, id);
-	bool moved;
+	struct starget *t = find(s, plan->id);
+	bool moved = !t || t->origin_ms != plan->origin_ms || t->interval_ms != plan->interval_ms ||
+		t->max_agents != plan->max_agents;
 
+	if (!moved)
+		return;
 	if (!t) {
 		t = x_calloc(1, sizeof(*t));
-		t->id = x_strdup(id);
-		t->host = hold_host(s, id);
+		t->id = x_strdup(plan->id);
+		t->host = hold_host(s, plan->id);
 		t->entries = x_calloc(s->max_slots, sizeof(struct entry));
 		t->next = s->targets;
 		s->targets = t;
-	} else if (t->origin_ms == origin && t->interval_ms == interval &&
-		t->max_agents == max_agents) {
-		return;
 	}
-	moved = t->origin_ms != origin || t->interval_ms != interval || t->max_agents != max_agents;
-	t->origin_ms = origin;
-	t->interval_ms = interval;
-	t->max_agents = max_agents;
-	t->fresh = fresh;
+	t->origin_ms = plan->origin_ms;
+	t->interval_ms = plan->interval_ms;
+	t->max_agents = plan->max_agents;
+	t->fresh = plan->fresh;
 	for (unsigned int slot = 0; slot < s->agents; slot++)
-		update_entry(s, t, slot, moved, now);
+		update_entry(s, t, slot, true, now);
 }
 
 void schedule_set_load(struct schedule *s, const char *id, const char *host, int64_t cost)

@@ -31,11 +31,18 @@ struct schedule *schedule_new(unsigned int max_slots, enum schedule_phase phase)
 void schedule_free(struct schedule *s);
 /* How many agents there are: ranks 0..count-1. */
 void schedule_set_agents(struct schedule *s, unsigned int count, int64_t now_ms);
-/* Adds the target or changes its interval, origin and cap; unchanged ones keep their instants.
- * max_agents 0: all.  fresh: its origin was made just now, so the instants since then have not
- * been run by anybody; else what lies before now counts as past. */
-void schedule_put(struct schedule *s, const char *id, int64_t origin_ms, int64_t interval_ms,
-	unsigned int max_agents, bool fresh, int64_t now_ms);
+/* When a target runs.  Times are monotonic ms. */
+struct schedule_plan {
+	const char *id; /* copied */
+	int64_t origin_ms, interval_ms;
+	unsigned int max_agents; /* 0: all */
+	/* The origin was made just now, so the instants since then have not been run by anybody; else what lies before
+	 * now counts as past. */
+	bool fresh;
+};
+
+/* Adds the target or changes its interval, origin and cap; an unchanged one keeps its instants. */
+void schedule_put(struct schedule *s, const struct schedule_plan *plan, int64_t now_ms);
 /* Which host the target aims at (targets of one host share its places), and what a run of it is
  * expected to use at its peak.  Without this a target has a host of its own and costs nothing. */
 void schedule_set_load(struct schedule *s, const char *id, const char *host, int64_t cost_bytes);

@@ -74,8 +74,15 @@ static void plan(struct targets *t, struct known *k)
 	}
 	if (!k->origin_mono_ms)
 		k->origin_mono_ms = find_origin(t, k->target->id, &k->fresh);
-	schedule_put(t->schedule, k->target->id, k->origin_mono_ms, k->target->interval_ms,
-		(unsigned int)k->target->max_agents, k->fresh, units_now_mono_ms());
+	schedule_put(t->schedule,
+		&(struct schedule_plan){
+			.id = k->target->id,
+			.origin_ms = k->origin_mono_ms,
+			.interval_ms = k->target->interval_ms,
+			.max_agents = (unsigned int)k->target->max_agents,
+			.fresh = k->fresh,
+		},
+		units_now_mono_ms());
 	host = targets_host(k->target);
 	schedule_set_load(t->schedule, k->target->id, host, targets_cost(t, k->target));
 }

@@ -8,6 +8,12 @@
 
 #include "supervisor/schedule.h"
 
+static void put(struct schedule *s, const char *id, int64_t origin, int64_t interval,
+	unsigned int max_agents, bool fresh, int64_t now)
+{
+	schedule_put(s, &(struct schedule_plan){id, origin, interval, max_agents, fresh}, now);
+}
+
 static void spread_instants(void **state)
 {
 	static const int64_t v[] = {0, 500, 250, 750, 125, 625, 375, 875};
@@ -63,7 +69,7 @@ static void no_drift_over_many_intervals(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 3, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	for (unsigned int i = 0; i < 3; i++)
 		schedule_set_idle(s, i, true);
 	simulate(s, 0, 200000, 300, 3, counts, 1000, phase);
@@ -80,7 +86,7 @@ static void overrunning_runs_miss_and_do_not_queue(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 1, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
 	/* A run of 2.5 s every second starts at 0, 2500, 5000 ...: two instants pass during each
 	 * run; one of them waits and runs late, the other is missed. */
@@ -96,15 +102,15 @@ static void a_new_agent_moves_nobody(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 1, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	assert_int_equal(schedule_next_due(s, "t"), 0);
 	schedule_set_agents(s, 2, 100);
 	assert_int_equal(schedule_deadline(s), 0);
 	schedule_set_agents(s, 4, 100);
 	assert_int_equal(schedule_next_due(s, "t"), 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 100); /* Unchanged: no instant moves. */
+	put(s, "t", 0, 1000, 0, false, 100); /* Unchanged: no instant moves. */
 	assert_int_equal(schedule_next_due(s, "t"), 0);
-	schedule_put(s, "t", 0, 2000, 0, false, 100);
+	put(s, "t", 0, 2000, 0, false, 100);
 	/* Ranks 0..3 of an interval of 2 s: the next after 100 is rank 2's, at 500. */
 	assert_int_equal(schedule_next_due(s, "t"), 500);
 	schedule_remove(s, "t");
@@ -119,7 +125,7 @@ static void capped_targets_run_on_that_many(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 10, 0);
-	schedule_put(s, "capped", 0, 1000, 3, false, 0);
+	put(s, "capped", 0, 1000, 3, false, 0);
 	for (unsigned int i = 0; i < 10; i++)
 		schedule_set_idle(s, i, true);
 	simulate(s, 0, 10000, 100, 10, a, 1000, NULL);
@@ -139,7 +145,7 @@ static void a_fresh_target_starts_at_once(void **state)
 
 	(void)state;
 	/* The target is known before there are agents, and is added a moment after its origin. */
-	schedule_put(s, "t", 1000, 3600000, 0, true, 1003);
+	put(s, "t", 1000, 3600000, 0, true, 1003);
 	schedule_set_agents(s, 2, 1040);
 	schedule_set_idle(s, 0, true);
 	assert_true(schedule_next(s, 1050, &due));
@@ -148,7 +154,7 @@ static void a_fresh_target_starts_at_once(void **state)
 	assert_int_equal(schedule_missed(s, "t"), 0);
 	/* A target that was known before does not run at once: an earlier supervisor has run this
 	 * instant. */
-	schedule_put(s, "u", 1000, 3600000, 0, false, 1003);
+	put(s, "u", 1000, 3600000, 0, false, 1003);
 	schedule_set_idle(s, 0, true);
 	assert_false(schedule_next(s, 1060, &due));
 	/* An agent that comes an hour later does not run the instants of that hour. */
@@ -164,7 +170,7 @@ static void after_a_long_sleep(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 1, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
 	/* The host was suspended for a day: one run starts, not 86,400. */
 	assert_true(schedule_next(s, 86400500, &due));
@@ -182,8 +188,8 @@ static void several_targets_share_an_agent(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 1, 0);
-	schedule_put(s, "a", 0, 10000, 0, false, 0);
-	schedule_put(s, "b", 1, 10000, 0, false, 0);
+	put(s, "a", 0, 10000, 0, false, 0);
+	put(s, "b", 1, 10000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
 	assert_true(schedule_next(s, 5, &due));
 	assert_string_equal(due.target_id, "a");
@@ -205,7 +211,7 @@ static void pausing_is_not_catching_up(void **state)
 
 	(void)state;
 	schedule_set_agents(s, 1, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	schedule_set_idle(s, 0, true);
 	assert_true(schedule_next(s, 0, &due));
 	schedule_set_idle(s, 0, true);
@@ -247,7 +253,7 @@ static void short_places_go_round(void **state)
 	(void)state;
 	schedule_set_limits(s, &(struct schedule_limits){.max_runs = 2});
 	schedule_set_agents(s, 10, 0);
-	schedule_put(s, "t", 0, 1000, 0, false, 0);
+	put(s, "t", 0, 1000, 0, false, 0);
 	all_idle(s, 10);
 	/* Ten runs are due each second and two may start: no agent starves. */
 	for (int64_t now = 0; now < 50000; now += 1000) {
@@ -280,9 +286,9 @@ static void one_full_host_does_not_hold_up_others(void **state)
 	(void)state;
 	schedule_set_limits(s, &(struct schedule_limits){.max_per_host = 1});
 	schedule_set_agents(s, 4, 0);
-	schedule_put(s, "a", 0, 60000, 0, false, 0);
-	schedule_put(s, "b", 1, 60000, 0, false, 0);
-	schedule_put(s, "c", 2, 60000, 0, false, 0);
+	put(s, "a", 0, 60000, 0, false, 0);
+	put(s, "b", 1, 60000, 0, false, 0);
+	put(s, "c", 2, 60000, 0, false, 0);
 	schedule_set_load(s, "a", "one.test", 0);
 	schedule_set_load(s, "b", "one.test", 0);
 	schedule_set_load(s, "c", "two.test", 0);
@@ -316,7 +322,7 @@ static void memory_is_shared_out_in_order(void **state)
 	(void)state;
 	schedule_set_limits(s, &(struct schedule_limits){.budget_bytes = 200});
 	schedule_set_agents(s, 40, 0);
-	schedule_put(s, "t", 0, 60000, 0, false, 0);
+	put(s, "t", 0, 60000, 0, false, 0);
 	schedule_set_load(s, "t", "h", 48);
 	all_idle(s, 40);
 	while (schedule_next(s, 0, &due))
@@ -455,8 +461,7 @@ static void as_an_independent_model_says(void **state)
 			m.targets[t].interval = 40 * (8 + random() % 12);
 			m.targets[t].cost = 10 + random() % 90;
 			m.targets[t].host = (int)(random() % 3);
-			schedule_put(s, names[t], m.targets[t].origin, m.targets[t].interval, 0,
-				false, 0);
+			put(s, names[t], m.targets[t].origin, m.targets[t].interval, 0, false, 0);
 			schedule_set_load(s, names[t], hosts[m.targets[t].host], m.targets[t].cost);
 		}
 		for (int64_t now = 0; now < 8000; now++) {
