@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Only k6 and what it starts are put into a slot's cgroup: were the worker in it, memory.oom.group
- * would kill the one who is to explain what happened. */
+/* A slot's cgroup holds k6 and the processes that k6 starts.  The worker stays outside: memory.oom.group would kill it,
+ * too, and nobody could report what happened. */
 #include "keeper/cgroup.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static int read_at(int dir_fd, const char *file, char *buf)
 	return n < 0 ? -1 : 0;
 }
 
-/* Path of our cgroup below the v2 mount, from "0::/PATH" in /proc/self/cgroup. */
+/* Returns the path of the process's cgroup below the v2 mount, from "0::/PATH" in /proc/self/cgroup. */
 static char *own_path(void)
 {
 	_cleanup_file_ FILE *f = fopen("/proc/self/cgroup", "re");
@@ -57,7 +57,7 @@ static int open_own(struct err *why)
 	size_t len = path ? strlen(path) : 0;
 	struct statfs fs;
 
-	/* A keeper that was executed anew is in the leaf already. */
+	/* After a restart of the program in the same cgroup the process is in the leaf already. */
 	if (len >= sizeof(LEAF) && !strcmp(path + len - sizeof(LEAF), "/" LEAF))
 		path[len - sizeof(LEAF)] = '\0';
 	for (size_t i = 0; path && i < ARRAY_SIZE(mounts); i++) {
@@ -71,8 +71,8 @@ static int open_own(struct err *why)
 	return err_set(why, "cgroup v2 is not mounted on /sys/fs/cgroup");
 }
 
-/* systemd says so by an extended attribute; an ordinary user's delegation shows in who owns the
- * directory.  Without a word of either the subtree is somebody else's to arrange. */
+/* systemd marks a delegated cgroup with an extended attribute; one that is delegated to an ordinary user belongs to that
+ * user.  Without either sign another program may manage the subtree. */
 static bool is_delegated(int fd)
 {
 	char value[8] = "";
@@ -95,8 +95,7 @@ static bool has_word(const char *text, const char *word)
 	return false;
 }
 
-/* cgroups(7), "no internal processes": who lives in the base must move before controllers can
- * be handed down. */
+/* cgroups(7), "no internal processes": all processes must leave the base before controllers can be enabled below it. */
 static int move_to_leaf(int base, struct err *why)
 {
 	char pids[TEXT_MAX], *save = NULL;
@@ -149,7 +148,7 @@ static int set_limits(const struct cgroup *cg, const struct conf *conf, int dir,
 	snprintf(text, sizeof(text), "%lld", (long long)conf->limits.processes);
 	if (write_at(dir, "pids.max", text) < 0)
 		return err_sys(err, errno, "cannot set pids.max");
-	/* Per 100 ms. */
+	/* Quota and period in microseconds. */
 	snprintf(text, sizeof(text), "%lld 100000", (long long)conf->limits.cpu_percent * 1000);
 	if (cg->cpu && conf->limits.cpu_percent && write_at(dir, "cpu.max", text) < 0)
 		return err_sys(err, errno, "cannot set cpu.max");
@@ -193,7 +192,7 @@ void cgroup_remove_slot(const struct cgroup *cg, unsigned int slot)
 	if (cg->base_fd < 0)
 		return;
 	snprintf(name, sizeof(name), "agent-%u", slot);
-	/* One that is still busy is used again by the slot's next worker. */
+	/* A cgroup that is still busy is used again by the next worker of the slot. */
 	if (unlinkat(cg->base_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		log_debug("cgroup", "cannot remove %s: %s", name, strerror(errno));
 }

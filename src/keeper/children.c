@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Forks workers and remembers them.  Decides nothing: the supervisor says which slot. */
+/* Forks workers and keeps their table.  Decides nothing: the supervisor names the slot. */
 #include "keeper/children.h"
 
 #include <errno.h>
@@ -76,8 +76,8 @@ void children_settle(struct children *c)
 	c->unsettled_count = kept;
 }
 
-/* Until no more than `most` share our table; false: not within a few milliseconds, as when those that
- * share have died and are not reaped, or were stopped, before they had a table of their own. */
+/* Waits until at most `most` workers share the keeper's table of descriptors.  Returns false if that takes more than
+ * some milliseconds: a worker was stopped, or has died and is not reaped, before it had a table of its own. */
 static bool wait_settled(struct children *c, unsigned int most)
 {
 	const struct timespec moment = {0, 1000000};
@@ -93,7 +93,8 @@ static bool wait_settled(struct children *c, unsigned int most)
 
 void children_use_k6(struct children *c, const struct k6bin *k6)
 {
-	/* Closed in our table it would be closed in theirs; one descriptor too many hurts nobody. */
+	/* While a worker shares the table, closing the descriptor here would close it there.  It stays open then: one
+	 * descriptor too many does no harm. */
 	if (wait_settled(c, 0))
 		close_fd(&c->k6.fd);
 	c->k6 = *k6;
@@ -124,7 +125,7 @@ static int make_outfit(
 		return -1;
 	}
 	o->worker_end = pair[1];
-	/* The supervisor's end goes where workers do not take it along. */
+	/* Workers do not inherit descriptors from WORKER_FDS_END on. */
 	o->supervisor_end = fcntl(pair[0], F_DUPFD_CLOEXEC, WORKER_FDS_END);
 	if (o->supervisor_end < 0)
 		err_sys(err, errno, "cannot keep a worker's socket");
@@ -169,7 +170,7 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 	struct err *err)
 {
 	struct outfit o;
-	/* So that the numbers below WORKER_FDS_END suffice. */
+	/* At most CHILDREN_UNSETTLED_MAX share, so that the numbers below WORKER_FDS_END suffice. */
 	bool share = wait_settled(c, CHILDREN_UNSETTLED_MAX - 1);
 	pid_t pid;
 

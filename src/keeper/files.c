@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything here is root's own word.  Secrets lie in sealed memfds from here on: descriptors are
- * closed in workers, memory would be inherited by them. */
+/* All these files belong to root and are trusted.  Secrets are kept in sealed memfds, not in memory: a worker closes
+ * descriptors, but inherits memory. */
 #include "config.h"
 
 #include "keeper/files.h"
@@ -36,8 +36,8 @@ static FILE *open_config(const struct files_options *o, struct err *err)
 	return f;
 }
 
-/* The address of a dashboard on this host, from its package, once there is a secret to talk to it with;
- * NULL: none.  The caller frees. */
+/* Returns the address of the dashboard on this host, which its package gives, if there is also a secret for it; NULL:
+ * there is none.  The caller frees. */
 static char *local_dashboard(void)
 {
 	_cleanup_free_ char *secret = creds_given("dashboard-secret");
@@ -151,7 +151,7 @@ static enum found keep_file(const char *key, const char *path, int *kept, struct
 
 	if (!path[0])
 		return NOT_FOUND;
-	/* By root, so that a key needs to be readable by nobody else. */
+	/* The keeper reads it as root, so that nobody else needs to be able to read a key. */
 	fd = hostfs_open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		err_sys(err, errno, "dashboard.%s: cannot read %s", key, path);
@@ -188,9 +188,9 @@ int files_keep(const struct conf *conf, const struct files_kept *running, struct
 	*out = (struct files_kept){-1, -1, -1, -1};
 	found = keep_secret(conf, running, &out->secret_fd, err);
 	title_forget_env("DASHBOARD_SECRET");
-	/* Not ours, but a stack started from one .env file has it in the environment too. */
+	/* This one is the dashboard's, but a stack that is started with one .env file has it in the environment, too. */
 	title_forget_env("ADMIN_BASIC_AUTH");
-	/* Certificates and the client's key are read now: their paths are of the host. */
+	/* Certificates and the client's key are read now, while their paths lead to them. */
 	for (size_t i = 0; i < ARRAY_SIZE(files) && found != FOUND_ERROR; i++)
 		found = keep_file(files[i].key, files[i].path, files[i].fd, err);
 	if (found != FOUND_ERROR)

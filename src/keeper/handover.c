@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor is executed by descriptor, with a fixed set of descriptors and no privilege. */
+/* The supervisor is executed by its descriptor, with a fixed set of descriptors and without privileges. */
 #include "keeper/handover.h"
 
 #include <errno.h>
@@ -30,7 +30,8 @@ int handover_make_config(const struct conf *conf, struct err *err)
 	return fdio_seal("k6fleet-config", text, size, err);
 }
 
-/* Puts every descriptor at its fixed number; those that are -1 leave a closed number behind. */
+/* Puts every descriptor at its number of enum handover_fd; the number of a descriptor of -1 is closed.  Returns a
+ * descriptor of the binary, or -1 with errno. */
 static int place_descriptors(const struct handover *h, int chan)
 {
 #define AT(number) [number - HANDOVER_FD_KEEPER]
@@ -53,7 +54,7 @@ static int place_descriptors(const struct handover *h, int chan)
 	int exe = fcntl(h->exe_fd, F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 
 	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
-		/* First all out of the way, or one would overwrite another. */
+		/* First all are moved to high numbers, or one would overwrite another. */
 		if (from[i] >= 0)
 			from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, HANDOVER_FD_END + 8);
 	}
@@ -80,8 +81,8 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 
 	if (exe < 0)
 		fatal(1, "cannot place the supervisor's descriptors: %s", strerror(errno));
-	/* Safe: the descriptors are those listed and nothing else survives the exec; the config is
-	 * a sealed copy, so no path is opened with the wrong identity. */
+	/* Safe: only the descriptors of enum handover_fd survive the exec.  The configuration is a sealed copy, so the
+	 * supervisor opens no path with rights that it does not have. */
 	fdio_close_range(HANDOVER_FD_END, (unsigned)exe - 1, false);
 	fdio_close_range((unsigned)exe + 1, ~0U, false);
 	for (int sig = 1; sig < NSIG; sig++)
@@ -92,7 +93,7 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 		fatal(1, "supervisor: %s", err.msg);
 	if (creds_drop_all_caps(&err) < 0)
 		fatal(1, "supervisor: %s", err.msg);
-	/* After the change of credentials, which would clear it. */
+	/* After the change of credentials, which clears this setting. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != keeper)
 		_exit(1);

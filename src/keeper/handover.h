@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Starting a supervisor and handing it what must outlive it. */
+/* Starts a supervisor and hands it the descriptors that must outlive it. */
 #ifndef K6FLEET_HANDOVER_H
 #define K6FLEET_HANDOVER_H
 
@@ -11,14 +11,14 @@
 #include "common/err.h"
 #include "keeper/files.h"
 
-/* Where the supervisor finds its descriptors after exec. */
+/* The numbers at which the supervisor finds its descriptors after exec. */
 enum handover_fd {
 	HANDOVER_FD_KEEPER = 3,
 	HANDOVER_FD_LISTEN,
 	HANDOVER_FD_HEARTBEATS,
 	HANDOVER_FD_CONFIG,
 	HANDOVER_FD_STATE_DIR,
-	/* From here on absent where not configured. */
+	/* These are closed where nothing is configured. */
 	HANDOVER_FD_METRICS,
 	HANDOVER_FD_SECRET,
 	HANDOVER_FD_CA_FILE,
@@ -30,13 +30,13 @@ enum handover_fd {
 
 struct handover {
 	const struct conf *conf;
-	bool as_root;
+	bool as_root; /* the keeper runs as root: the supervisor changes to `user` */
 	struct creds user;
 	gid_t control_gid, read_gid; /* -1: none */
 	int exe_fd;                  /* the supervisor's binary */
 	int listen_fd, hb_fd, config_fd, state_fd, metrics_fd;
 	struct files_kept kept;
-	bool workers_option; /* -n was given: the count in the configuration is not the file's */
+	bool workers_option; /* -n was given: `workers` in the configuration is not from the file */
 	bool again;          /* not the first supervisor of this keeper */
 };
 

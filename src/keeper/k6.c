@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A binary that was replaced on disk goes on to be run until somebody asks for the new one: the old file
- * is kept open.  One that was overwritten in place is refused by the worker (launch.c). */
+/* Workers run the k6 that was opened until somebody asks for the one on disk: the old file stays open.  A binary that
+ * was overwritten in place is refused by the worker (agent/launch.c). */
 #include "keeper/k6.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ int k6_find(const struct conf *conf, bool by_fd, struct k6bin *out, struct err *
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return err_set(err, "%s is not an executable file; set k6.binary or K6_BINARY",
 			conf->k6.binary);
-	*out = (struct k6bin){.by_fd = by_fd};
+	*out = (struct k6bin){.fd = -1, .by_fd = by_fd};
 	if (filestamp_take(fd, &out->stamp) < 0)
 		return err_sys(err, errno, "cannot look at %s", conf->k6.binary);
 	out->fd = steal_fd(&fd);
@@ -40,20 +40,20 @@ bool k6_is_optional(const struct conf *conf)
 	return !strcmp(conf->k6.binary, CONF_K6_BINARY);
 }
 
-int k6_look_again(const struct keeper *k, const struct conf *conf, struct k6bin *out,
+enum found k6_look_again(const struct keeper *k, const struct conf *conf, struct k6bin *out,
 	char version[K6VERSION_MAX], struct err *err)
 {
 	if (k6_find(conf, true, out, err) < 0)
-		/* Still none: nothing that speaks against the rest of a new configuration. */
-		return k6_is_optional(conf) && k->children.k6.fd < 0 ? 0 : -1;
-	if (!filestamp_is_same(&out->stamp, &k->children.k6.stamp)) {
-		if (probe_k6(&k->sandbox, conf, out, version, err) == 0)
-			return 1;
+		/* Still no k6: the rest of a new configuration may be right all the same. */
+		return k6_is_optional(conf) && k->children.k6.fd < 0 ? NOT_FOUND : FOUND_ERROR;
+	if (filestamp_is_same(&out->stamp, &k->children.k6.stamp)) {
 		close_fd(&out->fd);
-		return -1;
+		return NOT_FOUND;
 	}
+	if (probe_k6(&k->sandbox, conf, out, version, err) == 0)
+		return FOUND;
 	close_fd(&out->fd);
-	return 0;
+	return FOUND_ERROR;
 }
 
 void k6_use(struct keeper *k, const struct k6bin *k6, const char *version)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the keeper knows, and how it comes to know it. */
+/* The state of the keeper, and the function that fills it at the start. */
 #ifndef K6FLEET_KEEPER_H
 #define K6FLEET_KEEPER_H
 
@@ -16,57 +16,62 @@
 #include "common/k6version.h"
 #include "keeper/handover.h"
 
-/* RESTART (EX_TEMPFAIL of sysexits.h): drained, a service manager shall start the new binary. */
-enum exit_status { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
+/* EXIT_RESTART is EX_TEMPFAIL of sysexits.h: the fleet is drained and a service manager shall start the new binary. */
+enum keeper_exit { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
 
-/* Per worker the keeper and the supervisor hold one descriptor each; the rest is slack. */
+/* Descriptors beside those of workers, of which keeper and supervisor hold one for each worker. */
 #define FILES_SLACK 64
 
-/* A hand-over to the binary on disk, step by step. */
+/* How far a hand-over to the binaries on disk has got. */
 struct upgrade {
-	bool under_way, asking_supervisor, timed_out;
-	bool goodbye; /* the supervisor was asked to end */
-	uint64_t asker;
-	int exe_fd, sup_fd, out_fd;
-	pid_t check_pid; /* 0: none */
-	int64_t deadline_ms;
+	bool under_way;
+	bool asking_supervisor; /* the first of the two binaries; the keeper's is the second */
+	bool timed_out;         /* the binary that was asked was killed */
+	bool goodbye;           /* the supervisor was asked to end */
+	uint64_t asker;         /* as in keeper_reload() */
+	int exe_fd, sup_fd;     /* the new binaries */
+	int out_fd;             /* what the binary that is asked writes */
+	pid_t check_pid;        /* that binary; 0: none */
+	int64_t deadline_ms;    /* monotonic */
 };
 
+/* All times are monotonic; 0 means none, where a time may be missing. */
 struct keeper {
 	struct conf *conf;
 	struct files_options options;
-	char *exe_path, *sup_path;             /* of the host */
+	char *exe_path, *sup_path;             /* of the two binaries, on the host */
 	struct filestamp exe_stamp, sup_stamp; /* of the binaries that run */
 	struct upgrade upgrade;
 	struct sandbox sandbox;
 	struct children children;
 	struct handover handover;
-	char k6_version[K6VERSION_MAX];
-	struct err no_cgroup, no_metrics, no_k6; /* why there is none */
+	char k6_version[K6VERSION_MAX];          /* "": there is no k6 */
+	struct err no_cgroup, no_metrics, no_k6; /* why it is missing; empty text: it is there */
 	int signal_fd;
-	int socket_dir_fd; /* where the control socket lies, to remove it at the end */
-	/* The supervisor: pid -1 when there is none at the moment. */
-	pid_t sup_pid;
-	int sup_chan;
+	int socket_dir_fd;  /* directory of the control socket, to remove the socket at the end */
+	int64_t started_ms; /* of the first image of this process */
+	int64_t clock_offset_ms; /* wall clock less monotonic clock at that time */
+	int64_t memory_bytes;    /* memory_available() */
+	bool resumed;            /* this image took over from another one */
+	uint8_t *buf;            /* MSG_MAX_BYTES, for one message */
+	/* The supervisor. */
+	pid_t sup_pid; /* -1: there is none at the moment */
+	int sup_chan;  /* -1: closed */
 	struct chan_queue sup_out;
-	bool ever_seen; /* one has spoken: from then on a death is not a failed start */
-	int64_t started_ms, clock_offset_ms; /* monotonic; wall less monotonic then */
-	int64_t memory_bytes;                /* that there is for all of us */
-	bool resumed;                        /* by an image after the first */
+	bool ever_seen; /* a supervisor has worked: its death is no longer a failed start */
 	int64_t sup_started_ms, sup_heard_ms, sup_restart_at_ms;
-	int64_t sup_delay_ms;
+	int64_t sup_delay_ms; /* before the next start, if this one dies too early */
 	unsigned int sup_restarts;
 	/* Stopping. */
-	int stop_signals;
+	int stop_signals; /* received: the first drains, the second stops at once */
 	int64_t stop_by_ms;
 	bool quit;
-	int exit_status;
-	uint8_t *buf;
+	int exit_status; /* enum keeper_exit */
 };
 
-/* Options, configuration, descriptors, sandbox, privileges: everything up to the first fork of a
- * supervisor.  Ends the process with one line where something is wrong.  Afterwards the host's
- * files are out of reach and five capabilities are left. */
+/* Reads options and configuration, opens descriptors, enters the sandbox and gives up privileges: everything up to the
+ * first fork of a supervisor.  Ends the process with one line if something is wrong.  Afterwards the host's files are
+ * out of reach and five capabilities are left. */
 void keeper_startup(struct keeper *k, int argc, char **argv);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the supervisor asks for.  Each order is checked anew; whoever asks for nonsense is replaced. */
+/* Carries out the orders of the supervisor.  Each order is checked; a supervisor that sends nonsense is killed. */
 #include "config.h"
 
 #include "keeper/keeper_orders.h"
@@ -16,7 +16,6 @@
 #include "keeper/supervisor_link.h"
 #include "keeper/upgrade.h"
 
-/* Nonsense is never obeyed: the supervisor is replaced. */
 static void order_spawn(struct keeper *k, struct msg_reader *in)
 {
 	struct msg_keep_spawn order;
@@ -54,7 +53,7 @@ static void order_kill(struct keeper *k, struct msg_reader *in)
 		supervisor_link_kill(k, "asked for a kill that makes no sense");
 		return;
 	}
-	/* One that has just ended, or been replaced, is not an error: the order crossed its exit. */
+	/* A worker that has just ended or been replaced is no error: the order was sent before the supervisor knew. */
 	c = children_find(&k->children, order.slot, order.generation);
 	/* Safe: the supervisor names slots, never pids. */
 	if (c)
@@ -92,7 +91,7 @@ static void tell_systemd(struct msg_reader *in)
 		obstacles[s.obstacle < ARRAY_SIZE(obstacles) ? s.obstacle : MSG_OBSTACLE_NONE]);
 }
 
-/* Once, when everything has come up. */
+/* Logs how the keeper came up, when the first supervisor works. */
 static void announce(const struct keeper *k)
 {
 	const struct sandbox *sb = &k->sandbox;

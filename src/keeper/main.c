@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * k6fleetd, the keeper: parent of the supervisor and of all workers.  It forks, reaps, hands
- * descriptors over and passes signals on.  It uses no network, parses nothing but its own
- * configuration file and fixed-size orders, and decides nothing.
+ * k6fleetd, the keeper: parent of the supervisor and of all workers.  It forks, reaps, hands over descriptors and passes
+ * signals on.  It uses no network and decides nothing.  It parses its own configuration file, the supervisor's orders
+ * (common/msg.h), and in a hand-over the state that it wrote itself.
  */
 #include "config.h"
 
@@ -29,9 +29,9 @@
 #include "keeper/supervisor_link.h"
 #include "keeper/upgrade.h"
 
-/* A supervisor that is silent for so long is as bad as a dead one. */
+/* A supervisor that sends nothing for so long is killed. */
 #define SUPERVISOR_SILENT_MS 5000
-/* The keeper itself was away when it wakes so much later than it wanted to. */
+/* If ppoll(2) returns so much later than asked for, the keeper itself did not run. */
 #define LATE_MS 1000
 
 static void set_up_signals(struct keeper *k)
@@ -87,7 +87,7 @@ static void read_signals(struct keeper *k)
 		case SIGTERM:
 		case SIGINT: supervisor_link_stop(k); break;
 		case SIGHUP:
-			/* After a package upgrade this is all that systemctl reload sends. */
+			/* `systemctl reload` sends only HUP, also after an upgrade of the package. */
 			if (upgrade_is_due(k))
 				upgrade_begin(k, 0);
 			else
@@ -100,7 +100,7 @@ static void read_signals(struct keeper *k)
 	reap(k);
 }
 
-/* Milliseconds until the keeper has to do something of its own accord, or -1. */
+/* Returns the milliseconds until the next deadline; -1: there is none. */
 static int64_t next_deadline(const struct keeper *k, int64_t now)
 {
 	int64_t at = INT64_MAX;
@@ -113,7 +113,7 @@ static int64_t next_deadline(const struct keeper *k, int64_t now)
 		at = k->stop_by_ms;
 	if (upgrade_deadline(k) < at)
 		at = upgrade_deadline(k);
-	/* A worker that was just forked is about to leave our table of descriptors. */
+	/* A worker that was just forked leaves the table of descriptors in a moment: children_settle(). */
 	if (k->children.unsettled_count && now + 1 < at)
 		at = now + 1;
 	if (at == INT64_MAX)
@@ -151,12 +151,12 @@ static void loop(struct keeper *k)
 		if (ppoll(fds, ARRAY_SIZE(fds), wait_ms < 0 ? NULL : &ts, NULL) < 0 &&
 			errno != EINTR)
 			fatal(EXIT_START, "ppoll: %s", strerror(errno));
-		/* Late ourselves, as after a pause of the whole machine: nobody else is judged by it. */
+		/* After a pause of the whole machine the supervisor was not silent: it did not run either. */
 		if (wait_ms >= 0 && units_now_mono_ms() - before > wait_ms + LATE_MS)
 			k->sup_heard_ms = units_now_mono_ms();
 		if (fds[1].revents & POLLOUT)
 			chan_queue_flush(&k->sup_out, k->sup_chan, NULL);
-		/* Orders before exits: a worker asked for in this very moment must be found. */
+		/* Orders before exits: the supervisor must hear of a worker before it hears of its death. */
 		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
 			keeper_orders_read(k);
 		if (fds[0].revents)
@@ -173,10 +173,10 @@ static void end_all(struct keeper *k)
 		kill(k->sup_pid, SIGKILL);
 	children_kill_all(&k->children);
 	close_fd(&k->sup_chan);
-	/* The supervisor commits what it has and goes; workers are dead already. */
+	/* The workers are dead; the supervisor commits its records and ends. */
 	while (waitpid(-1, &status, 0) > 0 || errno == EINTR)
 		;
-	/* Without CAP_DAC_OVERRIDE this needs a directory of our own, which /run/k6fleet is. */
+	/* Without CAP_DAC_OVERRIDE this works only in a directory of the keeper's own user, as /run/k6fleet is. */
 	unlinkat(k->socket_dir_fd, basename(k->conf->control_socket), 0);
 	children_free(&k->children);
 	conf_free(k->conf);
@@ -187,19 +187,19 @@ int main(int argc, char **argv)
 	struct keeper k = {.signal_fd = -1};
 
 	title_init(argc, argv);
-	/* The log and the result, which a worker needs during a run only, leave its memory with free(). */
+	/* free() returns large blocks to the kernel at once: a worker needs log and result during a run only. */
 	mem_return_blocks();
 	log_init("k6fleetd", LOG_LEVEL_INFO, false);
 	umask(022);
 	keeper_startup(&k, argc, argv);
 	set_up_signals(&k);
 	if (k.resumed) {
-		/* What died, or was changed in the file, while nobody looked. */
+		/* The file may have changed, and children may have died, between the two images. */
 		keeper_reload(&k, 0);
 		reap(&k);
 	}
-	/* Also overwrites the environment's original bytes, the secret's among them, before the
-	 * first fork of a worker. */
+	/* Overwrites the original bytes of the environment, with the secret in them, before the first fork of a
+	 * worker. */
 	title_set("k6fleetd", "k6fleetd: keeper");
 	supervisor_life_start(&k);
 	loop(&k);

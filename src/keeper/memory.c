@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroups(7): the tightest limit on the way up counts, whoever has set it. */
+/* cgroups(7): the lowest limit of the cgroup and all its parents counts. */
 #include "keeper/memory.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "common/mem.h"
 
-/* The number in a file; INT64_MAX for "max" or where there is none. */
+/* Returns the number in the file; INT64_MAX for "max" or if there is no file. */
 static int64_t read_limit(const char *dir, const char *file)
 {
 	_cleanup_free_ char *path = x_asprintf("%s/%s", dir, file);
@@ -58,7 +58,7 @@ int64_t memory_available(void)
 		if (!strncmp(line, "0:", 2)) {
 			n = tightest("/sys/fs/cgroup", path, "memory.max");
 		} else if (!strcmp(controllers, "memory")) {
-			/* In a container the path is the host's, the mount its own. */
+			/* In a container the path is that of the host, and the mount shows the container's cgroup at its top. */
 			int64_t own = read_limit("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
 
 			n = tightest("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");

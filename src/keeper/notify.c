@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocol is stable and public: sd_notify(3), section "Notes". */
+/* sd_notify(3), section "Notes", describes the protocol, which is stable. */
 #include "keeper/notify.h"
 
 #include <stdarg.h>

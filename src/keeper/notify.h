@@ -7,14 +7,16 @@
 
 #include "common/err.h"
 
-/* Looks at NOTIFY_SOCKET and connects to it, while its path can still be seen. */
+/* Connects to $NOTIFY_SOCKET, if it is set.  Must be called before the process leaves the host's root, where the path
+ * leads to the socket. */
 void notify_open(void);
-/* Whether a service manager listens. */
+/* Whether the process has a connected socket. */
 bool notify_is_open(void);
-/* The connected socket, or -1; and going on with one that an earlier process image had. */
+/* Returns the connected socket, which stays notify's, or -1. */
 int notify_fd(void);
+/* Takes over the socket that an earlier image of this process connected; -1: none. */
 void notify_use(int fd);
-/* Without NOTIFY_SOCKET it does nothing; a failure is nobody's concern. */
+/* Sends the text, as sd_notify(3) has it.  Does nothing without a socket; a failure is ignored. */
 void notify_send(const char *fmt, ...) _printf_(1, 2);
 
 #endif

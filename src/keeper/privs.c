@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* capabilities(7) through libcap: the keeper's list is short and each entry is argued for. */
+/* capabilities(7) through libcap.  Each capability that the keeper has is listed with its reason. */
 #include "keeper/privs.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ int privs_limit(struct err *err)
 	cap_t caps, now;
 	int rc = 0;
 
-	/* Safe: only takes away, and comes after every file that needs more has been opened. */
+	/* Safe: this only takes away.  All files that need more capabilities are open. */
 	for (cap_value_t cap = 0; cap <= CAP_LAST_CAP && cap_get_bound(cap) >= 0; cap++) {
 		if (!is_kept(cap) && cap_drop_bound(cap) < 0 && errno != EPERM)
 			return err_sys(err, errno, "cannot cut the capability bounding set");
@@ -42,7 +42,7 @@ int privs_limit(struct err *err)
 	for (size_t i = 0; now && caps && i < ARRAY_SIZE(kept); i++) {
 		cap_flag_value_t have = CAP_CLEAR;
 
-		/* In a container some may be missing already; what is needed fails where it is used. */
+		/* A container may lack some of them; the operation that needs a missing one fails then. */
 		cap_get_flag(now, kept[i], CAP_PERMITTED, &have);
 		if (have == CAP_SET) {
 			cap_set_flag(caps, CAP_PERMITTED, 1, &kept[i], CAP_SET);
@@ -72,8 +72,8 @@ int privs_pass_on(struct err *err)
 	}
 	if (!now || cap_set_proc(now) < 0)
 		rc = err_sys(err, errno, "cannot make the capabilities inheritable");
-	/* Safe: what is raised is a subset of what this process has, for an image that it chose;
-	 * children of before have their own sets. */
+	/* Safe: the sets that are raised are subsets of what this process has, for an image that it chose.  Living
+	 * children have their own sets. */
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kept); i++) {
 		cap_flag_value_t have = CAP_CLEAR;
 

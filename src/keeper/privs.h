@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What the keeper keeps of root's powers. */
+/* Limits the capabilities of the keeper and raises its limit of open files. */
 #ifndef K6FLEET_PRIVS_H
 #define K6FLEET_PRIVS_H
 
 #include "common/err.h"
 
-/* Cuts the capability sets and the bounding set, of root or of the user namespace that an ordinary
- * user's keeper has made, to what it needs from then on, and forbids gaining more by exec. */
+/* Reduces the capability sets and the bounding set to the capabilities that a running keeper needs, and forbids gaining
+ * more by exec.  An ordinary user's keeper has them in its own user namespace.  Returns 0, or -1 and err. */
 int privs_limit(struct err *err);
-/* Before an execve() of the keeper's own next image: what privs_limit() left survives it, also for
- * a user who is not root.  The image calls privs_limit() again. */
+/* Makes the capabilities that privs_limit() left survive an execve() of the keeper's next image, also for a user who is
+ * not root.  The next image calls privs_limit() again.  Returns 0, or -1 and err. */
 int privs_pass_on(struct err *err);
-/* NOFILE as high as the hard limit allows; error when `need` is more than that. */
+/* Raises RLIMIT_NOFILE to the hard limit.  Returns 0, or -1 and err if the hard limit is below `need`. */
 int privs_raise_files(unsigned long need, struct err *err);
 
 #endif

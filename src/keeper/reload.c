@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HUP and the verb reload: everything is read and checked first, then changed at once; what is bad
+/* Carries out HUP and the verb `reload`.  Reads and checks everything first, then changes it in one step; an error
  * changes nothing.  The supervisor gets the new descriptors and applies the difference. */
 #include "keeper/reload.h"
 
@@ -21,9 +21,9 @@ struct fresh {
 	struct conf *conf;
 	struct files_kept kept;
 	int config_fd;
-	struct k6bin k6; /* fd -1: as before */
+	struct k6bin k6; /* fd -1: the k6 in use stays */
 	char k6_version[K6VERSION_MAX];
-	char *fixed; /* keys that keep their values until the next start */
+	char *fixed; /* names of changed keys that keep their old values until the next start */
 };
 
 static int prepare(struct keeper *k, struct fresh *f, struct err *err)
@@ -47,11 +47,12 @@ static int prepare(struct keeper *k, struct fresh *f, struct err *err)
 	f->config_fd = handover_make_config(f->conf, err);
 	if (f->config_fd < 0)
 		return -1;
-	/* Last, since it takes a while. */
-	if (k6_look_again(k, f->conf, &f->k6, f->k6_version, err) == 0)
-		f->k6.fd = -1;
-	else if (f->k6.fd < 0)
-		return -1;
+	/* Last, because it may take seconds. */
+	switch (k6_look_again(k, f->conf, &f->k6, f->k6_version, err)) {
+	case FOUND: break;
+	case NOT_FOUND: f->k6.fd = -1; break;
+	case FOUND_ERROR: return -1;
+	}
 	return 0;
 }
 
@@ -87,7 +88,7 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	struct msg_writer m = {0};
 
 	msg_put_keeper_file(&m, &(struct msg_keeper_file){.which = which, .exists = fd >= 0});
-	/* This kind of message carries a descriptor, always; without a file it is one that the
+	/* KEEPER_FILE always carries a descriptor.  Without a file it is that of the configuration, which the
 	 * supervisor has anyway. */
 	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }

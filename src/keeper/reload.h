@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading the configuration again in a running keeper. */
+/* Reads the configuration again in a running keeper. */
 #ifndef K6FLEET_KEEPER_RELOAD_H
 #define K6FLEET_KEEPER_RELOAD_H
 
@@ -7,9 +7,11 @@
 
 #include "keeper/keeper.h"
 
-/* asker: the supervisor's name for who waits for the answer, 0: a signal.  -1: refused and said. */
+/* Reads and checks everything, then changes to it.  asker: the supervisor's number for the client that waits, passed
+ * back in KEEPER_RELOADED; 0: a signal asked.  Returns 0, or -1 if the new configuration is refused: nothing has
+ * changed, the reason is logged and sent to the supervisor. */
 int keeper_reload(struct keeper *k, uint64_t asker);
-/* Answers somebody who waits that it will not be. */
+/* Sends the supervisor a refusal, with the reason, for this client. */
 void keeper_reload_refuse(struct keeper *k, uint64_t asker, const char *why);
 
 #endif

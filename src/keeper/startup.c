@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way from root with everything to a keeper with little.  The order is the point: what needs
- * the host or a privilege comes before it is given up, the secret is wiped before any fork. */
+/* From a process with all rights of root to a keeper with five capabilities.  The order matters: whatever needs the
+ * host's files or a privilege comes before these are given up, and the secret is wiped before any fork. */
 #include "config.h"
 
 #include "keeper/keeper.h"
@@ -105,7 +105,7 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 	o.config_named = config != NULL;
 	if (!config)
 		config = DEFAULT_CONFIG;
-	/* Absolute: it is read again when this directory is out of sight. */
+	/* Absolute: a reload reads it again, when the keeper has another working directory and root. */
 	cwd = config[0] == '/' ? NULL : getcwd(NULL, 0);
 	o.config = cwd ? x_asprintf("%s/%s", cwd, config) : x_strdup(config);
 	return o;
@@ -125,9 +125,8 @@ static void open_state_dir(struct keeper *k)
 	k->handover.state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->handover.state_fd < 0)
 		fatal(EXIT_START, "cannot open the state directory %s: %s", dir, strerror(errno));
-	/* Two daemons on one database would run everything twice.  The supervisor of one that was
-	 * killed holds the lock, and the control socket, until its last thread is gone: worth a
-	 * moment's patience. */
+	/* Two daemons on one database would run everything twice.  When a k6fleetd was killed, its supervisor holds
+	 * the lock and the control socket until its last thread has ended: so wait up to 2 s. */
 	for (int i = 0;
 		(locked = flock(k->handover.state_fd, LOCK_EX | LOCK_NB) == 0) == false && i < 20;
 		i++)
@@ -145,7 +144,7 @@ static void open_state_dir(struct keeper *k)
 		dir);
 }
 
-/* -1: none is named. */
+/* Returns -1 if name is "". */
 static gid_t find_group(const char *key, const char *name)
 {
 	const struct group *gr = name[0] ? getgrnam(name) : NULL;
@@ -179,11 +178,11 @@ static void open_control_socket(struct keeper *k)
 				? "%s; stop that k6fleetd first, or choose another socket with -s"
 				: "%s",
 			err.msg);
-	/* Its path is of the host, which the keeper is about to leave. */
+	/* The path of the socket leads nowhere once the keeper has left the host's root. */
 	k->socket_dir_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Opened now, by root, and started by descriptor later: what lies at the path may change. */
+/* The binary is opened now, by root, and executed by its descriptor later: the file at the path may change. */
 static int open_supervisor(struct keeper *k)
 {
 	const char *dir = getenv("K6FLEET_LIBEXECDIR");
@@ -198,7 +197,7 @@ static int open_supervisor(struct keeper *k)
 	return fd;
 }
 
-/* Where this program lies, for the day when another one does. */
+/* Returns the path of this program, where a hand-over will look for a newer one. */
 static char *own_path(void)
 {
 	char path[PATH_MAX];
@@ -208,13 +207,13 @@ static char *own_path(void)
 	return x_strdup(path);
 }
 
-/* A port that is taken costs the metrics, not the fleet. */
+/* A port that is in use costs the metrics, not the fleet. */
 static int open_metrics(const struct conf *conf, struct err *why)
 {
 	return conf->metrics_listen[0] ? sock_listen_tcp(conf->metrics_listen, why) : -1;
 }
 
-/* What every image needs for its loop. */
+/* Also for an image that took over from another one. */
 static void make_loop_parts(struct keeper *k)
 {
 	k->buf = mem_unshared(MSG_MAX_BYTES);
@@ -224,8 +223,8 @@ static void make_loop_parts(struct keeper *k)
 	chan_queue_init(&k->sup_out);
 }
 
-/* k6 comes as a package of its own, maybe later: the fleet waits for it.  One that the configuration
- * names and that is not there is a mistake. */
+/* k6 has a package of its own, which may be installed later: the fleet waits for it.  If the configuration names another
+ * path, a missing k6 is an error. */
 static void go_on_without_k6(struct keeper *k, struct k6bin *k6, const struct err *why)
 {
 	if (!k6_is_optional(k->conf))
@@ -254,7 +253,7 @@ static void load_config(struct keeper *k)
 		fatal(EXIT_START, "user: %s", err.msg);
 }
 
-/* All that lies on the host by a name. */
+/* Opens all files and sockets that are found by a name. */
 static void open_host(struct keeper *k, struct k6bin *k6)
 {
 	struct err err;
@@ -276,7 +275,7 @@ static void open_host(struct keeper *k, struct k6bin *k6)
 	k->handover.config_fd = handover_make_config(k->conf, &err);
 	if (k->handover.config_fd < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	/* Before the host's root is left, with /sys in it. */
+	/* Before the keeper leaves the host's root, with its /proc and /sys. */
 	k->memory_bytes = memory_available();
 }
 
@@ -289,13 +288,13 @@ static void enter_sandbox(struct keeper *k, struct k6bin *k6, struct cgroup *cgr
 		cgroup->base_fd = -1;
 	if (sandbox_prepare(k->conf, k6->fd, &k->sandbox, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	/* sandbox = try may have come down to that. */
+	/* `sandbox = try` may have ended without one: the agents have the host's root then. */
 	k6->by_fd = k->sandbox.level == SANDBOX_OFF;
 	if (cgroup->base_fd >= 0)
 		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
 	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	/* Also without root: in its user namespace the keeper has all of them. */
+	/* Also for an ordinary user, whose keeper has all capabilities in its own user namespace. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	if (k6->fd >= 0 && probe_k6(&k->sandbox, k->conf, k6, k->k6_version, &err) < 0)
@@ -315,7 +314,7 @@ void keeper_startup(struct keeper *k, int argc, char **argv)
 		return;
 	}
 	load_config(k);
-	/* Now, so that no worker has to open anything to protect its tables from chosen keys. */
+	/* The seed of jansson's hash tables: taken here once, so that no worker has to open /dev/urandom. */
 	json_object_seed(0);
 	open_host(k, &children.k6);
 	enter_sandbox(k, &children.k6, &children.cgroup);

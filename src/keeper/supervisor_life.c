@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Starting the supervisor, handing it the workers, and starting another one when it has died. */
+/* Starts the supervisor, sends it the workers, and starts another one after its death. */
 #include "keeper/supervisor_life.h"
 
 #include <signal.h>
@@ -18,12 +18,12 @@
 #include "keeper/upgrade.h"
 
 #define SUPERVISOR_STABLE_MS 10000
-/* KILL comes from outside, from the OOM killer or an operator: no crash of its own, unless it comes
- * again before the next one has done anything. */
+/* KILL comes from the OOM killer or an operator and is no crash: the next supervisor starts without delay, unless this
+ * one lived for less than this time. */
 #define SUPERVISOR_KILLED_MS 200
 #define SUPERVISOR_DELAY_MAX_MS 10000
 
-/* Everything that a supervisor needs to go on where the last one stopped. */
+/* Sends all that a supervisor needs to go on where the last one stopped. */
 static void hand_over(struct keeper *k)
 {
 	const struct msg_keeper_hello hello = {
@@ -42,7 +42,7 @@ static void hand_over(struct keeper *k)
 
 	msg_put_keeper_hello(&m, &hello);
 	supervisor_link_tell(k, &m, -1);
-	/* Before the workers: it must not fill slots that are to be emptied. */
+	/* Before the workers: a supervisor that shall stop must not fill free slots. */
 	if (k->stop_signals)
 		supervisor_link_tell_signal(
 			k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
@@ -85,7 +85,7 @@ void supervisor_life_ended(struct keeper *k, int status)
 	int64_t now = units_now_mono_ms(), lived = now - k->sup_started_ms;
 	char how[EXIT_STATUS_TEXT_MAX];
 
-	/* Its last words, QUIT among them, may lie unread although it was reaped already. */
+	/* Its last messages, QUIT among them, may still be unread. */
 	keeper_orders_read(k);
 	supervisor_link_drop(k);
 	k->sup_pid = -1;
@@ -93,11 +93,11 @@ void supervisor_life_ended(struct keeper *k, int status)
 		return;
 	if (k->upgrade.goodbye) {
 		upgrade_supervisor_gone(k);
-		/* Still here: this image goes on. */
+		/* upgrade_supervisor_gone() has returned: this image goes on. */
 		k->sup_restart_at_ms = now;
 		return;
 	}
-	/* Its own message has been printed: a daemon that cannot start must say so by its exit. */
+	/* The supervisor has logged why.  A daemon that cannot start must show it by its exit status. */
 	if (!k->ever_seen && WIFEXITED(status))
 		exit(EXIT_START);
 	if (lived >= SUPERVISOR_STABLE_MS ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sending to the supervisor.  Nothing here starts it or obeys it. */
+/* Sends to the supervisor.  Does not start it and does not read its orders. */
 #include "keeper/supervisor_link.h"
 
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include "common/units.h"
 #include "keeper/notify.h"
 
-/* After the second TERM the supervisor has this long to end everything in order. */
+/* After the second TERM the supervisor has this time to end everything in order. */
 #define STOP_NOW_MS 8000
 
 void supervisor_link_drop(struct keeper *k)
@@ -24,7 +24,7 @@ void supervisor_link_kill(struct keeper *k, const char *why)
 		LOG_ERROR(why));
 	if (k->sup_pid > 0)
 		kill(k->sup_pid, SIGKILL);
-	/* Deaf to it from now on; the rest happens when it is reaped. */
+	/* Nothing more is read from it; supervisor_life_ended() does the rest. */
 	supervisor_link_drop(k);
 }
 
@@ -36,7 +36,7 @@ void supervisor_link_tell(struct keeper *k, struct msg_writer *m, int fd)
 		switch (chan_queue_send(&k->sup_out, k->sup_chan, m, fd, &err)) {
 		case CHAN_OK:
 		case CHAN_AGAIN: break;
-		case CHAN_EOF: break; /* its death is reaped in a moment */
+		case CHAN_EOF: break; /* it has died and will be reaped in a moment */
 		case CHAN_ERROR: supervisor_link_kill(k, err.msg); break;
 		}
 	}

@@ -29,9 +29,8 @@
 #include "keeper/upgrade_state.h"
 
 #define CHECK_TIMEOUT_MS 5000
-/* The old supervisor has this long to commit what it has. */
+/* The old supervisor has this time to commit its records. */
 #define GOODBYE_MS 5000
-/* Some 100 bytes a worker, thousands of workers. */
 
 extern char **environ;
 
@@ -63,7 +62,7 @@ bool upgrade_is_due(const struct keeper *k)
 	_cleanup_fd_ int exe = hostfs_open(k->exe_path, O_PATH);
 	_cleanup_fd_ int sup = hostfs_open(k->sup_path, O_PATH);
 
-	/* What is not there is in the middle of being installed: not yet. */
+	/* A missing binary is being installed at this moment. */
 	return exe >= 0 && sup >= 0 &&
 		(!filestamp_fits(&k->exe_stamp, exe) || !filestamp_fits(&k->sup_stamp, sup));
 }
@@ -79,11 +78,11 @@ _Noreturn static void ask(
 
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0 || dup2(exe, 3) < 0)
 		_exit(127);
-	/* Not close-on-exec: a script's interpreter has to find it, execveat(2). */
+	/* Descriptor 3 is not close-on-exec: if the binary is a script, its interpreter opens it, execveat(2). */
 	fdio_close_range(4, ~0U, false);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Safe: it runs without a privilege, and all that is believed of it is its exit status. */
+	/* Safe: the binary runs without privileges, and only its exit status decides anything. */
 	if ((k->handover.as_root && creds_become(&k->handover.user, NULL, 0, &err) < 0) ||
 		creds_drop_all_caps(&err) < 0) {
 		dprintf(2, "%s", err.msg);
@@ -94,7 +93,7 @@ _Noreturn static void ask(
 	_exit(127);
 }
 
-/* Asks one of the two, without waiting. */
+/* Starts one of the two binaries with --check-handover and does not wait for it. */
 static int start_check(struct keeper *k, int exe, const char *name, int format, struct err *err)
 {
 	struct upgrade *u = &k->upgrade;
@@ -128,7 +127,8 @@ static void forget(struct keeper *k)
 	*u = (struct upgrade){.exe_fd = -1, .sup_fd = -1, .out_fd = -1};
 }
 
-/* A service manager starts us anew, with the new binary; without one going on is all there is. */
+/* The hand-over is not possible.  Under a service manager the keeper drains and ends, to be started anew with the new
+ * binary; otherwise this image goes on. */
 static void fall_back(struct keeper *k, const char *why)
 {
 	uint64_t asker = k->upgrade.asker;
@@ -239,7 +239,7 @@ void upgrade_tick(struct keeper *k, int64_t now)
 		u->timed_out = true;
 		kill(u->check_pid, SIGKILL);
 	} else if (u->goodbye && k->sup_pid > 0) {
-		/* Safe: what it had not committed lies unread in the workers' sockets. */
+		/* Safe: results that it has not committed are still unread in the workers' sockets. */
 		kill(k->sup_pid, SIGKILL);
 	}
 }
@@ -324,7 +324,7 @@ static struct upgrade_state collect(const struct keeper *k)
 	};
 }
 
-/* All that is in the state survives the execve(), or, should that fail, does not the next fork's. */
+/* Before the execve(2) the descriptors must survive it; if it fails, the next fork's exec must close them again. */
 static void set_inherited(void *arg, int fd)
 {
 	const bool *inherited = arg;
@@ -353,8 +353,8 @@ static void execute(struct keeper *k, struct err *err)
 	fcntl(fd, F_SETFD, 0);
 	upgrade_state_each_fd(&state, set_inherited, &inherited);
 	if (privs_pass_on(err) == 0) {
-		/* Safe: root's own binary, the one that was asked, by descriptor; it gets no more
-		 * than this image has, which is five capabilities. */
+		/* Safe: it is the binary that was asked, by its descriptor, and belongs to root.  It gets what this image
+		 * has, five capabilities. */
 		syscall(SYS_execveat, k->upgrade.exe_fd, "", argv, environ, AT_EMPTY_PATH);
 		err_sys(err, errno, "cannot execute %s", k->exe_path);
 	}

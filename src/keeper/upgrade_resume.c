@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Nothing is opened by name that the last image had open; only the supervisor's binary is the one on disk. */
+/* All descriptors are those of the last image, but for the supervisor's binary: that is the one on disk. */
 #include "config.h"
 
 #include "keeper/upgrade_resume.h"
@@ -20,7 +20,7 @@
 #include "keeper/upgrade_children.h"
 #include "keeper/upgrade_state.h"
 
-/* Room for many times as many workers as there can be. */
+/* The state of LIMIT_WORKERS workers has about 1 MiB. */
 #define STATE_MAX_BYTES (64 * 1024 * 1024)
 
 static void read_state(int fd, struct upgrade_state *s)
@@ -40,7 +40,7 @@ static void close_on_exec(void *arg, int fd)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* The texts are taken over. */
+/* Takes over the texts. */
 static void resume_options(struct keeper *k, struct upgrade_state *s)
 {
 	k->options = (struct files_options){
@@ -147,7 +147,7 @@ static void resume_keeper(struct keeper *k, const struct upgrade_state *s)
 	k->memory_bytes = s->keeper.memory_bytes;
 	snprintf(k->k6_version, sizeof(k->k6_version), "%s",
 		s->keeper.k6_version ? s->keeper.k6_version : "");
-	/* Whatever fails from here on is tried again: there is a fleet to keep. */
+	/* Whatever fails from here on is tried again, because the workers live. */
 	k->ever_seen = k->resumed = true;
 }
 

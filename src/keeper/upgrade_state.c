@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writer, reader and walk over descriptors, all from the rows of UPGRADE_STATE_TABLE.  The state is the keeper's own
- * word, sealed; it is checked nevertheless, because a pid of -1 would be signalled as everybody. */
+/* The writer, the reader and the walk over descriptors come from the rows of UPGRADE_STATE_TABLE.  The keeper wrote the
+ * state itself; it is checked nevertheless, because a signal to pid -1 would reach every process. */
 #include "keeper/upgrade_state.h"
 
 #include <limits.h>
@@ -129,7 +129,7 @@ static void add(json_t *group, const char *key, json_t *value)
 		json_array_append_new(group, value);
 }
 
-/* NULL: it is not there. */
+/* Returns NULL if it is missing. */
 static const json_t *get(const json_t *group, const char *key, size_t place)
 {
 	return json_is_object(group) ? json_object_get(group, key) : json_array_get(group, place);
@@ -206,7 +206,7 @@ UPGRADE_STATE_TABLE(OBJECT, LIST, LIST, FIELD, END)
 UPGRADE_STATE_TABLE(UPGRADE_STATE_NO_GROUP, UPGRADE_STATE_NO_GROUP, MANY, UPGRADE_STATE_NO_FIELD, UPGRADE_STATE_NO_END)
 #undef MANY
 
-/* What clearing, and a walk over descriptors, do with each type of field. */
+/* What upgrade_state_clear() and upgrade_state_each_fd() do with each type of field. */
 #define CLEAR_flag(v)
 #define CLEAR_i32(v)
 #define CLEAR_u32(v)
