@@ -87,19 +87,19 @@ struct msg_writer;
 	X(finished_ms, TIME, "finishedAt", RUN_ALL, .by_worker = true, .csv = 3, .show = 10) \
 	X(lag_ms, INTEGER, "lagMs", RUN_ALL, .unit = RUN_MS, .column = "lag_ms", .csv = 10, .show = 11) \
 	X(message, TEXT, "errorMessage", RUN_ALL, .max = 4096, .by_worker = true, .column = "error_message", .column_wins = true, .csv = 13, .show = 7) \
-	X(p50_ms, REAL, "p50_ms", RUN_ALL, .group = RUN_METRICS, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(p95_ms, REAL, "p95_ms", RUN_ALL, .group = RUN_METRICS, .unit = RUN_MS, .by_worker = true, .column = "p95_ms", .csv = 20, .show = 20) \
-	X(p99_ms, REAL, "p99_ms", RUN_ALL, .group = RUN_METRICS, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(avg_ms, REAL, "avg_ms", RUN_ALL, .group = RUN_METRICS, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(error_rate, REAL, "error_rate", RUN_ALL, .group = RUN_METRICS, .max = 1, .unit = RUN_RATIO, .by_worker = true, .column = "error_rate", .csv = 20, .show = 20) \
-	X(rps, REAL, "rps", RUN_ALL, .group = RUN_METRICS, .unit = RUN_PER_S, .by_worker = true, .column = "rps", .csv = 20, .show = 20) \
-	X(data_received_bytes, REAL, "data_received_bytes", RUN_ALL, .group = RUN_METRICS, .unit = RUN_BYTES, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(iterations, REAL, "iterations", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(http_reqs, REAL, "http_reqs", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .column = "http_reqs", .csv = 20, .show = 20) \
-	X(http_reqs_answered, REAL, "http_reqs_answered", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .column = "answered", .csv = 20, .show = 20) \
-	X(checks_passed, REAL, "checks_passed", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(checks_failed, REAL, "checks_failed", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(vus, REAL, "vus", RUN_ALL, .group = RUN_METRICS, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(p50_ms, REAL, "p50_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P50, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
+	X(p95_ms, REAL, "p95_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P95, .unit = RUN_MS, .by_worker = true, .column = "p95_ms", .csv = 20, .show = 20) \
+	X(p99_ms, REAL, "p99_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P99, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
+	X(avg_ms, REAL, "avg_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs_answered), .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
+	X(error_rate, REAL, "error_rate", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs), .max = 1, .unit = RUN_RATIO, .by_worker = true, .column = "error_rate", .csv = 20, .show = 20) \
+	X(rps, REAL, "rps", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .unit = RUN_PER_S, .by_worker = true, .column = "rps", .csv = 20, .show = 20) \
+	X(data_received_bytes, REAL, "data_received_bytes", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .unit = RUN_BYTES, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(iterations, REAL, "iterations", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(http_reqs, REAL, "http_reqs", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .column = "http_reqs", .csv = 20, .show = 20) \
+	X(http_reqs_answered, REAL, "http_reqs_answered", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .column = "answered", .csv = 20, .show = 20) \
+	X(checks_passed, REAL, "checks_passed", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(checks_failed, REAL, "checks_failed", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(vus, REAL, "vus", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
 	X(quantiles, QUANTILES, "latencyQuantiles", RUN_RECORD | RUN_ONE, .max = QUANTILES, .unit = RUN_MS, .by_worker = true, .column = "quantiles") \
 	X(thresholds, THRESHOLDS, "thresholds", RUN_ALL, .max = 1000, .by_worker = true, .show = 30) \
 	X(cpu_ms, INTEGER, "cpuMs", RUN_ALL, .group = RUN_RESOURCES, .unit = RUN_MS, .by_worker = true, .show = 40, .show_unit = RUN_MS, .show_word = "CPU") \
@@ -151,6 +151,16 @@ enum run_group {
 };
 
 enum run_unit { RUN_NO_UNIT, RUN_MS, RUN_BYTES, RUN_MIB, RUN_RATIO, RUN_PER_S };
+
+/* How the values of several runs become one; RUN_MERGE_MEAN weighs by another REAL. */
+enum run_merge {
+	RUN_MERGE_NOT,
+	RUN_MERGE_SUM,
+	RUN_MERGE_MEAN,
+	RUN_MERGE_P50, /* of all samples */
+	RUN_MERGE_P95,
+	RUN_MERGE_P99,
+};
 
 /* The JSON documents that a field may be in. */
 enum run_document {
@@ -209,6 +219,8 @@ struct run_field {
 	int csv, show;    /* position in the CSV and in `k6fleetctl show`, 0: not there */
 	enum run_unit show_unit;
 	const char *show_word;
+	enum run_merge merge;
+	size_t merge_by; /* offset of the member of struct run that a mean weighs by */
 };
 
 extern const struct run_field run_fields[];

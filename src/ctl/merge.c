@@ -8,18 +8,19 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/quantiles.h"
+#include "common/run.h"
 
-/* A metric of one run; false when k6 did not report it. */
+/* Reads a metric of one run.  Returns false when k6 did not report it; *out is 0 then. */
 static bool get(const json_t *run, const char *name, double *out)
 {
-	const json_t *v = json_object_get(json_object_get(run, "metrics"), name);
+	const json_t *v = json_object_get(json_object_get(run, run_group_names[RUN_METRICS]), name);
 
 	*out = json_is_number(v) ? json_number_value(v) : 0;
 	return json_is_number(v);
 }
 
 /* Sum over the runs that have it, null when none has. */
-static json_t *sum(const json_t *runs, const char *name)
+static json_t *sum(const json_t *runs, const struct run_field *f)
 {
 	double total = 0, v;
 	bool any = false;
@@ -27,24 +28,26 @@ static json_t *sum(const json_t *runs, const char *name)
 	size_t i;
 
 	json_array_foreach (runs, i, run) {
-		any = get(run, name, &v) || any;
+		any = get(run, f->name, &v) || any;
 		total += v;
 	}
 	if (!any)
 		return json_null();
-	return total == (double)(json_int_t)total ? json_integer((json_int_t)total)
-						  : json_real(total);
+	/* A whole sum reads as an integer, as far as JSON integers go. */
+	return total < 9e18 && total == (double)(json_int_t)total
+		? json_integer((json_int_t)total)
+		: json_real(total);
 }
 
 /* Mean over all requests of all runs. */
-static json_t *weighted(const json_t *runs, const char *name, const char *by)
+static json_t *mean(const json_t *runs, const struct run_field *f)
 {
 	double total = 0, weights = 0, v, w;
 	json_t *run;
 	size_t i;
 
 	json_array_foreach (runs, i, run) {
-		if (get(run, name, &v) && get(run, by, &w)) {
+		if (get(run, f->name, &v) && get(run, run_name_at(f->merge_by), &w)) {
 			total += v * w;
 			weights += w;
 		}
@@ -54,48 +57,71 @@ static json_t *weighted(const json_t *runs, const char *name, const char *by)
 
 static bool read_quantiles(const json_t *run, struct quantiles *out)
 {
-	const json_t *list = json_object_get(run, "latencyQuantiles");
+	const json_t *list = json_object_get(run, RUN_NAME(quantiles));
 
 	if (json_array_size(list) != QUANTILES)
 		return false;
 	for (int i = 0; i < QUANTILES; i++)
 		out->q[i] = json_number_value(json_array_get(list, (size_t)i));
-	return get(run, "http_reqs_answered", &out->count) || get(run, "http_reqs", &out->count);
+	return get(run, RUN_NAME(http_reqs_answered), &out->count) ||
+		get(run, RUN_NAME(http_reqs), &out->count);
+}
+
+/* Fills out with the percentiles of all samples of all runs; false when there are none. */
+static bool merge_quantiles(const json_t *runs, struct quantiles *out)
+{
+	struct quantiles *each = x_calloc(json_array_size(runs) + 1, sizeof(*each));
+	size_t i, n = 0;
+	json_t *run;
+	bool any;
+
+	json_array_foreach (runs, i, run)
+		n += read_quantiles(run, &each[n]);
+	any = quantiles_merge(each, n, out);
+	free(each);
+	return any;
+}
+
+/* all: of all samples, NULL: there are none. */
+static json_t *merge_metric(
+	const json_t *runs, const struct run_field *f, const struct quantiles *all)
+{
+	switch (f->merge) {
+	case RUN_MERGE_SUM: return sum(runs, f);
+	case RUN_MERGE_MEAN: return mean(runs, f);
+	case RUN_MERGE_P50: return all ? json_real(all->q[50]) : json_null();
+	case RUN_MERGE_P95: return all ? json_real(all->q[95]) : json_null();
+	case RUN_MERGE_P99: return all ? json_real(all->q[99]) : json_null();
+	case RUN_MERGE_NOT: break;
+	}
+	return NULL;
 }
 
 json_t *ctl_merge_runs(const json_t *runs)
 {
-	static const char *const sums[] = {"rps", "data_received_bytes", "iterations", "http_reqs",
-		"http_reqs_answered", "checks_passed", "checks_failed", "vus"};
-	static const struct {
-		const char *name;
-		int percentile;
-	} percentiles[] = {{"p50_ms", 50}, {"p95_ms", 95}, {"p99_ms", 99}};
-	struct quantiles *each = x_calloc(json_array_size(runs) + 1, sizeof(*each)), all;
 	json_t *statuses = json_object(), *metrics = json_object(), *quantiles = json_null(), *run;
-	size_t i, n = 0;
+	struct quantiles all;
+	bool timed = merge_quantiles(runs, &all);
+	size_t i;
 
 	json_array_foreach (runs, i, run) {
-		const char *status = json_get_text(run, "status", "unknown");
+		const char *status = json_get_text(run, RUN_NAME(status), "unknown");
 
 		json_object_set_new(
 			statuses, status, json_integer(json_get_int(statuses, status, 0) + 1));
-		n += read_quantiles(run, &each[n]);
 	}
-	if (quantiles_merge(each, n, &all)) {
+	if (timed) {
 		quantiles = json_array();
 		for (i = 0; i < QUANTILES; i++)
 			json_array_append_new(quantiles, json_real(all.q[i]));
 	}
-	free(each);
-	for (i = 0; i < ARRAY_SIZE(percentiles); i++)
-		json_object_set_new(metrics, percentiles[i].name,
-			json_is_array(quantiles) ? json_real(all.q[percentiles[i].percentile])
-						 : json_null());
-	json_object_set_new(metrics, "avg_ms", weighted(runs, "avg_ms", "http_reqs_answered"));
-	json_object_set_new(metrics, "error_rate", weighted(runs, "error_rate", "http_reqs"));
-	for (i = 0; i < ARRAY_SIZE(sums); i++)
-		json_object_set_new(metrics, sums[i], sum(runs, sums[i]));
+	for (i = 0; i < run_field_count; i++) {
+		json_t *merged = merge_metric(runs, &run_fields[i], timed ? &all : NULL);
+
+		if (merged)
+			json_object_set_new(metrics, run_fields[i].name, merged);
+	}
 	return json_pack("{s:I, s:o, s:o, s:o}", "runs", (json_int_t)json_array_size(runs),
-		"statuses", statuses, "metrics", metrics, "latencyQuantiles", quantiles);
+		"statuses", statuses, run_group_names[RUN_METRICS], metrics, RUN_NAME(quantiles),
+		quantiles);
 }

@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/run.h"
 #include "ctl/render.h"
 #include "ctl/render_table.h"
 
@@ -14,9 +15,8 @@
 /* More bars than a screen has lines would only scroll by. */
 #define BARS_MAX 20
 
-static void print_field(const json_t *run, const char *name)
+static void print_value(const char *name, const json_t *v)
 {
-	const json_t *v = json_object_get(run, name);
 	_cleanup_free_ char *other = json_is_string(v) ? NULL : json_compact(v);
 	char text[2048];
 
@@ -26,57 +26,99 @@ static void print_field(const json_t *run, const char *name)
 	printf("%-22s %s\n", name, text);
 }
 
+static void print_real(const char *name, const json_t *v)
+{
+	if (json_is_number(v))
+		printf("%-22s %.6g\n", name, json_number_value(v));
+	else
+		printf("%-22s -\n", name);
+}
+
 static void print_metrics(const json_t *metrics)
 {
 	const char *key;
 	json_t *v;
 
-	json_object_foreach ((json_t *)(uintptr_t)metrics, key, v) {
-		if (json_is_number(v))
-			printf("%-22s %.6g\n", key, json_number_value(v));
-		else
-			printf("%-22s -\n", key);
-	}
+	json_object_foreach ((json_t *)(uintptr_t)metrics, key, v)
+		print_real(key, v);
 }
 
-static void print_thresholds(const json_t *run)
+static void print_thresholds(const char *name, const json_t *list)
 {
 	const json_t *t;
 	size_t i;
 
-	json_array_foreach (json_object_get(run, "thresholds"), i, t) {
+	json_array_foreach (list, i, t) {
 		char text[1024];
 
 		snprintf(text, sizeof(text), "%s %s", json_get_text(t, "metric", ""),
 			json_get_text(t, "expression", ""));
 		render_clean(text);
-		printf("%-22s %s: %s\n", i ? "" : "thresholds", text,
+		printf("%-22s %s: %s\n", i ? "" : name, text,
 			json_is_true(json_object_get(t, "ok")) ? "ok" : "crossed");
+	}
+}
+
+/* A number with its unit; several of a group share the line of the group's name. */
+static void print_with_unit(
+	const struct run_field *f, const struct run_field *before, const json_t *v)
+{
+	static const char *const units[] = {
+		[RUN_MS] = "ms", [RUN_BYTES] = "bytes", [RUN_MIB] = "MiB"};
+	const char *word = f->show_word ? f->show_word : "";
+
+	if (before && before->group == f->group)
+		printf(", ");
+	else
+		printf("%-22s ", run_group_names[f->group]);
+	if (f->show_unit == RUN_MIB)
+		printf("%.0f", (double)json_integer_value(v) / 1048576);
+	else
+		printf("%lld", (long long)json_integer_value(v));
+	printf(" %s%s%s", units[f->show_unit], *word ? " " : "", word);
+}
+
+static void print_log(const char *text)
+{
+	if (!text || !*text)
+		return;
+	puts("\nlog:");
+	render_log(text, NULL);
+}
+
+/* before, next: the fields in front of this one and behind it, NULL: there is none. */
+static void print_field(const json_t *run, const struct run_field *f,
+	const struct run_field *before, const struct run_field *next)
+{
+	const json_t *in = f->group ? json_object_get(run, run_group_names[f->group]) : run;
+	const json_t *v = json_object_get(in, f->name);
+
+	/* Of a group that is null there is nothing to say. */
+	if (!json_is_object(in))
+		return;
+	if (f->show_unit) {
+		print_with_unit(f, before, v);
+		if (!next || next->group != f->group)
+			puts("");
+		return;
+	}
+	switch (f->kind) {
+	case RUN_KIND_REAL: print_real(f->name, v); break;
+	case RUN_KIND_THRESHOLDS: print_thresholds(f->name, v); break;
+	case RUN_KIND_LOG: print_log(json_string_value(v)); break;
+	default: print_value(f->name, v); break;
 	}
 }
 
 void render_run(struct screen *screen, const json_t *run)
 {
-	static const char *const fields[] = {"id", "agent", "host", "targetLabel", "status",
-		"reason", "errorMessage", "scheduledAt", "startedAt", "finishedAt", "lagMs",
-		"plannedMs", "exitCode"};
-	const json_t *resources = json_object_get(run, "resources");
-	const char *log = json_get_text(run, "log", "");
+	const struct run_field *fields[RUN_FIELD_MAX];
+	size_t n = run_order(offsetof(struct run_field, show), fields);
 
 	(void)screen;
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		print_field(run, fields[i]);
-	print_metrics(json_object_get(run, "metrics"));
-	print_thresholds(run);
-	if (json_is_object(resources))
-		printf("%-22s %lld ms CPU, %.0f MiB, %lld bytes of tmpfs\n", "resources",
-			(long long)json_get_int(resources, "cpuMs", 0),
-			(double)json_get_int(resources, "maxRssBytes", 0) / 1048576,
-			(long long)json_get_int(resources, "tmpBytes", 0));
-	if (*log) {
-		puts("\nlog:");
-		render_log(log, NULL);
-	}
+	for (size_t i = 0; i < n; i++)
+		print_field(
+			run, fields[i], i ? fields[i - 1] : NULL, i + 1 < n ? fields[i + 1] : NULL);
 }
 
 void render_log(const char *text, const char *agent)
@@ -185,14 +227,14 @@ void render_runs_progress_end(bool on_terminal)
 
 void render_merged(struct screen *screen, const json_t *runs, const json_t *merged)
 {
-	const json_t *metrics = json_object_get(merged, "metrics"), *run;
+	const json_t *metrics = json_object_get(merged, run_group_names[RUN_METRICS]), *run;
 	const char *status;
 	json_t *n;
 	size_t i;
 
 	render_runs(screen, runs);
 	json_array_foreach (runs, i, run) {
-		const char *message = json_get_text(run, "errorMessage", NULL);
+		const char *message = json_get_text(run, RUN_NAME(message), NULL);
 		char text[1024];
 
 		if (!message)

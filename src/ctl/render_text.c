@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/mem.h"
+#include "common/run.h"
 #include "common/units.h"
 #include "common/uuid.h"
 #include "ctl/render.h"
@@ -265,19 +266,22 @@ void render_runs(struct screen *screen, const json_t *runs)
 		return;
 	}
 	json_array_foreach (runs, i, o) {
-		const json_t *m = json_object_get(o, "metrics");
+		const json_t *m = json_object_get(o, run_group_names[RUN_METRICS]);
 		char p95[32], rate[32], rps[32], started[64];
 
 		render_table_row(&t,
 			(const char *const[]){short_id(screen, json_get_text(o, "id", "?")),
-				when(screen, json_get_text(o, "startedAt", NULL), started,
+				when(screen, json_get_text(o, RUN_NAME(started_ms), NULL), started,
 					sizeof(started)),
-				json_get_text(o, "agent", "?"), json_get_text(o, "targetLabel", ""),
+				json_get_text(o, "agent", "?"),
+				json_get_text(o, RUN_NAME(target_label), ""),
 				json_get_text(o, "status", "?"), json_get_text(o, "reason", "-"),
-				render_number(json_object_get(m, "p95_ms"), "ms", p95, sizeof(p95)),
-				render_number(
-					json_object_get(m, "error_rate"), "%", rate, sizeof(rate)),
-				render_number(json_object_get(m, "rps"), "rps", rps, sizeof(rps))});
+				render_number(json_object_get(m, RUN_NAME(p95_ms)), "ms", p95,
+					sizeof(p95)),
+				render_number(json_object_get(m, RUN_NAME(error_rate)), "%", rate,
+					sizeof(rate)),
+				render_number(json_object_get(m, RUN_NAME(rps)), "rps", rps,
+					sizeof(rps))});
 	}
 	render_table(&t);
 }

@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/run.h"
 
 struct follower {
 	struct follow *all;
@@ -59,7 +60,8 @@ static void on_record(void *arg, json_t *record, const struct err *err)
 	/* One that was asked for and never came to the store says so. */
 	if (err || !json_is_object(record))
 		json_array_append_new(fo->records,
-			json_pack("{s:s?, s:s, s:s}", "id", id, "status", "unknown", "errorMessage",
+			json_pack("{s:s?, s:s, s:s}", "id", id, "status", "unknown",
+				RUN_NAME(message),
 				err ? err->msg : "this host has no record of the run"));
 	else
 		json_array_append(fo->records, record);
