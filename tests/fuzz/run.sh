@@ -6,6 +6,9 @@
 set -uo pipefail
 src=$(realpath "$1") build=$(realpath "$2") seconds=$3
 shift 3
+mkdir -p "$build/fuzz"
+# Words that the sources know: keys, members, names.
+find "$src/src" -name '*.[ch]' -exec grep -ohE '"[A-Za-z][A-Za-z0-9_.-]{1,30}"' {} + | sort -u >"$build/fuzz/words"
 export ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
 fuzz() {
@@ -15,6 +18,7 @@ fuzz() {
 	k6out | summary) seeds+=("$src"/tests/fixtures/k6/v*) ;;
 	esac
 	(cd "$work" && exec "$build/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=4096 \
+		-dict="$build/fuzz/words" \
 		-print_final_stats=1 corpus "${seeds[@]}") >"$work/log" 2>&1
 	echo $? >"$work/status"
 }
