@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Allocators that do not fail; see mem.h for why. */
+/* The allocators write their message without stdio, which may allocate. */
 #include "config.h"
 
 #include "common/mem.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ownership helpers: cleanup attributes for locals, steal_*() to move what they own, and
- * allocators that end the process instead of returning NULL.  A daemon that cannot get a few
- * hundred bytes cannot report that either; its parent restarts it.
+ * Ownership of memory and descriptors: cleanup attributes for locals, steal_*() to move ownership, and allocators
+ * that end the process instead of returning NULL.  A daemon that cannot get a few hundred bytes cannot report the
+ * failure either; its parent restarts it.
  */
 #ifndef K6FLEET_MEM_H
 #define K6FLEET_MEM_H
@@ -12,22 +12,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Never NULL: without memory they print a line to standard error and abort(3).  The caller frees. */
 void *x_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *x_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 char *x_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_asprintf(const char *fmt, ...)
 	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
-/* Zeroed memory that forks do not inherit (madvise(2), MADV_DONTFORK): what a parent writes all
- * the time would otherwise leave a copy of each of its pages in every child.
- * Freed with munmap. */
+/* Returns zeroed memory that children do not inherit (madvise(2), MADV_DONTFORK): a page that the parent writes after
+ * a fork would otherwise be kept twice.  The caller frees with munmap(2). */
 void *mem_unshared(size_t size) __attribute__((malloc, returns_nonnull));
 /* Makes free() return blocks of 8 KiB and more to the kernel at once, where the C library can (mallopt(3)).
  * To be called first, because it touches the whole heap. */
 void mem_return_blocks(void);
 /* Returns the heap's free pages to the kernel, where the C library can (malloc_trim(3)). */
 void mem_trim(void);
-/* Overwrites secrets in a way that the compiler must keep. */
+/* Overwrites a secret; the compiler may not optimise this away. */
 void mem_wipe(void *p, size_t n);
 
 static inline void cleanup_free(void *p)
@@ -53,6 +53,7 @@ static inline void cleanup_file(FILE **f)
 #define _cleanup_file_ _cleanup_(cleanup_file)
 
 /* clang-format off */
+/* Returns the pointer and leaves NULL in its place. */
 #define steal_ptr(p)                                                                               \
 	({                                                                                         \
 		__typeof__(p) stolen_ = (p);                                                       \
@@ -61,6 +62,7 @@ static inline void cleanup_file(FILE **f)
 	})
 /* clang-format on */
 
+/* Returns the descriptor and leaves -1 in its place. */
 static inline int steal_fd(int *fd)
 {
 	int stolen = *fd;
@@ -69,7 +71,7 @@ static inline int steal_fd(int *fd)
 	return stolen;
 }
 
-/* Closes *fd if it is open and marks it empty. */
+/* Closes *fd if it is open, and sets it to -1. */
 static inline void close_fd(int *fd)
 {
 	if (*fd >= 0)

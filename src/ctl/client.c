@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See supervisor/control.c for the other end: a greeting, then a line for each request, of which the last one
- * has "ok". */
+/* The other end is supervisor/control.c: it sends a greeting, then for each request lines with "progress" and one
+ * line with "ok". */
 #include "ctl/client.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 /* A status of 10000 agents is 5 MiB; whatever sends so much without a newline is no k6fleetd. */
 #define LINE_MAX_BYTES (256 * 1024 * 1024)
 
-__attribute__((format(printf, 3, 4))) static int fail(
+__attribute__((format(printf, 3, 4))) static int client_fail(
 	struct ctl_failure *failure, enum ctl_exit status, const char *fmt, ...)
 {
 	va_list ap;
@@ -48,11 +48,11 @@ static int fail_denied(const char *socket, struct ctl_failure *failure)
 	if (stat(socket, &st) == 0 && (st.st_mode & S_IWGRP))
 		group = getgrgid(st.st_gid);
 	if (!group)
-		return fail(failure, CTL_DENIED,
+		return client_fail(failure, CTL_DENIED,
 			"not allowed to use %s\n"
 			"It belongs to another user: use sudo, or name your own with -s.",
 			socket);
-	return fail(failure, CTL_DENIED,
+	return client_fail(failure, CTL_DENIED,
 		"not allowed to use %s\n"
 		"It is for the group \"%s\": join it (sudo usermod -aG %s $USER, then log in "
 		"again) or use sudo.",
@@ -68,7 +68,7 @@ static int open_socket(struct ctl_client *c, struct ctl_failure *failure)
 		return 0;
 	if (err.code == ERR_ACCESS)
 		return fail_denied(c->socket, failure);
-	return fail(failure, CTL_NO_DAEMON,
+	return client_fail(failure, CTL_NO_DAEMON,
 		"no k6fleetd answers at %s (%s)\n"
 		"Start it with: systemctl start k6fleetd (or run k6fleetd), or name its socket with -s.",
 		c->socket, strerror(errno));
@@ -138,14 +138,14 @@ static char *read_line(struct ctl_client *c)
 }
 
 /* Returns an object, new reference; NULL and the failure for anything else. */
-static json_t *parse(const char *line, struct ctl_failure *failure)
+static json_t *client_parse(const char *line, struct ctl_failure *failure)
 {
 	json_t *value = json_loads(line, 0, NULL);
 
 	if (json_is_object(value))
 		return value;
 	json_decref(value);
-	fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
+	client_fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
 	return NULL;
 }
 
@@ -153,7 +153,7 @@ static int fail_refused(const json_t *response, struct ctl_failure *failure)
 {
 	const char *code = json_get_text(response, "code", "refused");
 
-	return fail(failure,
+	return client_fail(failure,
 		!strcmp(code, "usage")            ? CTL_USAGE
 			: !strcmp(code, "denied") ? CTL_DENIED
 						  : CTL_FAILED,
@@ -165,19 +165,19 @@ static int fail_refused(const json_t *response, struct ctl_failure *failure)
 /* The greeting names the daemon, or says why it turns the client away. */
 static int check_greeting(const char *line, struct ctl_failure *failure)
 {
-	_cleanup_json_ json_t *greeting = parse(line, failure);
+	_cleanup_json_ json_t *greeting = client_parse(line, failure);
 
 	if (!greeting)
 		return -1;
 	if (json_is_false(json_object_get(greeting, "ok")))
 		return fail_refused(greeting, failure);
 	if (!json_is_string(json_object_get(greeting, "k6fleet")))
-		return fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
+		return client_fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
 	return 0;
 }
 
 /* Connects where that is needed, reads the greeting, sends the request. */
-static int ask(struct ctl_client *c, struct ctl_failure *failure)
+static int client_ask(struct ctl_client *c, struct ctl_failure *failure)
 {
 	for (; c->fd < 0; c->repeated++) {
 		_cleanup_free_ char *greeting = NULL;
@@ -203,20 +203,20 @@ static char *next_line(struct ctl_client *c, struct ctl_failure *failure)
 
 	while (!(line = read_line(c))) {
 		if (!c->repeatable || c->repeated >= REPEATS_MAX) {
-			fail(failure, CTL_NO_DAEMON,
+			client_fail(failure, CTL_NO_DAEMON,
 				"k6fleetd closed the connection before it answered; is it being "
 				"stopped? Try again.");
 			return NULL;
 		}
 		ctl_client_disconnect(c);
-		if (ask(c, failure) < 0)
+		if (client_ask(c, failure) < 0)
 			return NULL;
 	}
 	return line;
 }
 
 /* Takes the request over. */
-static int begin(struct ctl_client *c, json_t *request, struct ctl_failure *failure)
+static int client_begin(struct ctl_client *c, json_t *request, struct ctl_failure *failure)
 {
 	const char *verb = json_get_text(request, "verb", "");
 	_cleanup_free_ char *text = json_compact(request);
@@ -228,14 +228,14 @@ static int begin(struct ctl_client *c, json_t *request, struct ctl_failure *fail
 	free(c->request);
 	c->request = x_asprintf("%s\n", text);
 	json_decref(request);
-	return ask(c, failure);
+	return client_ask(c, failure);
 }
 
 /* Returns 1 and the data (new reference) for the last line of a response, 0 for progress, -1 and the failure. */
-static int take(const char *line, ctl_client_progress_fn *progress, json_t **data,
+static int client_take(const char *line, ctl_client_progress_fn *progress, json_t **data,
 	struct ctl_failure *failure)
 {
-	_cleanup_json_ json_t *response = parse(line, failure);
+	_cleanup_json_ json_t *response = client_parse(line, failure);
 	const json_t *step = json_object_get(response, "progress");
 
 	if (!response)
@@ -257,12 +257,12 @@ json_t *ctl_client_call(struct ctl_client *c, json_t *request, ctl_client_progre
 	struct ctl_failure *failure)
 {
 	json_t *data = NULL;
-	int taken = begin(c, request, failure);
+	int taken = client_begin(c, request, failure);
 
 	while (taken == 0) {
 		_cleanup_free_ char *line = next_line(c, failure);
 
-		taken = line ? take(line, progress, &data, failure) : -1;
+		taken = line ? client_take(line, progress, &data, failure) : -1;
 	}
 	return data;
 }
@@ -273,7 +273,7 @@ char *ctl_client_call_text(struct ctl_client *c, json_t *request, struct ctl_fai
 	_cleanup_json_ json_t *data = NULL;
 	char *text;
 
-	if (begin(c, request, failure) < 0)
+	if (client_begin(c, request, failure) < 0)
 		return NULL;
 	line = next_line(c, failure);
 	if (!line)
@@ -281,5 +281,5 @@ char *ctl_client_call_text(struct ctl_client *c, json_t *request, struct ctl_fai
 	text = json_fast_data(line);
 	if (text)
 		return text;
-	return take(line, NULL, &data, failure) > 0 ? json_compact(data) : NULL;
+	return client_take(line, NULL, &data, failure) > 0 ? json_compact(data) : NULL;
 }

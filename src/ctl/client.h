@@ -27,8 +27,8 @@ struct ctl_client {
 
 struct ctl_failure {
 	enum ctl_exit status;
-	char text
-		[2048]; /* one or two lines for the user, without "k6fleetctl: " and without the last newline */
+	/* One or two lines for the user, without "k6fleetctl: " and without the last newline. */
+	char text[2048];
 };
 
 /* Receives the progress that precedes a response; borrowed. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a shell may offer for the word under the cursor: `k6fleetctl __complete WORD...` gets the words
- * behind "k6fleetctl" up to that one, and prints a candidate a line, with a tab and what it is.  The
- * shells' own scripts (contrib/completion) know nothing of verbs and options, so they cannot be wrong
- * about them.  ":files" asks for names of files.
+ * Shells call `k6fleetctl __complete WORD...` with the words behind "k6fleetctl" up to the word under the cursor.
+ * Each line of the output is a candidate, a tab, and a description; ":files" asks the shell for names of files.
+ * The shells' own scripts (contrib/completion) contain no verb and no option, so they cannot be out of date.
  */
 #include "ctl/complete.h"
 
@@ -16,18 +15,18 @@
 #include "ctl/render_table.h"
 #include "ctl/verbs.h"
 
-/* Nobody waits longer for a list; the shell then offers nothing. */
+/* After this time the shell offers nothing. */
 #define PATIENCE_S 2
 #define RUNS_OFFERED 50
 
 struct completion {
 	struct ctl *ctl;
-	const char *typed;  /* what the candidate must begin with */
-	const char *before; /* what stands before it in the same word: "--agent=" */
+	const char *typed;  /* a candidate must begin with this */
+	const char *before; /* the part of the word before it: "--agent=" */
 	int before_len;
 };
 
-static void offer(const struct completion *c, const char *word, const char *text)
+static void offer_word(const struct completion *c, const char *word, const char *text)
 {
 	char line[512];
 
@@ -48,10 +47,10 @@ static void offer_agents(const struct completion *c)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "agents"), i, agent)
-		offer(c, json_get_text(agent, "name", ""), json_get_text(agent, "state", ""));
+		offer_word(c, json_get_text(agent, "name", ""), json_get_text(agent, "state", ""));
 }
 
-/* By label where it has one; by id for whoever has begun to type that. */
+/* Offers the label of a target that has one, and its id if the typed word begins like it. */
 static void offer_targets(const struct completion *c)
 {
 	_cleanup_json_ json_t *targets = ctl_call(c->ctl, ctl_request("targets"), NULL);
@@ -64,9 +63,9 @@ static void offer_targets(const struct completion *c)
 		const char *what = json_get_text(target, "url", "a script");
 
 		if (*label)
-			offer(c, label, what);
+			offer_word(c, label, what);
 		if (!*label || (*c->typed && strcmp(label, id) != 0))
-			offer(c, id, *label ? label : what);
+			offer_word(c, id, *label ? label : what);
 	}
 }
 
@@ -82,7 +81,7 @@ static void offer_runs(const struct completion *c)
 
 		snprintf(text, sizeof(text), "%s %s %s", json_get_text(run, "targetLabel", ""),
 			json_get_text(run, "status", ""), json_get_text(run, "startedAt", ""));
-		offer(c, json_get_text(run, "id", ""), text);
+		offer_word(c, json_get_text(run, "id", ""), text);
 	}
 }
 
@@ -100,7 +99,7 @@ static void offer_runs_going_on(const struct completion *c)
 			continue;
 		snprintf(text, sizeof(text), "%s on %s", json_get_text(run, "target", ""),
 			json_get_text(agent, "name", ""));
-		offer(c, json_get_text(run, "id", ""), text);
+		offer_word(c, json_get_text(run, "id", ""), text);
 	}
 }
 
@@ -126,9 +125,9 @@ static void offer_verbs(const struct completion *c)
 		{"--help", "print options and verbs"}};
 
 	for (size_t i = 0; c->typed[0] == '-' && i < ARRAY_SIZE(common); i++)
-		offer(c, common[i][0], common[i][1]);
+		offer_word(c, common[i][0], common[i][1]);
 	for (size_t i = 0; c->typed[0] != '-' && i < ctl_verbs_count; i++)
-		offer(c, ctl_verbs[i].name, ctl_verbs[i].text);
+		offer_word(c, ctl_verbs[i].name, ctl_verbs[i].text);
 }
 
 static void offer_option(const struct completion *c, enum option_id id, const char *text)
@@ -139,7 +138,7 @@ static void offer_option(const struct completion *c, enum option_id id, const ch
 		snprintf(word, sizeof(word), "--%s", ctl_options[id].name);
 	else
 		snprintf(word, sizeof(word), "-%c", ctl_options[id].letter);
-	offer(c, word, text);
+	offer_word(c, word, text);
 }
 
 static void offer_options(const struct completion *c, const struct verb *verb)
@@ -151,7 +150,7 @@ static void offer_options(const struct completion *c, const struct verb *verb)
 	offer_option(c, OPTION_HELP, "what the verb does");
 }
 
-/* The verb's option that is spelt like this, up to len bytes; NULL: none. */
+/* Returns the verb's option that is spelt like the first len bytes of word; NULL: there is none. */
 static const struct option_def *find_option(const struct verb *verb, const char *word, size_t len)
 {
 	for (const struct verb_option *o = verb->options; o->id; o++) {
@@ -166,7 +165,7 @@ static const struct option_def *find_option(const struct verb *verb, const char 
 	return NULL;
 }
 
-/* How many of the words stand before the verb, or all of them; takes the socket from among them. */
+/* Returns the place of the verb, or argc without a verb; takes the socket from the options before it. */
 static int skip_common(struct ctl *ctl, int argc, char **argv)
 {
 	int i = 0;
@@ -183,7 +182,7 @@ static int skip_common(struct ctl *ctl, int argc, char **argv)
 	return i;
 }
 
-/* The words of the line without its last one; a shell may have made a word of its own of "=". */
+/* argv has the words between the verb and the word under the cursor; some shells split "--agent=x" at the "=". */
 static void complete_verb(struct completion *c, const struct verb *verb, int argc, char **argv)
 {
 	const char *last = argc ? argv[argc - 1] : "", *equals = strchr(c->typed, '=');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls whose failure ends k6fleetctl: verbs see successes only. */
+/* A call that fails ends k6fleetctl, so verbs handle successful calls only. */
 #include "ctl/ctl.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a verb gets: the connection, the form of the output, and the screen. */
+/* The context of a verb: the connection, the form of the output, and the screen. */
 #ifndef K6FLEET_CTL_H
 #define K6FLEET_CTL_H
 

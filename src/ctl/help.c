@@ -6,7 +6,7 @@
 
 #include "common/mem.h"
 
-/* Where the texts of the help begin. */
+/* The column in which the texts begin. */
 #define HELP_INDENT 26
 #define HELP_WIDTH 80
 #define HELP_TERM_INDENT 4

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* k6fleetctl's own options; all else is in the table of verbs. */
+/* The options before the verb; everything behind it is read by the table of verbs. */
 #include "config.h"
 
 #include <getopt.h>
@@ -56,7 +56,7 @@ static bool read_options(struct ctl *ctl, int argc, char **argv, enum ctl_exit *
 	if (!ctl->client.socket || !*ctl->client.socket)
 		ctl->client.socket = DEFAULT_SOCKET;
 	*status = CTL_OK;
-	/* "+": what follows the verb is the verb's. */
+	/* "+" stops at the verb: the options behind it belong to it. */
 	while ((c = getopt_long(argc, argv, "+s:h", longopts, NULL)) != -1) {
 		switch (c) {
 		case 's': ctl->client.socket = optarg; break;
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 	status = !strcmp(argv[verb], "__complete")
 		? ctl_complete(&ctl, argc - verb - 1, argv + verb + 1)
 		: ctl_verbs_run(&ctl, argc - verb, argv + verb);
-	/* A full disk behind the redirection must not look like success. */
+	/* Output that a full disk refused must not look like success. */
 	if (fflush(stdout) != 0 && status == CTL_OK) {
 		perror("k6fleetctl: cannot write the response");
 		status = CTL_FAILED;

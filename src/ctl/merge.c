@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What several runs measured together.  Counts add up, rates are weighted by their counts, percentiles
- * come from all samples (common/quantiles.h): nothing is averaged that cannot be. */
+/* Counts are added, means and rates are weighted by their counts, and percentiles are computed over all samples
+ * (common/quantiles.h), never as averages of percentiles. */
 #include "ctl/merge.h"
 
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static bool get(const json_t *run, const char *name, double *out)
 	return json_is_number(v);
 }
 
-/* Sum over the runs that have it, null when none has. */
+/* Returns the sum over the runs that have the metric, JSON null if none has; new reference. */
 static json_t *sum(const json_t *runs, const struct run_field *f)
 {
 	double total = 0, v;
@@ -39,7 +39,7 @@ static json_t *sum(const json_t *runs, const struct run_field *f)
 		: json_real(total);
 }
 
-/* Mean over all requests of all runs. */
+/* Returns the mean of a metric over the runs, each weighted by its count; JSON null without any. */
 static json_t *mean(const json_t *runs, const struct run_field *f)
 {
 	double total = 0, weights = 0, v, w;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* getopt_long(3) fed from the table of verbs. */
+/* Makes the tables of getopt_long(3) from the verb's row. */
 #include "ctl/options.h"
 
 #include <getopt.h>
@@ -31,7 +31,7 @@ const struct option_def ctl_options[OPTIONS] = {
 	[OPTION_HELP] = {"help", NULL, WORD_NONE, 'h'},
 };
 
-/* getopt's value for an option without a letter. */
+/* The value that getopt_long() returns for the option. */
 #define VALUE_OF(id) (ctl_options[id].letter ? ctl_options[id].letter : 256 + (int)(id))
 
 struct arguments ctl_arguments;
@@ -97,7 +97,7 @@ enum ctl_exit ctl_options_read(const struct verb *verb, int argc, char **argv)
 	fill(&t, verb);
 	ctl_arguments = (struct arguments){0};
 	opterr = 0;
-	optind = 0; /* start anew: main() has used getopt before */
+	optind = 0; /* main() has used getopt_long() before: reset it */
 	while (status == CTL_OK && (c = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
 		if (c == '?')
 			status = ctl_options_bad_usage(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON for programs: exactly what the daemon said, in one line. */
+/* JSON for programs: the data of k6fleetd, unchanged. */
 #include "ctl/render.h"
 
 #include <stdio.h>

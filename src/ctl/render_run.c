@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One run, several runs as they go on and as they have ended, and k6's output, for people. */
+/* One run, the progress of several runs, their merged result, and k6's output, as text. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,7 +12,7 @@
 #include "ctl/render_table.h"
 
 #define BAR_CELLS 24
-/* More bars than a screen has lines would only scroll by. */
+/* More bars than a terminal has lines could not be erased. */
 #define BARS_MAX 20
 
 static void print_value(const char *name, const json_t *v)
@@ -123,7 +123,7 @@ void render_run(struct screen *screen, const json_t *run)
 
 void render_log(const char *text, const char *agent)
 {
-	/* A piece may end within a line; the next one goes on with it. */
+	/* A piece may end within a line, which the next piece continues. */
 	static bool within;
 
 	for (const char *p = text; *p; p++) {
@@ -135,7 +135,7 @@ void render_log(const char *text, const char *agent)
 			continue;
 		}
 		putchar('?');
-		p += (unsigned char)*p == 0xc2; /* which has a second byte */
+		p += (unsigned char)*p == 0xc2; /* a C1 control has two bytes */
 	}
 	if (within && agent) {
 		putchar('\n');
@@ -147,7 +147,8 @@ void render_log(const char *text, const char *agent)
 
 static size_t bars_drawn;
 
-/* A line of the terminal that standard error is; never more, or it could not be erased. */
+/* Prints one line on the terminal that standard error is.  A folded line would take two rows and could not be erased, so
+ * the line is cut. */
 static void print_on_terminal(char *line)
 {
 	struct winsize size = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything printed may come from a target's label or k6's output, so control characters are shown as
- * '?': a terminal obeys them. */
+/* Any text may come from a target's label or from k6's output, and a terminal obeys control characters, so they
+ * are printed as '?'. */
 #include "ctl/render_table.h"
 
 #include <langinfo.h>
@@ -17,14 +17,14 @@
 
 #define GAP 2
 
-/* What stands for the rest of a cell that was cut. */
+/* Printed in place of the rest of a cell that was cut. */
 static const char *ellipsis = "~";
 
 bool render_is_control(const char *s)
 {
 	unsigned char c = (unsigned char)*s, next = c ? (unsigned char)s[1] : 0;
 
-	/* C0, DEL, and C1 as UTF-8 has it: ECMA-48. */
+	/* ECMA-48: C0, DEL, and C1 in UTF-8. */
 	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
 }
 
@@ -49,7 +49,7 @@ void render_measure(struct screen *screen)
 		return;
 	if (setlocale(LC_CTYPE, "") && !strcmp(nl_langinfo(CODESET), "UTF-8"))
 		ellipsis = "\u2026";
-	/* Labels are UTF-8 whatever the user's locale is; this one tells how wide they are. */
+	/* Labels are UTF-8 in every locale; wcwidth(3) knows their width in this one. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	screen->rows = size.ws_row ? size.ws_row : 24;
@@ -58,7 +58,7 @@ void render_measure(struct screen *screen)
 		screen->width = 20;
 }
 
-/* Of the character at s: its bytes and its columns. */
+/* Returns the bytes of the character at s, and its columns. */
 static size_t step(const char *s, size_t *columns)
 {
 	wchar_t wc;
@@ -77,7 +77,7 @@ static size_t step(const char *s, size_t *columns)
 		*columns = (size_t)w;
 		return n;
 	}
-	/* No such locale, or no character: by its code points, which is right for nearly all. */
+	/* Without such a locale, or for a broken character: a column for each code point. */
 	for (n = 1; ((unsigned char)s[n] & 0xc0) == 0x80; n++)
 		;
 	*columns = 1;
@@ -113,7 +113,7 @@ size_t render_fit(const char *s, size_t columns)
 
 static void end_line(struct screen *screen)
 {
-	/* On a screen that is drawn over, the rest of the old line goes: ECMA-48, EL. */
+	/* ECMA-48, EL: erases the rest of the old line. */
 	fputs(screen->drawing ? "\033[K\n" : "\n", stdout);
 	screen->row++;
 }
@@ -128,12 +128,12 @@ void render_screen_begin(struct screen *screen)
 
 void render_screen_end(struct screen *screen)
 {
-	/* And what stood below. */
+	/* ECMA-48, ED: erases the old lines below. */
 	fputs("\033[J", stdout);
 	screen->drawing = false;
 }
 
-/* Whether the screen has no row left but the last, where the cursor waits. */
+/* Returns whether `more` further lines would scroll the screen; the cursor needs the last row. */
 static bool is_full(const struct screen *screen, size_t more)
 {
 	return screen->drawing && screen->row + more >= screen->rows;
@@ -220,7 +220,7 @@ static size_t total_width(const struct table *t, const size_t *widths)
 	return total - GAP;
 }
 
-/* Takes a column off the widest that may be cut; false: none may. */
+/* Makes the widest column that may be cut narrower by one character; false if none may be cut. */
 static bool cut_widest(const struct table *t, size_t *widths)
 {
 	size_t widest = t->count;
@@ -236,7 +236,7 @@ static bool cut_widest(const struct table *t, size_t *widths)
 	return true;
 }
 
-/* Leaves out the column that is missed least; false: all that are left stay. */
+/* Leaves out the least important column; false if no column may be left out. */
 static bool leave_out(const struct table *t, bool *left_out)
 {
 	size_t last = t->count;
@@ -252,7 +252,7 @@ static bool leave_out(const struct table *t, bool *left_out)
 	return true;
 }
 
-/* A width of 0: the column is left out. */
+/* Computes the widths of the columns; 0: the column is left out. */
 static void fit(const struct table *t, size_t *widths)
 {
 	bool left_out[TABLE_COLUMNS_MAX] = {false};
@@ -290,7 +290,7 @@ static void print_cell(const struct table *t, size_t c, const char *cell, size_t
 		printf("%*s", (int)((t->columns[c].right ? 0 : pad) + GAP), "");
 }
 
-/* row: -1 is the head. */
+/* Row -1 is the head. */
 static void print_row(const struct table *t, const size_t *widths, ssize_t row)
 {
 	size_t last = t->count - 1;

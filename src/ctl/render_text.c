@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon says, for people: which column is what, and which of them a narrow terminal can do
- * without. */
+/* The data of k6fleetd as text: the columns of each table, and the order in which a narrow terminal loses them. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +13,7 @@
 #include "ctl/render.h"
 #include "ctl/render_table.h"
 
-/* A whole id and what belongs to it. */
+/* Columns that a whole id and the rest of its row need. */
 #define WIDE_ENOUGH_FOR_IDS 130
 
 /* "3d4h", "5m10s", "820ms": two units are enough to read. */
@@ -39,7 +38,7 @@ const char *render_span(int64_t ms, char *buf, size_t size)
 
 const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size)
 {
-	/* The formats are this file's own literals with one double. */
+
 	if (!json_is_number(v))
 		return "-";
 	if (!strcmp(fmt, "ms"))
@@ -53,7 +52,7 @@ const char *render_number(const json_t *v, const char *fmt, char *buf, size_t si
 	return buf;
 }
 
-/* A time of the API: as it is, or on a terminal the user's own clock. */
+/* Returns a time of the API unchanged, or on a terminal as local time. */
 static const char *when(const struct screen *screen, const char *text, char *buf, size_t size)
 {
 	time_t now = time(NULL), at;
@@ -71,7 +70,7 @@ static const char *when(const struct screen *screen, const char *text, char *buf
 	return buf;
 }
 
-/* "namespaces seccomp landlock, without cgroup" */
+/* Lists the layers as in "namespaces seccomp landlock, without cgroup"; returns buf. */
 static const char *list_layers(const json_t *layers, char *buf, size_t size)
 {
 	const char *name, *before = "";
@@ -97,7 +96,7 @@ static const char *list_layers(const json_t *layers, char *buf, size_t size)
 	return buf;
 }
 
-/* What is in force for all, and each agent for which it is something else. */
+/* Prints the layers of the fleet, and those of each agent that has others. */
 static void status_layers(struct screen *screen, const json_t *st)
 {
 	const json_t *all = json_object_get(st, "sandboxLayers"), *agent;
@@ -117,7 +116,7 @@ static void status_layers(struct screen *screen, const json_t *st)
 	}
 }
 
-/* What keeps runs from being started. */
+/* Prints the obstacles to new runs. */
 static void status_obstacles(struct screen *screen, const json_t *st)
 {
 	const json_t *storage = json_object_get(st, "storage"), *load = json_object_get(st, "load");
@@ -182,7 +181,7 @@ static void add_agent(struct table *t, const json_t *a)
 
 void render_status(struct screen *screen, const json_t *st)
 {
-	/* All of them fit into 80 columns. */
+	/* With usual names all columns fit into 80. */
 	static const struct table_column columns[] = {{"AGENT", false, 12, 0},
 		{"STATE", false, 0, 0}, {"PID", true, 0, 6}, {"UPTIME", true, 0, 4},
 		{"RST", true, 0, 5}, {"RUNNING", false, 8, 0}, {"PROGRESS", true, 0, 1},
@@ -241,7 +240,7 @@ void render_targets(struct screen *screen, const json_t *targets)
 	render_table(&t);
 }
 
-/* An id whole, or on a narrow terminal its end, which every verb takes, too. */
+/* Returns the whole id, or on a narrow terminal its end, which every verb accepts. */
 static const char *short_id(const struct screen *screen, const char *id)
 {
 	size_t len = strlen(id);

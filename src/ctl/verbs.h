@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs. */
+/* The table of verbs, and the functions in it. */
 #ifndef K6FLEET_CTL_VERBS_H
 #define K6FLEET_CTL_VERBS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that change the fleet, and the small ones. */
+/* The verbs that change the fleet, and those that print one value. */
 #include "ctl/verbs.h"
 
 #include "config.h"
@@ -21,7 +21,7 @@ static json_t *names(void)
 	return list;
 }
 
-/* Asks (the request is taken over), with a bar where somebody looks on; new reference. */
+/* ctl_call() with a progress bar if --wait is given on a terminal. */
 static json_t *call_with_bar(struct ctl *ctl, json_t *request)
 {
 	bool bar = given(OPTION_WAIT) && !ctl->json && isatty(STDERR_FILENO);
@@ -85,7 +85,7 @@ enum ctl_exit ctl_verb_drain(struct ctl *ctl, const struct verb *verb)
 	return CTL_OK;
 }
 
-/* After a hand-over another supervisor answers: which version it is says that all went well. */
+/* After a hand-over the version comes from the new supervisor, which proves that it took over. */
 static enum ctl_exit reload_binary(struct ctl *ctl)
 {
 	_cleanup_json_ json_t *version = NULL;

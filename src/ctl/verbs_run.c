@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* run, cancel, logs: what has to do with one run or with what k6 says. */
+/* run, cancel, logs: the verbs about runs that are started by hand, and about k6's output. */
 #include "ctl/verbs.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "ctl/merge.h"
 #include "ctl/render.h"
 
-/* As for scripts of targets. */
+/* The limit of scripts of targets. */
 #define SCRIPT_MAX_BYTES (1024 * 1024)
 
 /* --- run ------------------------------------------------------------------------ */
@@ -53,7 +53,7 @@ static enum ctl_exit add_script(json_t *request, const char *path)
 
 	if (!text)
 		return CTL_FAILED;
-	/* The name goes no further than the label. */
+	/* k6fleetd receives the file's name as the label only, so TypeScript is marked in the text. */
 	if (len > 3 && !strcmp(copy + len - 3, ".ts")) {
 		char *marked = x_asprintf("%s\n// typescript\n", text);
 
@@ -65,7 +65,7 @@ static enum ctl_exit add_script(json_t *request, const char *path)
 	return CTL_OK;
 }
 
-/* The number behind an option that was given. */
+/* Adds the number behind an option to the request, if the option was given. */
 static enum ctl_exit add_count(
 	const struct verb *verb, json_t *request, const char *key, enum option_id option)
 {
@@ -126,7 +126,7 @@ static json_t *ids_of(const json_t *started)
 	return ids;
 }
 
-/* Progress comes as a line at a time, or over itself on a terminal. */
+/* Progress is drawn over itself on a terminal; elsewhere it is a line each time. */
 static bool on_terminal;
 
 static void show_progress(const json_t *progress)
@@ -201,7 +201,7 @@ enum ctl_exit ctl_verb_cancel(struct ctl *ctl, const struct verb *verb)
 
 /* --- logs ------------------------------------------------------------------------- */
 
-/* Whether each line has to say whose it is. */
+/* Whether each line begins with the agent's name. */
 static bool name_agents, as_json;
 
 static void show_piece(const json_t *piece)
@@ -211,7 +211,7 @@ static void show_piece(const json_t *piece)
 	else
 		render_log(json_get_text(piece, "text", ""),
 			name_agents ? json_get_text(piece, "agent", "?") : NULL);
-	/* Whoever reads this by a pipe wants it now. */
+	/* A reader behind a pipe must not wait for a full buffer. */
 	fflush(stdout);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that show something, once or again and again. */
+/* The verbs that print a view, once or every second. */
 #include "ctl/verbs.h"
 
 #include <stdio.h>
@@ -17,13 +17,13 @@
 
 typedef void renderer(struct screen *screen, const json_t *data);
 
-/* Keeps it on the screen until somebody ends it; what another program reads follows below one
- * another, in JSON a line a second.  The request is taken over. */
+/* Prints the view every second until it is interrupted: drawn over the last one on a terminal, else below it, with
+ * --json as one line each.  Takes the request over. */
 static enum ctl_exit watch(struct ctl *ctl, json_t *request, renderer *render)
 {
 	bool drawing = !ctl->json && ctl->screen.width;
 
-	/* One write a second: nothing flickers. */
+	/* One write(2) a second, so that nothing flickers. */
 	setvbuf(stdout, NULL, _IOFBF, SCREEN_BYTES);
 	for (;;) {
 		_cleanup_json_ json_t *data = ctl_call(ctl, json_incref(request), NULL);
@@ -45,7 +45,7 @@ static enum ctl_exit watch(struct ctl *ctl, json_t *request, renderer *render)
 	}
 }
 
-/* Once, or as long as somebody looks; the request is taken over. */
+/* Prints the view once, or with --watch every second.  Takes the request over. */
 static enum ctl_exit view(struct ctl *ctl, json_t *request, renderer *render)
 {
 	_cleanup_json_ json_t *data = NULL;
@@ -61,7 +61,7 @@ static enum ctl_exit view(struct ctl *ctl, json_t *request, renderer *render)
 	return CTL_OK;
 }
 
-/* For probes: whether all is as it shall be, and if not, what is wrong. */
+/* For probes: returns whether the fleet is healthy; text says so or names the first fault. */
 static bool is_well(const json_t *st, char *text, size_t size)
 {
 	const json_t *dashboard = json_object_get(st, "dashboard"), *k6 = json_object_get(st, "k6");
