@@ -69,7 +69,7 @@ static int open_socket(struct ctl_client *c, struct ctl_failure *failure)
 	if (err.code == ERR_ACCESS)
 		return fail_denied(c->socket, failure);
 	return client_fail(failure, CTL_NO_DAEMON,
-		"no k6fleetd answers at %s (%s)\n"
+		"no k6fleetd responds at %s (%s)\n"
 		"Start it with: systemctl start k6fleetd (or run k6fleetd), or name its socket with -s.",
 		c->socket, strerror(errno));
 }
@@ -145,7 +145,7 @@ static json_t *client_parse(const char *line, struct ctl_failure *failure)
 	if (json_is_object(value))
 		return value;
 	json_decref(value);
-	client_fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
+	client_fail(failure, CTL_NO_DAEMON, "the program that responds is not k6fleetd");
 	return NULL;
 }
 
@@ -172,7 +172,8 @@ static int check_greeting(const char *line, struct ctl_failure *failure)
 	if (json_is_false(json_object_get(greeting, "ok")))
 		return fail_refused(greeting, failure);
 	if (!json_is_string(json_object_get(greeting, "k6fleet")))
-		return client_fail(failure, CTL_NO_DAEMON, "what answers there is no k6fleetd");
+		return client_fail(
+			failure, CTL_NO_DAEMON, "the program that responds is not k6fleetd");
 	return 0;
 }
 
@@ -204,7 +205,7 @@ static char *next_line(struct ctl_client *c, struct ctl_failure *failure)
 	while (!(line = read_line(c))) {
 		if (!c->repeatable || c->repeated >= REPEATS_MAX) {
 			client_fail(failure, CTL_NO_DAEMON,
-				"k6fleetd closed the connection before it answered; is it being "
+				"k6fleetd closed the connection before it responded; is it being "
 				"stopped? Try again.");
 			return NULL;
 		}

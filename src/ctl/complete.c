@@ -147,7 +147,7 @@ static void offer_options(const struct completion *c, const struct verb *verb)
 		offer_option(c, o->id, o->text);
 	offer_option(c, OPTION_JSON, "print one line of JSON");
 	offer_option(c, OPTION_NO_COLOR, "no colours");
-	offer_option(c, OPTION_HELP, "what the verb does");
+	offer_option(c, OPTION_HELP, "print the options of the verb");
 }
 
 /* Returns the verb's option that is spelt like the first len bytes of word; NULL: there is none. */

@@ -19,7 +19,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: k6fleetctl [-s SOCKET] [--json] [--no-color] VERB ...\n"
 	      "\n"
-	      "Talks to k6fleetd on this host.\n"
+	      "Controls k6fleetd on this host.\n"
 	      "\n"
 	      "  -s, --socket SOCKET  control socket (default $K6FLEET_SOCKET or " DEFAULT_SOCKET
 	      ")\n"

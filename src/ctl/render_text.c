@@ -38,7 +38,6 @@ const char *render_span(int64_t ms, char *buf, size_t size)
 
 const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size)
 {
-
 	if (!json_is_number(v))
 		return "-";
 	if (!strcmp(fmt, "ms"))
@@ -301,7 +300,7 @@ void render_reload(const json_t *reload)
 				? " (with new workers, as they fall idle)"
 				: "");
 	json_array_foreach (later, i, item)
-		printf("%s: changed in the file, kept until k6fleetd is started anew\n",
+		printf("%s: changed in the file, kept until k6fleetd is restarted\n",
 			json_string_value(item));
 }
 

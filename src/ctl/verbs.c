@@ -11,7 +11,7 @@
 #define ANY_NUMBER 10000
 
 const struct verb ctl_verbs[] = {
-	{"status", "", "the fleet in some lines, then one line an agent",
+	{"status", "", "the fleet in a few lines, then a line for each agent",
 		{{OPTION_WATCH, "repeat it on the screen"},
 			{OPTION_CHECK,
 				"for probes: one line, exit 1 unless all agents run, there is a k6, the "

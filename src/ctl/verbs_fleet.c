@@ -96,7 +96,7 @@ static enum ctl_exit reload_binary(struct ctl *ctl)
 	if (ctl->json)
 		render_json(version);
 	else
-		printf("Handed over: version %s keeps the fleet. Workers are replaced as they fall idle.\n",
+		printf("Handed over: version %s keeps the fleet. Workers are renewed as they fall idle.\n",
 			json_get_text(version, "version", "?"));
 	return CTL_OK;
 }
@@ -159,9 +159,9 @@ enum ctl_exit ctl_verb_pause(struct ctl *ctl, const struct verb *verb)
 	if (ctl->json)
 		render_json(data);
 	else
-		printf("Paused: no runs are started until k6fleetctl resume. %lld %s.\n",
+		printf("Paused: no runs start until k6fleetctl resume. %lld %s.\n",
 			(long long)json_get_int(data, "busy", 0),
-			given(OPTION_NOW) ? "are being stopped" : "still run and may finish");
+			given(OPTION_NOW) ? "are being cancelled" : "still run and may finish");
 	return CTL_OK;
 }
 

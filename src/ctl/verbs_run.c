@@ -194,7 +194,7 @@ enum ctl_exit ctl_verb_cancel(struct ctl *ctl, const struct verb *verb)
 	if (ctl->json)
 		render_json(data);
 	else
-		printf("%s stops its run; what it has measured so far is kept: k6fleetctl show %s\n",
+		printf("%s cancels its run and keeps the partial result: k6fleetctl show %s\n",
 			json_get_text(data, "agent", "?"), ctl_arguments.words[0]);
 	return CTL_OK;
 }

@@ -177,20 +177,21 @@ static const struct {
 	{"an error of the wrong type", {HELLO, "{\"ok\":false,\"code\":7,\"error\":[]}\n", 0},
 		CTL_FAILED, "refused without a reason"},
 	{"a web server", {"HTTP/1.1 400 Bad Request\r\n\r\n", NULL, 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 	{"JSON of somebody else", {"{\"hello\":\"world\"}\n", NULL, 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 	{"a greeting that is no object", {"[\"k6fleet\"]\n", NULL, 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
-	{"an empty line", {"\n", NULL, 0}, CTL_NO_DAEMON, "what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
+	{"an empty line", {"\n", NULL, 0}, CTL_NO_DAEMON,
+		"the program that responds is not k6fleetd"},
 	{"a response that is no JSON", {HELLO, "pong\n", 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 	{"a response that is no object", {HELLO, "[]\n", 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 	{"half a response in a line", {HELLO, "{\"ok\":true,\"data\":{\n}}\n", 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 	{"bytes that are not UTF-8", {HELLO, "{\"ok\":true,\"data\":\"\xff\"}\n", 0}, CTL_NO_DAEMON,
-		"what answers there is no k6fleetd"},
+		"the program that responds is not k6fleetd"},
 };
 
 static void each_server_has_its_outcome(void **state)
@@ -243,7 +244,7 @@ static void a_restart_is_sent_once(void **state)
 		assert_null(call_once(verbs[i], &failure));
 		stop_server();
 		assert_int_equal(failure.status, CTL_NO_DAEMON);
-		assert_non_null(strstr(failure.text, "closed the connection before it answered"));
+		assert_non_null(strstr(failure.text, "closed the connection before it responded"));
 		assert_int_equal(seen->requests, 1);
 	}
 }
