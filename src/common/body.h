@@ -98,7 +98,7 @@ struct body_agent_heartbeat {
 };
 #undef BODY_MEMBER
 
-/* X(struct, rows): those with a writer and a reader. */
+/* X(struct, rows): each has a writer and a reader. */
 #define BODY_STRUCTS(X) \
 	X(desired, BODY_DESIRED) \
 	X(progress, BODY_PROGRESS) \

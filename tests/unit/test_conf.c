@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include "common/conf.h"
+#include "common/units.h"
 
 static struct conf *load(const char *text, struct err *err)
 {
@@ -135,6 +136,72 @@ static void reads_back_to_itself(void **state)
 	assert_string_equal(b->targets[1]->id, "file:Two");
 	conf_free(a);
 	conf_free(b);
+}
+
+/* "key = value" with a value that is not the default; NULL: the key is in other tests. */
+static char *line_of(const struct target_field *f)
+{
+	const char *key = f->key;
+	char number[UNITS_TEXT_MAX];
+
+	if (!key || f->of_file || f->kind == TARGET_PATH)
+		return NULL;
+	switch (f->kind) {
+	case TARGET_TEXT:
+		return x_asprintf("%s = '%s'", key,
+			!f->check || !f->check("a 'b", NULL)   ? "a \\'b"
+				: !f->check("http://h/", NULL) ? "http://h/"
+							       : "PUT");
+	case TARGET_NUMBER:
+		return x_asprintf("%s = %lld", key, (long long)(f->min + (f->min == f->initial)));
+	case TARGET_TIME:
+		units_format_duration(f->min * f->unit_ms, number);
+		return x_asprintf("%s = %s", key, number);
+	case TARGET_FLAG: return x_asprintf("%s = %s", key, f->initial ? "no" : "yes");
+	case TARGET_CHOICE: return x_asprintf("%s = %s", key, f->choices[f->initial ? 0 : 1]);
+	case TARGET_MAP:
+		return x_asprintf("%s = {'A%c b', 'C%cd: e=f'}", key, f->separator, f->separator);
+	case TARGET_THRESHOLDS:
+		return x_asprintf("%s = {'m{a:b}: p(95)<5', 'm{a:b}: avg<1', 'n: x'}", key);
+	case TARGET_STATUSES: return x_asprintf("%s = {100, 599}", key);
+	case TARGET_PATH: break;
+	}
+	return NULL;
+}
+
+static void every_key_of_a_target_reads_back(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *f = &target_fields[i];
+		_cleanup_free_ char *line = line_of(f), *text = NULL, *printed = NULL;
+		struct target *fresh;
+		struct conf *a, *b;
+		struct err err;
+
+		if (!line)
+			continue;
+		text = x_asprintf("target 'x' { %s %s }\n",
+			!strcmp(f->key, "url") ? "" : "url = 'http://h/'", line);
+		a = load(text, &err);
+		if (!a)
+			fail_msg("%s: %s", text, err.msg);
+		printed = print(a, false);
+		b = load(printed, &err);
+		if (!b)
+			fail_msg("%s in:\n%s", err.msg, printed);
+		assert_true(target_equal(a->targets[0], b->targets[0]));
+		fresh = target_new();
+		free(fresh->label);
+		fresh->label = x_strdup("x");
+		free(fresh->url);
+		fresh->url = x_strdup("http://h/");
+		if (strcmp(f->key, "url") != 0 && target_equal(a->targets[0], fresh))
+			fail_msg("%s has changed nothing", text);
+		target_free(fresh);
+		conf_free(a);
+		conf_free(b);
+	}
 }
 
 static void scripts_survive_the_hand_over(void **state)
@@ -361,6 +428,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(reads_back_to_itself),
+		cmocka_unit_test(every_key_of_a_target_reads_back),
 		cmocka_unit_test(scripts_survive_the_hand_over),
 		cmocka_unit_test(errors_name_the_place),
 		cmocka_unit_test(limits_of_a_target_are_those_of_the_api),

@@ -115,6 +115,103 @@ static void defaults_and_masking(void **state)
 	target_free(t);
 }
 
+/* --- every row of the table --------------------------------------------------------- */
+
+/* A value that the field takes and that is not its default. */
+static json_t *sample(const struct target_field *f)
+{
+	static const char *const texts[] = {"text", "http://h/", "PUT"};
+
+	switch (f->kind) {
+	case TARGET_TEXT:
+		for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+			if (!f->check || f->check(texts[i], NULL) == 0)
+				return json_string(texts[i]);
+		}
+		fail_msg("a sample for %s is missing here", f->name);
+		break;
+	case TARGET_NUMBER:
+	case TARGET_TIME: return json_integer(f->min + (f->min == f->initial));
+	case TARGET_FLAG: return json_boolean(!f->initial);
+	case TARGET_CHOICE: return json_string(f->choices[f->initial ? 0 : 1]);
+	case TARGET_MAP: return json_pack("{s:s}", "Name", "value");
+	case TARGET_THRESHOLDS: return json_pack("{s:[s]}", "http_reqs", "count>1");
+	case TARGET_STATUSES: return json_pack("[i]", 404);
+	case TARGET_PATH: break;
+	}
+	return json_null();
+}
+
+/* Takes v; 0, or the code of the error, which must name the field. */
+static int take(struct target *t, const struct target_field *f, json_t *v)
+{
+	_cleanup_json_ json_t *o = json_pack("{s:o}", f->name, v);
+	struct target_error e = {0};
+
+	if (target_apply_json(t, o, true, &e) == 0)
+		return 0;
+	assert_string_equal(e.field, f->name);
+	assert_non_null(strstr(e.err.msg, f->name));
+	return (int)e.err.code;
+}
+
+static void want_member(const struct target *t, const struct target_field *f,
+	enum target_reader reader, const json_t *wanted, bool equal)
+{
+	_cleanup_json_ json_t *o = target_to_json(t, reader);
+
+	if (json_equal(json_object_get(o, f->name), wanted) != equal)
+		fail_msg("%s is not as it should be for reader %d", f->name, (int)reader);
+}
+
+static void refuse_values(struct target *t, const struct target_field *f)
+{
+	json_t *wrong = f->kind == TARGET_TEXT || f->kind == TARGET_CHOICE ? json_integer(5)
+									   : json_string("no");
+
+	assert_int_equal(take(t, f, wrong), ERR_MALFORMED);
+	if (!f->null)
+		assert_int_equal(take(t, f, json_null()), ERR_MALFORMED);
+	if (f->kind == TARGET_NUMBER || f->kind == TARGET_TIME) {
+		assert_int_equal(take(t, f, json_integer(f->min - 1)), ERR_OUT_OF_RANGE);
+		assert_int_equal(take(t, f, json_integer(f->max + 1)), ERR_OUT_OF_RANGE);
+		assert_int_equal(take(t, f, json_integer(f->max)), 0);
+	}
+	if (f->kind == TARGET_TEXT) {
+		_cleanup_free_ char *text = x_calloc((size_t)f->max + 2, 1);
+
+		memset(text, 'x', (size_t)f->max + 1);
+		assert_int_equal(take(t, f, json_string(text)), ERR_OUT_OF_RANGE);
+	}
+}
+
+static void every_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < TARGET_FIELD_COUNT; i++) {
+		const struct target_field *f = &target_fields[i];
+		_cleanup_json_ json_t *value = f->name ? sample(f) : NULL;
+		struct target *t = target_new(), *fresh = target_new(), *copy;
+
+		if (value) {
+			assert_int_equal(take(t, f, json_incref(value)), 0);
+			want_member(t, f, TARGET_FOR_HOST, value, true);
+			want_member(t, f, TARGET_FOR_PUBLIC, value, !f->hidden_from);
+			assert_false(target_equal(t, fresh));
+			copy = target_copy(t);
+			assert_true(target_equal(t, copy));
+			target_free(copy);
+			refuse_values(t, f);
+		}
+		if (value && f->null) {
+			assert_int_equal(take(t, f, json_null()), 0);
+			assert_true(target_equal(t, fresh));
+		}
+		target_free(t);
+		target_free(fresh);
+	}
+}
+
 /* Returns the JSON literal behind "const target = " in the script. */
 static json_t *literal_of(const char *script)
 {
@@ -211,6 +308,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(defaults_and_masking),
 		cmocka_unit_test(a_copy_is_equal_and_separate),
+		cmocka_unit_test(every_row),
 		cmocka_unit_test(no_value_becomes_code),
 		cmocka_unit_test(options_of_the_script),
 		cmocka_unit_test(bytes_that_are_no_utf8),
