@@ -1,4 +1,4 @@
-# Commented default files; those that an administrator has changed are never overwritten.
+# Sample files with all lines commented out; an existing file is never overwritten.
 EXTRA_DIST += etc/k6fleetd.conf etc/dashboard.conf
 pkgsysconfdir = $(sysconfdir)/k6fleet
 pkgexamplesdir = $(docdir)/examples

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The shell: which page is shown, navigation without reloading, the state of the connection, language and signing in.
+// The frame of all pages: choice of the page, navigation without reload, state of the connection, language, signing in.
 import { h } from "./common/dom.js";
 import { t, language, languages, setLanguage } from "./common/i18n.js";
 import { credentials, setCredentials, onCredentials, setSignIn } from "./common/api.js";

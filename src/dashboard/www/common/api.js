@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calls of the dashboard's API.  Credentials live in sessionStorage: of this tab, until it is closed.
+// Calls of the dashboard's API.  Credentials are in sessionStorage: for this tab, until it is closed.
 import { t } from "./i18n.js";
 
 const KEY = "k6fleet.credentials";
@@ -20,7 +20,7 @@ export function setCredentials(user, password) {
     if (value) sessionStorage.setItem(KEY, value);
     else sessionStorage.removeItem(KEY);
   } catch {
-    /* kept in memory */
+    /* storage is disabled: the credentials stay in memory */
   }
   for (const f of listeners) f();
 }
@@ -42,7 +42,7 @@ export class ApiError extends Error {
 }
 
 let askToSignIn = null;
-/** f(reason) resolves to true once somebody has signed in, false when they would not. */
+/** f(reason) must resolve to true when the user has signed in, and to false when he has declined. */
 export const setSignIn = f => {
   askToSignIn = f;
 };
@@ -67,7 +67,7 @@ async function send(method, path, body) {
   return data;
 }
 
-/** A 401 leads to the form for signing in and then tries again: what was typed elsewhere stays. */
+/** Calls the API.  On 401 it shows the form for signing in and tries again, so input elsewhere on the page stays. */
 export async function call(method, path, body) {
   if (method !== "GET" && !credentials() && askToSignIn && !(await askToSignIn(null)))
     throw new ApiError(401, { message: t("signin.needed") });

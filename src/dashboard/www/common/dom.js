@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Elements are made, never parsed: whatever comes from elsewhere becomes text or an attribute.
+// Makes elements and never parses HTML: data from elsewhere becomes text or an attribute.
 const SVG = new Set(["svg", "path", "circle", "rect"]);
 
-/** h("td", { class: "n", onclick: f }, "text", node, null …) */
+/** Makes an element: h("td", { class: "n", onclick: f }, "text", node, null …). */
 export function h(tag, props, ...children) {
   const e = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(props || {})) {
@@ -18,7 +18,7 @@ export function h(tag, props, ...children) {
 let serial = 0;
 export const newId = prefix => prefix + "-" + ++serial;
 
-/** A label with its control; `problem` below it is filled by showProblem(). */
+/** A label with its control; showProblem() fills `problem` below it. */
 export function field(label, control, { hint, inline, name } = {}) {
   control.id = control.id || newId("f");
   if (name) control.name = name;
@@ -41,7 +41,7 @@ export function showProblem(control, text) {
   if (place) place.textContent = text || "";
 }
 
-/** Calls f at most once a frame, however often it is asked to. */
+/** Returns a function that calls f at most once a frame. */
 export function oncePerFrame(f) {
   let asked = false;
   return () => {

@@ -9,7 +9,7 @@ function formatter(kind, options) {
   if (!made.has(key)) made.set(key, new kind(language(), options));
   return made.get(key);
 }
-/** What a target is called. */
+/** Returns the name of a target: its label, its URL or its id. */
 export const nameOf = target => target.label || target.url || target.id;
 const known = v => v !== null && v !== undefined && Number.isFinite(v);
 
@@ -40,7 +40,7 @@ export function duration(milliseconds) {
 }
 export const timeText = iso =>
   iso ? formatter(Intl.DateTimeFormat, { dateStyle: "short", timeStyle: "medium" }).format(new Date(iso)) : DASH;
-/** In the viewer's zone; UTC on hover and for screen readers that ask. */
+/** A time in the viewer's time zone; UTC is in its title. */
 export function time(iso) {
   if (!iso) return DASH;
   return h("time", { datetime: iso, title: iso.replace("T", " ").replace("Z", " UTC") }, timeText(iso));
@@ -66,7 +66,7 @@ const SHAPES = {
   offline: "ring",
   stopped: "M4 4h8v8H4z",
 };
-/** State by shape and colour. */
+/** A state, shown by shape, colour and text. */
 export function mark(status, size = 14) {
   const shape = SHAPES[status] || "ring",
     line = status === "success" || status === "error";

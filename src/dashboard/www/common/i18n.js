@@ -11,7 +11,7 @@ function choose() {
   try {
     kept = localStorage.getItem("language");
   } catch {
-    /* storage is off: by the browser alone */
+    /* storage is disabled: the browser's language decides */
   }
   if (texts[kept]) return kept;
   for (const wanted of navigator.languages || []) {
@@ -27,12 +27,12 @@ export function setLanguage(name) {
   try {
     localStorage.setItem("language", name);
   } catch {
-    /* for this page only */
+    /* storage is disabled: the choice holds for this page only */
   }
 }
-/** The one of two texts that is in the current language. */
+/** Returns the text that is in the current language. */
 export const pick = (english, portuguese) => (current === "pt-BR" ? portuguese : english);
-/** The text of that key with {names} filled in; `otherwise`, or the key, where there is none. */
+/** Returns the text of the key with {names} filled in; if there is none, `otherwise` or the key. */
 export function t(key, values, otherwise) {
   const text = texts[current][key] ?? en[key] ?? otherwise ?? key;
   return values ? text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all) : text;

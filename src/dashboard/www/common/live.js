@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stream of events, read with fetch so that it can carry credentials.  Last-Event-ID catches up after a pause.
+// The stream of events.  It is read with fetch, which can send credentials.  Last-Event-ID resumes it after a pause.
 import { headers, credentials, onCredentials } from "./api.js";
 
 const handlers = new Set();
@@ -18,7 +18,7 @@ export const onConnection = f => {
   watchers.add(f);
   return () => watchers.delete(f);
 };
-/** f(name, object): agent, run, target, config; reset: read everything anew. */
+/** Calls f(name, object) for each event: agent, run, target, config.  After reset everything must be read again. */
 export const onEvent = f => {
   handlers.add(f);
   return () => handlers.delete(f);
@@ -65,7 +65,7 @@ async function read(signal) {
   lastHeard = Date.now();
   become("live");
   if (missed) tell("reset", {});
-  // The server says at least something every 15 s: three times silence is a connection that has died quietly.
+  // The server sends something at least every 15 s: after three times 15 s of silence the connection is dead.
   const heard = () => {
     lastHeard = Date.now();
     clearTimeout(watch);
@@ -90,11 +90,11 @@ async function run() {
     try {
       if ((await read(control.signal)) === "closed" && !credentials()) return;
     } catch {
-      /* the server is away: tried again below */
+      /* the server is away: the code below tries again */
     }
     clearTimeout(watch);
     become("lost");
-    // 0.5 s, doubling, up to 15 s; at once when the network or the page comes back.
+    // The delay is 0.5 s and doubles up to 15 s; there is none when the network or the page comes back.
     wait = Math.min(15000, Math.max(500, wait * 2));
     await new Promise(done => {
       const timer = setTimeout(done, wait);

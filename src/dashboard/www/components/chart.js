@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Charts by uPlot, which is loaded with the first of them; a table where it was not built in.
+// Charts by uPlot, which is loaded with the first chart; a build without uPlot shows tables.
 import { h } from "../common/dom.js";
 import { language, t } from "../common/i18n.js";
 import { number, DASH } from "../common/format.js";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Latency over percentile, drawn as SVG: 101 points need no library.
+// Latency by percentile, as SVG: 101 points need no library.
 import { h } from "../common/dom.js";
 import { t } from "../common/i18n.js";
 import { ms } from "../common/format.js";

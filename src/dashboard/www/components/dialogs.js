@@ -3,7 +3,7 @@ import { h, field, showProblem, newId } from "../common/dom.js";
 import { setCredentials } from "../common/api.js";
 import { t } from "../common/i18n.js";
 
-/** Shows a modal dialog; closes with close(value), which resolves the promise. */
+/** Shows a modal dialog.  Returns a promise; close(value) closes the dialog and resolves the promise with value. */
 export function open(title, build, { narrow } = {}) {
   return new Promise(resolve => {
     const id = newId("d");
@@ -41,7 +41,7 @@ export const confirm = (title, text, action, { danger } = {}) =>
     { narrow: true },
   );
 
-/** With a word that has to be typed. */
+/** A dialog that asks for confirmation; the user must type a word. */
 export function confirmTyped(title, text, word, action) {
   return open(
     title,
@@ -73,7 +73,7 @@ export function confirmTyped(title, text, word, action) {
 }
 
 let asking = null;
-/** One form, however many calls wait for it. */
+/** The form for signing in: there is one, however many calls wait for it. */
 export function signIn(reason) {
   asking ??= open(
     t("signin"),
@@ -138,10 +138,10 @@ export function toast(text, { action, label, problem } = {}) {
   box.append(h("button", { "type": "button", "class": "small", "aria-label": t("close"), "onclick": gone }, "×"));
   place.append(box);
   setTimeout(gone, action ? 15000 : 7000);
-  // A modal dialog would hide it.
+  // At most four toasts are shown.
   while (place.children.length > 4) place.firstChild.remove();
 }
-/** Runs it; what goes wrong is said. */
+/** Runs the function and shows its error as a toast. */
 export async function attempt(f) {
   try {
     return await f();

@@ -5,7 +5,7 @@ import { t } from "../common/i18n.js";
 import { ms, percent, statusText, timeText } from "../common/format.js";
 
 export const STRIP = 24;
-/** The last runs of a target, oldest first, as a link to all of them: height and colour tell their state. */
+/** The last runs of a target, oldest first, as a link to all its runs; height and colour show the status of each. */
 export function strip(targetId, runs) {
   const counts = {};
   for (const r of runs) counts[r.status] = (counts[r.status] || 0) + 1;

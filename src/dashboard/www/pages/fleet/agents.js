@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// All agents as a dense grid: one button each, made once and changed in place.  Arrow keys move within it.
+// All agents as a dense grid: a button for each, made once and changed in place.  Arrow keys move in the grid.
 import { h } from "../../common/dom.js";
 import { get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";

@@ -57,7 +57,7 @@ export default function fleet(place, { title }) {
   const places = ["runs", "errors", "p95"].map(() => h("div"));
   const body = h("div", { hidden: true });
   place.append(h("div", { class: "row" }, h("h1", { class: "grow" }, t("fleet.title")), reconcile, pause), body);
-  // Shown once it has its numbers: nothing moves when they come.
+  // The part is shown when it has its numbers, so nothing moves when they come.
   body.append(
     paused,
     numbers,
@@ -201,7 +201,7 @@ export default function fleet(place, { title }) {
     );
   }
   function changed() {
-    // What the agents say is newer than the overview that was read before.
+    // The events of agents are newer than the overview, which was read before.
     const o = model.overview;
     if (o) {
       let up = 0,
@@ -239,7 +239,7 @@ export default function fleet(place, { title }) {
       charts[2]?.set([x, points.map(p => p.p95_ms)]);
     });
   }
-  // Numbers of the last hour follow the runs that end: read again at most every 10 s, and only when something came.
+  // Ended runs change the numbers of the last hour: they are read again after events, at most every 10 s.
   let again = null,
     gone = false;
   function later() {

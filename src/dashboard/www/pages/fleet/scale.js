@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How many agents there shall be: slider, number, presets; progress until it is reached; undo.
+// The desired count: slider, number, presets; progress until it is reached; undo.
 import { h, field } from "../../common/dom.js";
 import { call } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
@@ -8,7 +8,7 @@ import { attempt, confirm, toast } from "../../components/dialogs.js";
 
 const PRESETS = [0, 1, 5, 10, 50, 100, 500, 1000];
 
-/** Busy agents that a count of n would end: each host keeps its lowest slots. */
+/** Returns the busy agents that a count of n would stop: each host keeps its lowest slots. */
 function stopped(n, hosts, agents) {
   const online = hosts
     .filter(o => o.managed && o.online)

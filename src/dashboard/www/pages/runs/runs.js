@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of runs.  The address holds the view; on page 1 newest first, runs come in on top.
+// The table of runs.  The address contains filters and page; on page 1, newest first, new runs appear on top.
 import { h, field } from "../../common/dom.js";
 import { get, headers } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
@@ -117,7 +117,7 @@ export default function runs(place, { title, go }) {
     waiting = 0,
     shown = [],
     timer = null;
-  // Rows are made anew instead of being pushed down: nothing on the page moves.
+  // Rows are replaced in place and not pushed down, so nothing on the page moves.
   const draw = () => {
     table.body.replaceChildren(...shown.map(runRow));
   };
@@ -185,7 +185,7 @@ export default function runs(place, { title, go }) {
     }
     if (page !== 1 || inputs.sort.value !== "-startedAt" || !matches(r)) return;
     total++;
-    // Somebody who reads further down, or stands in the table, keeps what is under their eyes.
+    // While the user reads further down, or is in the table, the rows stay as they are.
     if (scrollY > 40 || table.body.contains(document.activeElement)) waiting++;
     else {
       shown = [r, ...shown].slice(0, PAGE);

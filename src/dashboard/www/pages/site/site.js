@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One target over time.
+// The page of one target: charts over time.
 import { h, field } from "../../common/dom.js";
 import { call, get, id } from "../../common/api.js";
 import { t } from "../../common/i18n.js";
@@ -13,7 +13,7 @@ import { editTarget, runNow } from "../sites/form.js";
 const SPANS = { "1h": 3600, "24h": 86400, "7d": 604800, "30d": 2592000 };
 const toLocal = at => new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 
-/** Lines for the thresholds on latency: "p(95)<500" under http_req_duration. */
+/** Returns lines for the thresholds on latency, such as "p(95)<500" of http_req_duration. */
 function limits(target) {
   const made = [];
   for (const e of target?.thresholds?.http_req_duration || []) {
@@ -183,7 +183,7 @@ export default function site(place, { parameter, title, go }) {
       ],
     }),
   ]);
-  /** A point of one run opens it; any other place shows the runs of its step. */
+  /** A click on the point of a run opens the run; a click elsewhere shows the runs of the step. */
   function pick(i) {
     const p = points[i];
     if (p?.run) go("/agents/k6/runs/" + id(p.run.id));
@@ -227,7 +227,7 @@ export default function site(place, { parameter, title, go }) {
         .filter(r => r.startedAt)
         .map(r => ({ run: r, t: r.startedAt, x: Date.parse(r.startedAt) / 1000 }));
       points = [...steps, ...runs].sort((p, q) => p.x - q.x);
-      // Between two steps stands a run's point; null would break the line, undefined does not.
+      // The point of a run is between two steps; null would interrupt the line, undefined does not.
       const of = (f, g) => points.map(p => (p.run ? (g ? g(p.run) : undefined) : (f(p) ?? null)));
       const x = points.map(p => p.x),
         [latency, errors, rps] = await charts;

@@ -86,7 +86,7 @@ export default function sites(place, { title, go }) {
       draw();
     }
   }
-  // What is answered to a change, and events, come without the last runs: those that are known stay.
+  // Responses to changes, and events, have no recent runs: the page keeps those it knows.
   function put(x) {
     targets.set(x.id, { ...x, recentRuns: x.recentRuns || targets.get(x.id)?.recentRuns || [] });
     rows.get(x.id)?.remove();
@@ -267,7 +267,7 @@ export default function sites(place, { title, go }) {
       freshen();
     }
   });
-  // A row is made anew when it is not being used at this moment.
+  // A row is replaced unless the user is in it.
   const refresh = new Set();
   const freshen = oncePerFrame(() => {
     for (const key of refresh) {
