@@ -1,6 +1,6 @@
 # Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
 # Both speak TAP, so that `make check` counts single tests.
-CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_fleet_store tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
+CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_run_documents tests/unit/test_fleet_store tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
 	tests/unit/test_base tests/unit/test_log tests/unit/test_client tests/unit/test_render \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard tests/unit/test_store_damage \
@@ -67,7 +67,11 @@ tests_unit_test_upgrade_state_LDADD = src/keeper/libkeeper.a src/agent/libagent.
 tests_unit_test_run_SOURCES = tests/unit/test_run.c
 tests_unit_test_run_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_run_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_run_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+tests_unit_test_run_LDADD = src/supervisor/libsupervisor.a src/ctl/libctl.a $(UNIT_LIBS)
+tests_unit_test_run_documents_SOURCES = tests/unit/test_run_documents.c tests/unit/documents.h
+tests_unit_test_run_documents_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_run_documents_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_run_documents_LDADD = $(UNIT_LIBS)
 tests_unit_test_fleet_store_SOURCES = tests/unit/test_fleet_store.c
 tests_unit_test_fleet_store_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_fleet_store_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
@@ -84,7 +88,7 @@ tests_unit_test_body_SOURCES = tests/unit/test_body.c
 tests_unit_test_body_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_body_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_body_LDADD = $(UNIT_LIBS)
-tests_unit_test_documents_SOURCES = tests/unit/test_documents.c
+tests_unit_test_documents_SOURCES = tests/unit/test_documents.c tests/unit/documents.h
 tests_unit_test_documents_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_documents_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_documents_LDADD = $(UNIT_LIBS)

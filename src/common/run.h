@@ -3,8 +3,8 @@
  * A run: one k6 process on one agent, with one result.  RUN_FIELDS has a row for each field; the struct, the
  * JSON in both directions (run_json.h), the message of the worker, the dashboard's columns, the CSV and what
  * `k6fleetctl show` prints are made from these rows.  To add a field, add a row here, set the member where it is
- * measured, and name the field in docs/openapi.yaml and docs/k6fleetctl.schema.json; tests/unit/test_run.c and
- * tests/run_schema.py compare.
+ * measured, and name the field in docs/openapi.yaml and docs/k6fleetctl.schema.json; tests/unit/test_run_documents.c
+ * compares.
  */
 #ifndef K6FLEET_RUN_H
 #define K6FLEET_RUN_H

@@ -19,6 +19,7 @@
 #include "dashboard/store_lists.h"
 #include "dashboard/store_reaper.h"
 #include "dashboard/store_rollup.h"
+#include "dashboard/store_run_row.h"
 #include "dashboard/store_runs.h"
 #include "dashboard/store_series.h"
 #include "dashboard/throttle.h"
@@ -377,6 +378,29 @@ static void earlier_schemas_are_taken_over(void **state)
 	}
 }
 
+/* --- rows of runs --------------------------------------------------------------------------- */
+
+/* The text of the columns that a list reads is written by hand; its order is that of the table. */
+static void columns_are_those_of_the_table(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int n = 1;
+
+	(void)state;
+	fputs("json", f);
+	for (size_t i = 0; i < run_field_count; i++) {
+		if (!run_fields[i].column_wins)
+			continue;
+		fprintf(f, ", %s", run_fields[i].column);
+		n++;
+	}
+	fclose(f);
+	assert_string_equal(DASH_STORE_RUN_COLUMNS, text);
+	assert_int_equal(DASH_STORE_RUN_COLUMN_COUNT, n);
+}
+
 /* --- counts -------------------------------------------------------------------------------- */
 
 #define MODEL 20000
@@ -476,6 +500,7 @@ int main(void)
 		cmocka_unit_test(the_reaper_has_four_rules),
 		cmocka_unit_test(kept_runs_lose_their_agent_only),
 		cmocka_unit_test(earlier_schemas_are_taken_over),
+		cmocka_unit_test(columns_are_those_of_the_table),
 		cmocka_unit_test(counts_as_a_plain_count),
 		cmocka_unit_test(lists_are_lifted_where_they_stand),
 		cmocka_unit_test(numbers_of_lists_are_those_of_strtod),

@@ -4,12 +4,14 @@
 #include "test.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "common/json.h"
 #include "common/json_fast.h"
 #include "common/json_text.h"
 #include "common/msg.h"
 #include "common/run_json.h"
+#include "ctl/render.h"
 #include "supervisor/runs.h"
 
 #define NOW INT64_C(1800000000000)
@@ -519,6 +521,72 @@ static void cut_results_are_refused(void **state)
 	msg_free(&real);
 }
 
+/* --- k6fleetctl --------------------------------------------------------------------------- */
+
+/* Prints the text of a record as `k6fleetctl show` does.  The caller frees. */
+static char *show(const char *text)
+{
+	_cleanup_json_ json_t *run = json_loads(text, 0, NULL);
+	_cleanup_file_ FILE *f = tmpfile();
+	char *out = x_calloc(1, 8192);
+	int saved = dup(1);
+
+	fflush(stdout);
+	dup2(fileno(f), 1);
+	render_run(NULL, run);
+	fflush(stdout);
+	dup2(saved, 1);
+	close(saved);
+	rewind(f);
+	assert_true(fread(out, 1, 8191, f) > 0);
+	return out;
+}
+
+static void show_keeps_its_lines(void **state)
+{
+	_cleanup_free_ char *started = show(started_text);
+	_cleanup_free_ char *failed = show(failed_text);
+	_cleanup_free_ char *abandoned = show(abandoned_text);
+
+	(void)state;
+	/* What is null as a whole has no line. */
+	assert_string_equal(started,
+		"id                     " ID "\n"
+		"agent                  web1-0\n"
+		"host                   web1\n"
+		"targetLabel            sh\xef\xbf\xbdop \"x\"\n"
+		"status                 running\n"
+		"reason                 -\n"
+		"errorMessage           -\n"
+		"scheduledAt            2027-01-15T08:00:00.000Z\n"
+		"startedAt              2027-01-15T08:00:00.007Z\n"
+		"finishedAt             -\n"
+		"lagMs                  7\n"
+		"plannedMs              30000\n"
+		"exitCode               -\n");
+	assert_non_null(strstr(failed,
+		"exitCode               99\n"
+		"p50_ms                 12\n"
+		"p95_ms                 0.3\n"
+		"p99_ms                 1e+21\n"
+		"avg_ms                 0.333333\n"
+		"error_rate             0\n"
+		"rps                    1e-07\n"
+		"data_received_bytes    1.23457e+11\n"
+		"iterations             2.5\n"
+		"http_reqs              1e+16\n"
+		"http_reqs_answered     -\n"
+		"checks_passed          0\n"
+		"checks_failed          -\n"
+		"vus                    -\n"));
+	assert_non_null(strstr(failed,
+		"thresholds             http_req_duration p(95)<1: crossed\n"
+		"                       che\xef\xbf\xbd rate>0 ?/: ok\n"
+		"resources              3 ms CPU, 1 MiB, 4096 bytes of tmpfs\n"));
+	assert_null(strstr(abandoned, "resources"));
+	assert_non_null(strstr(abandoned, "vus                    -\n"));
+}
+
 /* --- the table -------------------------------------------------------------------------- */
 
 static void the_table_is_in_order(void **state)
@@ -612,6 +680,7 @@ int main(void)
 		cmocka_unit_test(results_round_trip),
 		cmocka_unit_test(forged_results_are_refused),
 		cmocka_unit_test(cut_results_are_refused),
+		cmocka_unit_test(show_keeps_its_lines),
 		cmocka_unit_test(the_table_is_in_order),
 		cmocka_unit_test(texts_are_those_of_jansson),
 	};
