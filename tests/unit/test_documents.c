@@ -7,6 +7,7 @@
 #include <ctype.h>
 
 #include "common/agent_state.h"
+#include "common/body.h"
 #include "common/json.h"
 #include "common/target.h"
 
@@ -286,6 +287,51 @@ static void states_of_agents(void **state)
 	want_text(SCHEMA, json);
 }
 
+/* --- bodies of hosts ----------------------------------------------------------------- */
+
+#define BODY_NAME(kind, member, name, unknown) name,
+static const char *const registration_names[] = {
+	BODY_REGISTRATION(BODY_NAME) BODY_AGENT_REGISTRATION(BODY_NAME) NULL};
+static const char *const agent_registration_names[] = {BODY_AGENT_REGISTRATION(BODY_NAME) NULL};
+static const char *const heartbeat_names[] = {
+	BODY_HEARTBEAT(BODY_NAME) BODY_AGENT_HEARTBEAT(BODY_NAME) NULL};
+static const char *const agent_heartbeat_names[] = {BODY_AGENT_HEARTBEAT(BODY_NAME) NULL};
+static const char *const progress_names[] = {BODY_PROGRESS(BODY_NAME) NULL};
+#undef BODY_NAME
+
+static const char *const *body_names;
+
+static bool body_knows(const char *name, size_t len)
+{
+	return is_one_of(name, len, body_names);
+}
+
+static void bodies_of_hosts(void **state)
+{
+	/* A body of one agent has the members of both. */
+	static const struct {
+		const char *schema;
+		const char *const *names;
+	} bodies[] = {{"Registration", registration_names}, {"AgentNew", agent_registration_names},
+		{"Heartbeat", heartbeat_names}, {"AgentBeat", agent_heartbeat_names},
+		{"Progress", progress_names}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		_cleanup_free_ char *schema = read_schema(bodies[i].schema);
+
+		body_names = bodies[i].names;
+		only_known(bodies[i].schema, schema, body_knows);
+		for (size_t k = 0; body_names[k]; k++) {
+			_cleanup_free_ char *line = x_asprintf("        %s:", body_names[k]);
+
+			if (!strstr(schema, line))
+				fail_msg("docs/openapi.yaml, schema %s, lacks \"%s\"",
+					bodies[i].schema, body_names[k]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +340,7 @@ int main(void)
 		cmocka_unit_test(targets_in_the_manual),
 		cmocka_unit_test(targets_in_the_form),
 		cmocka_unit_test(states_of_agents),
+		cmocka_unit_test(bodies_of_hosts),
 	};
 
 	return cmocka_run_group_tests_name("documents", tests, NULL, NULL);
