@@ -151,8 +151,7 @@ static void text_field(struct line *l, const struct log_field *f)
 {
 	switch (f->shape) {
 	case LOG_SHAPE_END:
-	case LOG_SHAPE_HIDDEN:
-	case LOG_SHAPE_HIDDEN_NUMBER: return;
+	case LOG_SHAPE_HIDDEN: return;
 	case LOG_SHAPE_NUMBER: line_printf(l, " %s=%lld", f->name, (long long)f->number); return;
 	case LOG_SHAPE_YES_NO: line_printf(l, " %s=%s", f->name, f->number ? "yes" : "no"); return;
 	case LOG_SHAPE_WORD:
@@ -169,16 +168,11 @@ static void text_field(struct line *l, const struct log_field *f)
 	}
 }
 
-static bool is_number(const struct log_field *f)
-{
-	return f->shape == LOG_SHAPE_NUMBER || f->shape == LOG_SHAPE_HIDDEN_NUMBER;
-}
-
 static bool is_left_out(const struct log_field *f)
 {
 	if (f->shape == LOG_SHAPE_TAIL && f->text && !*f->text)
 		return true;
-	return !f->text && !is_number(f) && f->shape != LOG_SHAPE_YES_NO;
+	return !f->text && f->shape != LOG_SHAPE_NUMBER && f->shape != LOG_SHAPE_YES_NO;
 }
 
 static void json_text_member(struct line *l, const char *name, const char *value, size_t max)
@@ -190,7 +184,7 @@ static void json_text_member(struct line *l, const char *name, const char *value
 
 static void json_field(struct line *l, const struct log_field *f)
 {
-	if (is_number(f))
+	if (f->shape == LOG_SHAPE_NUMBER)
 		line_printf(l, ",\"%s\":%lld", f->name, (long long)f->number);
 	else if (f->shape == LOG_SHAPE_YES_NO)
 		line_printf(l, ",\"%s\":%s", f->name, f->number ? "true" : "false");
@@ -284,7 +278,7 @@ static bool to_journal(const struct event *e)
 	journal_text(&entry, "subject", e->subject);
 	for (const struct log_field *f = e->fields; f->shape != LOG_SHAPE_END; f++) {
 		snprintf(number, sizeof(number), "%lld", (long long)f->number);
-		if (is_number(f))
+		if (f->shape == LOG_SHAPE_NUMBER)
 			journal_text(&entry, f->name, number);
 		else if (f->shape == LOG_SHAPE_YES_NO)
 			journal_text(&entry, f->name, f->number ? "yes" : "no");

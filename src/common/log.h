@@ -35,8 +35,7 @@ bool log_wants(enum log_level level);
  * and run as AGENT= and RUN=. */
 enum log_shape {
 	LOG_SHAPE_END,    /* of the list */
-	LOG_SHAPE_HIDDEN, /* not at all: subject, event or tail say it already */
-	LOG_SHAPE_HIDDEN_NUMBER,
+	LOG_SHAPE_HIDDEN, /* not at all: subject or event say it already */
 	LOG_SHAPE_WORD,   /* name=value */
 	LOG_SHAPE_QUOTED, /* name="value" */
 	LOG_SHAPE_BARE,   /* value */
@@ -59,7 +58,6 @@ struct log_field {
 #define LOG_QUOTED(n, value) {.name = (n), .shape = LOG_SHAPE_QUOTED, .text = (value)}
 #define LOG_BARE(n, value)   {.name = (n), .shape = LOG_SHAPE_BARE, .text = (value)}
 #define LOG_HIDDEN(n, value) {.name = (n), .shape = LOG_SHAPE_HIDDEN, .text = (value)}
-#define LOG_HIDDEN_INT(n, value) {.name = (n), .shape = LOG_SHAPE_HIDDEN_NUMBER, .number = (int64_t)(value)}
 #define LOG_INT(n, value)    {.name = (n), .shape = LOG_SHAPE_NUMBER, .number = (int64_t)(value)}
 #define LOG_YES_NO(n, value) {.name = (n), .shape = LOG_SHAPE_YES_NO, .number = (value)}
 #define LOG_RUN(id)          LOG_WORD("run", id)

@@ -83,7 +83,7 @@ failed:
 void supervisor_life_ended(struct keeper *k, int status)
 {
 	int64_t now = units_now_mono_ms(), lived = now - k->sup_started_ms;
-	char how[EXIT_STATUS_TEXT_MAX], next[64];
+	char how[EXIT_STATUS_TEXT_MAX];
 
 	/* Its last messages, QUIT among them, may still be unread. */
 	keeper_orders_read(k);
@@ -106,11 +106,10 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_delay_ms = 0;
 	k->sup_restarts++;
 	k->sup_restart_at_ms = now + k->sup_delay_ms;
-	snprintf(next, sizeof(next), "next start in %lld ms", (long long)k->sup_delay_ms);
 	log_event(LOG_LEVEL_WARN, "supervisor", "died",
 		LOG_BARE("how", exit_status_text(status, how)), LOG_INT("after_ms", lived),
 		LOG_INT("workers_kept", k->children.alive),
-		LOG_HIDDEN_INT("next_start_ms", k->sup_delay_ms), LOG_TAIL("next", next));
+		LOG_INT("next_start_ms", k->sup_delay_ms));
 	k->sup_delay_ms = k->sup_delay_ms ? k->sup_delay_ms * 2 : 100;
 	if (k->sup_delay_ms > SUPERVISOR_DELAY_MAX_MS)
 		k->sup_delay_ms = SUPERVISOR_DELAY_MAX_MS;

@@ -69,8 +69,8 @@ static void the_text_form_has_fields_in_their_order(void **state)
 		" target=\"Login\" status=error reason=timeout after_ms=-5 retry=yes: k6 was stopped\n");
 	capture();
 	log_event(LOG_LEVEL_WARN, "fleet", "died", LOG_BARE("how", "signal 9"),
-		LOG_WORD("reason", NULL), LOG_HIDDEN("host", "h"), LOG_HIDDEN_INT("next_ms", 7),
-		LOG_INT("restarts", 2), LOG_ERROR(""));
+		LOG_WORD("reason", NULL), LOG_HIDDEN("host", "h"), LOG_INT("restarts", 2),
+		LOG_ERROR(""));
 	assert_non_null(
 		strstr(captured(buf, sizeof(buf)), "warn  fleet: died signal 9 restarts=2\n"));
 }
@@ -115,20 +115,6 @@ static void json_has_each_field_as_a_member(void **state)
 	assert_string_equal(json_get_text(line, "msg", ""),
 		"run ended run=" RUN_ID
 		" target=\"Login \\\"new\\\"\" status=error reason=timeout after_ms=-5 retry=yes: k6 was stopped");
-}
-
-static void hidden_fields_are_members_all_the_same(void **state)
-{
-	_cleanup_json_ json_t *line = NULL;
-
-	(void)state;
-	capture();
-	log_event(LOG_LEVEL_INFO, "fleet", "died", LOG_HIDDEN("host", "h"),
-		LOG_HIDDEN_INT("next_ms", 7), LOG_TAIL("next", "next start in 7 ms"));
-	line = captured_json();
-	assert_string_equal(json_get_text(line, "host", ""), "h");
-	assert_int_equal(json_get_int(line, "next_ms", 0), 7);
-	assert_string_equal(json_get_text(line, "msg", ""), "died: next start in 7 ms");
 }
 
 static void a_run_inside_a_label_is_no_field(void **state)
@@ -257,7 +243,6 @@ int main(void)
 		cmocka_unit_test(the_text_form_has_fields_in_their_order),
 		cmocka_unit_test(a_quote_in_a_label_cannot_end_the_field),
 		cmocka_unit_test(json_has_each_field_as_a_member),
-		cmocka_unit_test(hidden_fields_are_members_all_the_same),
 		cmocka_unit_test(a_run_inside_a_label_is_no_field),
 		cmocka_unit_test(a_member_that_every_line_has_is_not_written_twice),
 		cmocka_unit_test(json_stays_json_at_every_length),
