@@ -34,9 +34,8 @@ static json_t *sum(const json_t *runs, const struct run_field *f)
 	if (!any)
 		return json_null();
 	/* A whole sum reads as an integer, as far as JSON integers go. */
-	return total < 9e18 && total == (double)(json_int_t)total
-		? json_integer((json_int_t)total)
-		: json_real(total);
+	return total < 9e18 && total == (double)(json_int_t)total ? json_integer((json_int_t)total)
+								  : json_real(total);
 }
 
 /* Returns the mean of a metric over the runs, each weighted by its count; JSON null without any. */
