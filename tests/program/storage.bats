@@ -105,7 +105,9 @@ CONF
 }
 
 @test "the wall clock jumps, forth and back: no run is early, late or twice, no worker is silent" {
-	"${CC:-cc}" -shared -fPIC -O1 -o "$T/clock.so" "$top_srcdir/tests/program/clock.c"
+	# CC may be words, as "ccache gcc".
+	# shellcheck disable=SC2086
+	${CC:-cc} -shared -fPIC -O1 -o "$T/clock.so" "$top_srcdir/tests/program/clock.c"
 	start_server
 	# The sandbox is off, so that the new supervisor finds the library, too.
 	write_conf <<CONF
