@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs in a child that has one thread and nothing but its own copy of the worker's memory; every
- * step only takes away. */
+/* Runs in a child that has one thread and its own copy of the worker's memory.  Every step only takes away rights. */
 #include "agent/confine.h"
 
 #include <errno.h>
@@ -20,7 +19,7 @@
 #define K6_OOM_SCORE "500"
 #define K6_TIMER_SLACK_NS 50000UL
 
-/* getrlimit(2) takes an enum in glibc and an int elsewhere. */
+/* The type of a resource is an enum in glibc and an int in other C libraries. */
 #ifdef __GLIBC__
 typedef __rlimit_resource_t limit_name;
 #else
@@ -31,39 +30,39 @@ static void set_limit(limit_name what, int64_t value)
 {
 	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
 
-	/* Never above the hard limit that we were given: raising it would fail and leave no limit. */
+	/* Not above the hard limit that the process has: raising that fails and would leave the limit unset. */
 	if (getrlimit(what, &old) == 0 && old.rlim_max != RLIM_INFINITY &&
 		lim.rlim_max > old.rlim_max)
 		lim.rlim_cur = lim.rlim_max = old.rlim_max;
 	setrlimit(what, &lim);
 }
 
-/* When memory runs out a load test goes first, not the host's services. */
+/* If memory runs out, the OOM killer shall kill a load test before the host's services. */
 static void offer_to_oom_killer(void)
 {
 	int fd;
 
-	/* The files of a non-dumpable process belong to root.  Safe: this is a fork with its own
-	 * memory, and whatever the last run left in this pid namespace is dead. */
+	/* The /proc files of a non-dumpable process belong to root.  Safe: this is a fork with its own memory, and all
+	 * processes that the last run left in this pid namespace are dead. */
 	prctl(PR_SET_DUMPABLE, 1);
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	/* Worth trying, not worth failing for. */
+	/* A failure is ignored. */
 	if (write(fd, K6_OOM_SCORE, sizeof(K6_OOM_SCORE) - 1) < 0)
 		errno = 0;
 	close(fd);
 }
 
-/* getrlimit(2): RLIMIT_NPROC counts the processes of a uid, and all agents share one; but it
- * counts them in each user namespace anew (user_namespaces(7)).  So k6 gets one, without any ids
- * mapped, before the limit is set. */
+/* RLIMIT_NPROC counts the processes of a uid (getrlimit(2)), and all agents share one uid.  But each user namespace has a
+ * count of its own (user_namespaces(7)).  So k6 gets a user namespace, without any ids mapped, before the limit is
+ * set. */
 static int count_processes_apart(const struct sandbox *sb, const struct conf *conf)
 {
 	if (sb->user_namespaces) {
 		if (unshare(CLONE_NEWUSER) < 0)
 			return -1;
-		/* It comes with all capabilities over itself and a full bounding set. */
+		/* A new user namespace gives its first process all capabilities in it and a full bounding set. */
 		creds_prepare();
 		if (creds_drop_all_caps(NULL) < 0)
 			return -1;
@@ -71,7 +70,7 @@ static int count_processes_apart(const struct sandbox *sb, const struct conf *co
 	} else if (sb->as_root) {
 		set_limit(RLIMIT_NPROC, conf->limits.processes * conf->max_workers);
 	}
-	/* An ordinary user's other processes would count, too: there it is left to his own limit. */
+	/* The limit would count the other processes of an ordinary user, too: his own limit stays. */
 	return 0;
 }
 
@@ -80,7 +79,7 @@ int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *wo
 	const char *const writable[] = {
 		work_dir, sb->level == SANDBOX_OFF ? NULL : ROOTFS_HOME, NULL};
 
-	/* k6 must not inherit the worker's coarse timers: its sleeps would be a second late. */
+	/* With the worker's timer slack k6's sleeps would be a second late. */
 	prctl(PR_SET_TIMERSLACK, K6_TIMER_SLACK_NS);
 	offer_to_oom_killer();
 	setpriority(PRIO_PROCESS, 0, K6_NICE);
@@ -92,7 +91,7 @@ int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *wo
 	if (count_processes_apart(sb, conf) < 0)
 		return -1;
 	set_limit(RLIMIT_DATA, conf->limits.memory_bytes);
-	/* prctl(2): cleared by a change of credentials, so it comes after all of them. */
+	/* A change of credentials clears it, prctl(2): so it comes after all of them. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -1;
 	if ((sb->layers & SANDBOX_LAYER_LANDLOCK) &&
@@ -108,7 +107,7 @@ void confine_exec(int k6_fd, char *const argv[], char *const envp[])
 	if (k6_fd < 0)
 		execve(ROOTFS_K6, argv, envp);
 	else
-		/* The binary may lie below a directory that only root may pass, or outside our root. */
+		/* The path may lead through a directory that only root may search, or lie outside this root. */
 		syscall(SYS_execveat, k6_fd, "", argv, envp, AT_EMPTY_PATH);
 }
 

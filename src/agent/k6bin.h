@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The k6 that runs are made with: one opened file, known by what it was when k6 told its version. */
+/* The k6 that workers run: an open file, with the stamp that it had when it told its version. */
 #ifndef K6FLEET_K6BIN_H
 #define K6FLEET_K6BIN_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6 prints its scenarios at the start and a line of progress a second; both have been the same from
- * v0.49 to v2 (its cmd/ui.go and execution package). */
+/* k6 prints its scenarios at the start and a line of progress each second.  Both are the same from v0.49 to v2 (cmd/ui.go
+ * and the package execution in its sources). */
 #include "agent/k6out.h"
 
 #include <ctype.h>
@@ -17,7 +17,7 @@
 
 #define OUT_TAIL_BYTES 8192
 #define ERR_TAIL_BYTES (RUN_LOG_MAX - OUT_TAIL_BYTES)
-/* What a line of standard output is worth keeping of: a trend with its 101 percentiles is longer. */
+/* The part of a line of standard output that is kept: a trend with its 101 percentiles is longer. */
 #define OUT_LINE_KEPT 200
 #define DURATION_MAX_MS (366 * DAY_MS)
 
@@ -175,7 +175,7 @@ static bool is_bar(const char *line)
 	const char *p = strstr(line, " [");
 	int percent;
 
-	/* While setup() and the like go on there is a line of dashes. */
+	/* During setup() and teardown() k6 prints dashes. */
 	return p && (sscanf(p, " [ %d%% ]", &percent) == 1 || strstr(p, " [-----"));
 }
 
@@ -194,7 +194,7 @@ static void take_line(struct k6out *o, k6out_emit *emit, void *arg)
 	if (take_progress(o, o->line) || is_bar(o->line) || !*text)
 		return;
 	if (o->line_len > OUT_LINE_KEPT) {
-		/* Not in the middle of a character. */
+		/* Not in the middle of a UTF-8 character. */
 		size_t at = OUT_LINE_KEPT;
 
 		while (at && ((unsigned char)o->line[at] & 0xc0) == 0x80)
@@ -232,7 +232,7 @@ static void search_words(struct k6out *o, const char *data, size_t len)
 	if (contains(data, len, "out of memory") || contains(data, len, "cannot allocate memory") ||
 		contains(data, len, "pthread_create failed"))
 		o->saw_no_memory = true;
-	/* The Go runtime's words for EAGAIN from clone(2). */
+	/* The Go runtime prints this after EAGAIN of clone(2). */
 	if (contains(data, len, "failed to create new OS thread"))
 		o->saw_no_process = true;
 	if (contains(data, len, "no space left on device") || contains(data, len, "file too large"))
@@ -252,7 +252,7 @@ void k6out_take_stderr(struct k6out *o, const char *data, size_t len, k6out_emit
 	char joint[2 * sizeof(o->carry)];
 	size_t head = len < sizeof(o->carry) ? len : sizeof(o->carry);
 
-	/* A word may be cut by the end of a read: look at the seam as well. */
+	/* The end of a read may cut a word in two: search across the two reads as well. */
 	memcpy(joint, o->carry, o->carry_len);
 	memcpy(joint + o->carry_len, data, head);
 	search_words(o, joint, o->carry_len + head);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of one k6 process, from the worker's side.  What its child does up to the exec is in
- * launch.c. */
+/* Starts, watches, stops and measures one k6 process.  launch.c has what the child does before the exec. */
 #include "agent/k6run.h"
 
 #include <errno.h>
@@ -20,7 +19,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-/* Each run finds both of its file systems as the first one did. */
+/* Empties both file systems of the agent, so that each run starts with the same. */
 static void empty_all(const struct k6run_env *env)
 {
 	sandbox_empty_dir(env->work_dir, NULL);
@@ -28,7 +27,7 @@ static void empty_all(const struct k6run_env *env)
 		sandbox_empty_dir(ROOTFS_HOME, NULL);
 }
 
-/* A number behind a word in a file of k6's cgroup, 0 where there is none: cgroups(7). */
+/* Returns the number after a word in a file of the slot's cgroup, 0 if there is none: cgroups(7). */
 static uint64_t read_cgroup(const struct k6run_env *env, const char *file, const char *word)
 {
 	char text[2048];
@@ -47,8 +46,8 @@ static uint64_t read_cgroup(const struct k6run_env *env, const char *file, const
 	return p ? strtoull(p + strlen(word), NULL, 10) : 0;
 }
 
-/* How often the kernel has killed there for want of memory, and the CPU that all processes of all
- * runs have used. */
+/* Returns how many processes of the cgroup the OOM killer has killed, and the CPU time of all its processes, both
+ * counted over all runs. */
 static uint64_t count_oom_kills(const struct k6run_env *env)
 {
 	return read_cgroup(env, "memory.events", "oom_kill ");
@@ -102,8 +101,8 @@ out:
 	}
 }
 
-/* Between fork and exec the child looks up names where allowed_hosts has some; so it is not waited
- * for, but watched like k6 itself. */
+/* Reads the report of the launch, if it has come.  The child may take long before the exec, because it looks up the names
+ * of allowed_hosts: so the worker polls and does not wait for it. */
 static void watch_exec(struct k6run *run)
 {
 	char report[LAUNCH_REPORT_MAX];
@@ -144,7 +143,7 @@ struct k6run *k6run_start(
 		snprintf(run->why, sizeof(run->why), "%.400s", err.msg);
 		return run;
 	}
-	/* Also of a summary that was left over: facts about k6 say that it may not write one. */
+	/* The summary of the last run goes with it: k6 does not always write a new one. */
 	empty_all(env);
 	spawn(run, job_fd);
 	return run;
@@ -163,7 +162,7 @@ static uint64_t read_rss(pid_t pid)
 	return (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A script that prints without end must not keep the worker from its other duties. */
+/* Bounds one turn: a script may print without end, and the worker has other work. */
 #define DRAIN_READS_MAX 64
 
 static void drain(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
@@ -186,7 +185,7 @@ static void drain(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
 	}
 }
 
-/* What the scenarios take, set-up and tear-down at their own default limits on top of it. */
+/* Takes the duration that k6 has printed, if the target has none. */
 static void take_plan(struct k6run *run)
 {
 	if (run->planned || !run->output.has_plan)
@@ -217,7 +216,7 @@ int64_t k6run_wait_ms(const struct k6run *run)
 	return wait > 0 ? wait : 0;
 }
 
-/* How long k6 may take from its start. */
+/* Returns how long k6 may run (ms from its start). */
 static int64_t time_limit_ms(const struct k6run *run)
 {
 	const struct k6run_plan *plan = &run->plan;
@@ -240,7 +239,7 @@ static void signal_k6(struct k6run *run, int sig)
 
 static void stop(struct k6run *run, int64_t now)
 {
-	/* Exactly one TERM: a second one would make k6 drop its summary. */
+	/* One TERM only: after a second one k6 writes no summary. */
 	if (run->term_sent)
 		return;
 	run->term_sent = true;
@@ -291,17 +290,17 @@ bool k6run_is_over(const struct k6run *run)
 	return run->exited || run->pid <= 0;
 }
 
-/* Whatever k6 has started ends with its run. */
+/* Kills all processes that k6 has started. */
 static void end_descendants(const struct k6run *run)
 {
 	if (run->env->is_init) {
-		/* Safe: as pid 1 of a pid namespace of our own, -1 reaches k6's descendants and nobody
-		 * else: kill(2), pid_namespaces(7). */
+		/* Safe: this process is pid 1 of its own pid namespace, so -1 reaches only k6's descendants: kill(2),
+		 * pid_namespaces(7). */
 		kill(-1, SIGKILL);
 		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 			;
 	} else if (run->pid > 0) {
-		/* Without a namespace only the process group that we made may be signalled. */
+		/* Without a namespace only the process group of k6 may be signalled. */
 		kill(-run->pid, SIGKILL);
 	}
 }
@@ -321,13 +320,13 @@ static void measure(const struct k6run *run, struct run *r, bool *tmp_full)
 	r->cpu_ms = (run->usage.ru_utime.tv_sec + run->usage.ru_stime.tv_sec) * 1000 +
 		(run->usage.ru_utime.tv_usec + run->usage.ru_stime.tv_usec) / 1000;
 	r->max_rss_bytes = run->usage.ru_maxrss * 1024;
-	/* The cgroup has also what nobody has waited for. */
+	/* The cgroup also counts processes that nobody has waited for. */
 	cgroup_ms = (int64_t)(read_cgroup_cpu_us(run->env) - run->cgroup_cpu_us_before) / 1000;
 	if (cgroup_ms > r->cpu_ms)
 		r->cpu_ms = cgroup_ms;
 	*tmp_full = false;
 	r->tmp_bytes = 0;
-	/* Only a tmpfs of our own tells what this run alone has used. */
+	/* Only the agent's own tmpfs shows how much this run has used. */
 	if (run->env->is_init && statvfs(run->env->work_dir, &fs) == 0) {
 		r->tmp_bytes = (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
 		*tmp_full = fs.f_bavail == 0 || fs.f_favail == 0;
@@ -336,8 +335,8 @@ static void measure(const struct k6run *run, struct run *r, bool *tmp_full)
 		r->tmp_bytes += (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
 }
 
-/* rps is over the time that virtual users really ran: as k6 says it, else by the clock; no longer than
- * planned, since a generated script begins nothing after that. */
+/* Returns the time over which rps is counted: as long as virtual users ran, by k6's progress or else by the clock; not
+ * longer than planned, because a generated script starts no request after that. */
 static double seconds_run(const struct k6run *run)
 {
 	int64_t ms = run->output.has_progress && run->output.elapsed_ms > 0
@@ -387,7 +386,7 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 	measure(run, &r, &facts.tmp_full);
 	if (run->started) {
 		r.started_ms = run->start_wall_ms;
-		/* From the monotonic clock, so that a jump of the wall clock bends no run. */
+		/* The duration is of the monotonic clock: a jump of the wall clock does not change it. */
 		r.finished_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
 	}
 	r.log = k6out_log(&run->output, &facts.log_from);

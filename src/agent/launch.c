@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/architecture.md says why each flag and variable is there.  The target is read and the script
- * written here, so that the worker's memory stays as small as it was. */
+/* docs/architecture.md has the reason for each flag and variable.  The target is read and the script is written in this
+ * process, so that the worker's memory stays small. */
 #include "agent/launch.h"
 
 #include <errno.h>
@@ -21,16 +21,16 @@
 #include "common/mem.h"
 #include "common/target.h"
 
-/* A target with a 1 MiB script, every byte escaped. */
+/* Room for a target with a 1 MiB script of which every byte is escaped. */
 #define JOB_MAX_BYTES (8 * 1024 * 1024)
-/* Addresses that names of allowed_hosts stand for. */
+/* Addresses of all names in allowed_hosts. */
 #define ALLOWED_MAX 1024
 #define NAMES_IN_SCRIPT_MAX 64
 
 /* Numbers in the process that becomes k6. */
 enum { K6_FD = 3, FAIL_FD = 4 };
 
-/* Where distributions keep the one file with all certificates. */
+/* The file with all certificates, as distributions name it. */
 static const char *const cert_bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt",
@@ -79,7 +79,7 @@ static void add(struct strings *s, char *item)
 
 /* --- the job ---------------------------------------------------------------- */
 
-/* The supervisor has checked it; this is another process and looks again. */
+/* The supervisor has checked the target; this process trusts nobody and checks it again. */
 static void read_job(struct launch *l, int fd)
 {
 	struct target_error terr;
@@ -106,7 +106,7 @@ static void write_file(const struct launch *l, const char *path, const char *tex
 	close(fd);
 }
 
-/* A user's script, or any that has to wait for others, is run through a module around it. */
+/* Writes the script, and a module around it if it is a user's or has to wait for a common start. */
 static void write_scripts(struct launch *l)
 {
 	const char *dir = l->order->env->work_dir;
@@ -142,8 +142,8 @@ static void allow_block(struct allowed *a, const char *text)
 		a->count++;
 }
 
-/* What the name stands for now, by the same resolver configuration as k6's.  A name that nobody knows
- * adds nothing: k6 will say so. */
+/* Adds the present addresses of the name, by the same resolver configuration as k6's.  A name without an address adds
+ * nothing: k6 reports it. */
 static void allow_name(struct allowed *a, const char *name)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -155,7 +155,7 @@ static void allow_name(struct allowed *a, const char *name)
 	for (i = list; i; i = i->ai_next) {
 		if (getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof(text), NULL, 0,
 			    NI_NUMERICHOST) == 0) {
-			text[strcspn(text, "%")] = '\0'; /* a link-local address's zone */
+			text[strcspn(text, "%")] = '\0'; /* the zone of a link-local address */
 			allow_block(a, text);
 		}
 	}
@@ -168,7 +168,7 @@ static bool is_host_char(char c)
 		c == '-' || c == '_' || c == '.';
 }
 
-/* Names below a suffix are known as far as they stand in the script. */
+/* Of the names below a suffix only those in the text of the script are known. */
 static void allow_names_in(struct allowed *a, const char *script, const char *suffix)
 {
 	size_t len = strlen(suffix);
@@ -198,7 +198,7 @@ static void block(void *arg, const char *cidr)
 	add(&l->blocked, x_strdup(cidr));
 }
 
-/* k6 knows lists of what is blocked only; so all that is not allowed. */
+/* k6 takes lists of blocked addresses only: it gets the complement of the allowed ones. */
 static void read_allowed_hosts(struct launch *l)
 {
 	const json_t *list = json_object_get(l->job, "allowedHosts");
@@ -216,7 +216,7 @@ static void read_allowed_hosts(struct launch *l)
 			json_string_value(item) ? json_string_value(item) : "";
 	if (l->target->url && (!host || !allow_host(l->allowed, l->allowed_count, host)))
 		give_up(l, ERR_FORBIDDEN, "allowed_hosts does not name the host of the target");
-	/* resolv.conf(5): not the usual 5 s twice for each server. */
+	/* Shorter than the default of resolv.conf(5), 5 s twice for each server. */
 	setenv("RES_OPTIONS", "timeout:2 attempts:1", 1);
 	a = x_calloc(1, sizeof(*a));
 	for (i = 0; i < l->allowed_count; i++) {
@@ -236,8 +236,8 @@ static void read_allowed_hosts(struct launch *l)
 	free(a);
 }
 
-/* The same list for what is called by name, and for modules that are imported by URL, which k6 fetches
- * before its block lists hold: all else goes to a proxy that does not exist, whose name says why.
+/* The same list for requests by name, and for modules imported by URL, which k6 fetches before its block lists apply.
+ * Requests to all other names go to a proxy that does not exist, whose name says why.
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy */
 #define NO_SUCH_PROXY "http://not-in-allowed-hosts.invalid:9"
 
@@ -261,7 +261,7 @@ static void add_proxy_env(const struct launch *l, struct strings *env)
 	free(list);
 }
 
-/* Go never uses a proxy for this host itself, so modules are looked for in the text as well. */
+/* Go uses no proxy for this host itself, so imported URLs are also searched for in the text. */
 static void check_imports(const struct launch *l)
 {
 	for (const char *p = l->script; (p = strstr(p, "http")) != NULL; p += 4) {
@@ -311,7 +311,7 @@ static struct strings make_argv(const struct launch *l)
 		add(&argv, x_asprintf("--duration=%lldms", (long long)duration_ms));
 	for (size_t i = 0; i < extra->count; i++)
 		add(&argv, x_strdup(extra->items[i]));
-	/* Behind what an operator adds, so that no list of his takes it back: k6 adds up the two. */
+	/* After the operator's arguments, whose lists cannot undo these: k6 uses both. */
 	for (size_t i = 0; i < l->blocked.count; i++)
 		add(&argv, x_asprintf("--blacklist-ip=%s", l->blocked.items[i]));
 	if (l->is_limited)
@@ -320,7 +320,7 @@ static struct strings make_argv(const struct launch *l)
 	return argv;
 }
 
-/* Nothing of the daemon's environment: the script can read all of k6's. */
+/* Takes nothing from the daemon's environment: the script can read all of k6's. */
 static struct strings make_env(const struct launch *l)
 {
 	const struct conf *conf = l->order->env->conf;
@@ -341,12 +341,12 @@ static struct strings make_env(const struct launch *l)
 		}
 	}
 	add(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
-	/* k6 makes its summary in JavaScript: 6 s for 12,000 metrics.  The deadline bounds it, too. */
+	/* k6 makes its summary in JavaScript, which takes 6 s for 12,000 metrics.  The deadline applies, too. */
 	add(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=30s"));
 	if (l->is_limited)
 		add_proxy_env(l, &env);
-	/* K6_SETUP_TIMEOUT and its like would overrule the script's own options; the deadline bounds
-	 * what they allow. */
+	/* The operator's variables last.  K6_SETUP_TIMEOUT and similar ones overrule the script's options; the deadline
+	 * bounds them. */
 	for (size_t i = 0; i < conf->k6.env.count; i++)
 		add(&env, x_strdup(conf->k6.env.items[i]));
 	return env;
@@ -369,7 +369,7 @@ static void place_descriptors(struct launch *l)
 		dup2(k6_copy, K6_FD) < 0 || dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
 		give_up(l, ERR_OTHER, "its descriptors cannot be placed: %s", strerror(errno));
 	l->fail_fd = FAIL_FD;
-	/* The result socket, the lifeline and the heartbeat page's descriptor end here. */
+	/* Among them the socket to the supervisor, the lifeline and the descriptor of the heartbeat pages. */
 	fdio_close_range(FAIL_FD + 1, ~0U, false);
 }
 
@@ -379,7 +379,7 @@ static void reset_signals(void)
 
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
-	/* k6 dies of HUP and of a closed log; neither may end a run by accident. */
+	/* HUP ends k6, and must not end a run by accident. */
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -401,7 +401,7 @@ _Noreturn void launch_k6(const struct launch_order *order)
 	read_allowed_hosts(&l);
 	if (l.is_limited)
 		check_imports(&l);
-	/* "0" is the writer itself: what it uses from here on counts. */
+	/* "0" means the writer: from here on the cgroup counts this process. */
 	if (env->cgroup_procs_fd >= 0 && write(env->cgroup_procs_fd, "0", 1) != 1)
 		give_up(&l, ERR_OTHER, "the cgroup cannot be entered: %s", strerror(errno));
 	argv = make_argv(&l);
@@ -412,8 +412,8 @@ _Noreturn void launch_k6(const struct launch_order *order)
 	if (chdir(env->work_dir) < 0 ||
 		confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
 		give_up(&l, ERR_OTHER, "%s", strerror(errno));
-	/* Where it is executed by path, the descriptor has done its duty.  Elsewhere it stays open
-	 * across exec, because an interpreter script is read through /dev/fd/3. */
+	/* To execute by path the descriptor is not needed any more.  Otherwise it stays open across exec, because the
+	 * interpreter of a script reads it through /dev/fd/3. */
 	if (!by_fd)
 		close(K6_FD);
 	confine_exec(by_fd ? K6_FD : -1, argv.items, environment.items);

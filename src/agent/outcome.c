@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The exit codes are those of k6 v0.49 to v2 (errext/exitcodes in its sources). */
+/* The exit codes of k6 from v0.49 to v2 (errext/exitcodes in its sources). */
 #include "agent/outcome.h"
 
 #include <jansson.h>
@@ -66,7 +66,7 @@ char *outcome_last_error(const char *log)
 	return plain ? steal_ptr(plain) : x_strdup("");
 }
 
-/* Line breaks and what else is white becomes one space; none at the end. */
+/* Replaces each sequence of white space by one space and removes it at the end. */
 static void squeeze(char *text)
 {
 	char *to = text;
@@ -88,7 +88,7 @@ static void say(struct run *r, enum run_status status, enum run_reason reason, c
 	r->reason = reason;
 	free(r->message);
 	r->message = message;
-	/* One line, so that k6's own messages break no table. */
+	/* One line, so that a message of k6 does not break a table. */
 	squeeze(message);
 }
 
@@ -243,7 +243,7 @@ void outcome_judge(const struct outcome_facts *f, struct run *r)
 	}
 	if (WIFEXITED(f->wait_status))
 		r->exit_code = WEXITSTATUS(f->wait_status);
-	/* One that ended well just before the signal came has simply ended. */
+	/* A k6 that ended with 0 just before the signal came was neither cancelled nor stopped. */
 	if (f->cancelled && r->exit_code != 0) {
 		say(r, RUN_ERROR, RUN_REASON_CANCELLED, x_strdup("the run was cancelled"));
 	} else if (f->deadline_passed && r->exit_code != 0) {

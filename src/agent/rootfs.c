@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host root made read-only would hide nothing: sockets could still be connected to and devices
- * opened (path_resolution(7), mount_namespaces(7)).  So the root is a small tmpfs, and what the
- * host has is bound into it directory by directory; directories, since a file that is replaced
- * by rename(2) would stay the old one.
+ * A read-only bind of the host's root would hide nothing: k6 could still connect to its sockets and open its devices
+ * (path_resolution(7), mount_namespaces(7)).  So the root is a small tmpfs with bind mounts of some of the host's
+ * directories.  Directories, not files: a bind mount of a file does not follow rename(2).
  */
 #include "config.h"
 
@@ -25,7 +24,7 @@
 #include "common/hostfs.h"
 #include "common/mem.h"
 
-/* sys/mount.h and linux/mount.h do not go together in older C libraries. */
+/* With older C libraries sys/mount.h and linux/mount.h cannot be included together. */
 int mount(const char *source, const char *target, const char *type, unsigned long flags,
 	const void *data);
 int umount2(const char *target, int flags);
@@ -36,7 +35,7 @@ int umount2(const char *target, int flags);
 #define EMPTY_FILE ".none"
 
 static const struct shown {
-	const char *path; /* of the host, and at the same place inside */
+	const char *path; /* on the host, and the same inside */
 	uint64_t attrs;
 } shown[] = {
 	{"/usr", READ_ONLY},
@@ -47,11 +46,11 @@ static const struct shown {
 	{"/lib64", READ_ONLY},
 	{"/libx32", READ_ONLY},
 	{"/etc", READ_ONLY | MOUNT_ATTR_NOEXEC},
-	/* Where SUSE keeps the certificates that /etc points to. */
+	/* On SUSE the certificates, to which links in /etc lead. */
 	{"/var/lib/ca-certificates", READ_ONLY | MOUNT_ATTR_NOEXEC},
-	/* The supervisor reaches its descriptors through it; each worker covers it with its own. */
+	/* The supervisor opens /proc/self/fd; each worker mounts a /proc of its own over it. */
 	{"/proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
-	/* Device nodes: no nodev, of course.  Read-only concerns the inode, not the device. */
+	/* Device nodes, so without nodev.  Read-only applies to the inode, not to the device. */
 	{"/dev/null", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
 	{"/dev/zero", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
 	{"/dev/full", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC},
@@ -61,7 +60,7 @@ static const struct shown {
 
 static const char own_config[] = SYSCONFDIR "/k6fleet";
 
-/* Most are closed by their modes already; a mode may be wrong. */
+/* Paths with secrets.  Their modes should keep agents out; these covers do so if a mode is wrong. */
 static const char *const covered[] = {
 	"/etc/k6fleet",
 	"/etc/shadow",
@@ -96,13 +95,13 @@ static int set_attrs(const char *path, uint64_t attrs, bool recursive)
 {
 	struct mount_attr attr = {.attr_set = attrs};
 
-	/* Only adds restrictions, which is allowed on locked mounts too: mount_setattr(2). */
+	/* Adding restrictions is allowed on locked mounts, too: mount_setattr(2). */
 	return (int)syscall(SYS_mount_setattr, AT_FDCWD, path, recursive ? AT_RECURSIVE : 0, &attr,
 		sizeof(attr));
 }
 
-/* Makes the parents of a path, and the path itself if `whole`, below the current directory; the path is
- * absolute as the inside will see it. */
+/* Makes the parents of a path, and with `whole` the path itself, below the current directory.  The path is absolute, as
+ * the agents will see it. */
 static int make_parents(const char *path, bool whole, struct err *err)
 {
 	_cleanup_free_ char *copy = x_strdup(path + 1);
@@ -113,8 +112,7 @@ static int make_parents(const char *path, bool whole, struct err *err)
 	return fdio_mkdir_parents(copy, 0755, (uid_t)-1, (gid_t)-1, err);
 }
 
-/* Binds what fd stands for (O_PATH) at `path` inside the new root, which is the current
- * directory. */
+/* Binds the file or directory of fd (O_PATH) at `path` in the new root, which is the current directory. */
 static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 {
 	char source[64];
@@ -132,8 +130,8 @@ static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 				err, errno, "cannot make room for %s in the agents' root", path);
 		close(file);
 	}
-	/* By descriptor: what it stands for was looked up while all of the host was there.
-	 * Recursive, because in a user namespace the kernel keeps together what it gave. */
+	/* By descriptor: the name was looked up while all of the host could be seen.  Recursive, because in a user
+	 * namespace the kernel refuses to separate inherited mounts. */
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
 	if (mount(source, path + 1, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(err, errno, "cannot bind %s into the agents' root", path);
@@ -142,7 +140,7 @@ static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 	return 0;
 }
 
-/* A merged /usr has /bin and its like as links: they are made anew. */
+/* With a merged /usr, /bin and /lib are links: these are made anew. */
 static int show(const struct shown *s, int fd, struct err *err)
 {
 	char target[PATH_MAX];
@@ -166,7 +164,7 @@ static int cover(const char *path, struct err *err)
 {
 	struct stat st;
 
-	/* What cannot be looked up by us cannot be by workers, who may less. */
+	/* If the keeper cannot look it up, a worker cannot either. */
 	if (path[0] != '/' || lstat(path + 1, &st) < 0 || S_ISLNK(st.st_mode))
 		return 0;
 	if (mount(S_ISDIR(st.st_mode) ? EMPTY_DIR : EMPTY_FILE, path + 1, NULL, MS_BIND, NULL) < 0)
@@ -174,15 +172,16 @@ static int cover(const char *path, struct err *err)
 	return 0;
 }
 
-/* Opened before the way into the new root begins; -1 and NULL: there is none. */
+/* Opened while the host's root is still in place; -1 and NULL: missing. */
 struct sources {
 	int shown[ARRAY_SIZE(shown)];
 	int k6_fd, resolver_fd;
 	char *resolver_path;
 };
 
-/* /etc/resolv.conf is often a link to a file under /run, which its owner replaces by rename:
- * its directory is shown. */
+/* /etc/resolv.conf is often a link to a file below /run, which is replaced by rename(2): so its directory is shown.
+ * Returns a descriptor of that directory with its path, which the caller frees; or -1 and NULL if the file is in a
+ * directory that is shown anyway. */
 static int resolver_dir(char **path)
 {
 	_cleanup_free_ char *real = realpath("/etc/resolv.conf", NULL);
@@ -196,7 +195,7 @@ static int resolver_dir(char **path)
 	return open(*path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* k6 again, now as a mount of this namespace: the one that was opened before and no other. */
+/* Opens k6 again, as a file of a mount of this namespace, and checks that it is the one that was opened before. */
 static int reopen_k6(const struct conf *conf, int k6_fd, struct err *err)
 {
 	_cleanup_fd_ int fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
@@ -253,8 +252,8 @@ static int move_in(const struct conf *conf, const struct sources *from, struct e
 {
 	const char *staging = conf->limits.tmp_dir;
 
-	/* Safe: the namespace is ours alone and nothing is propagated out of it.  The staging point is
-	 * a directory of root's configuration that is hidden, for us only, until we are inside. */
+	/* Safe: no other process is in this namespace, and nothing propagates out of it.  The mount point is a directory
+	 * that root's configuration names; the mount hides it in this namespace only. */
 	if (mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		    "mode=0755,size=1m,nr_inodes=512") < 0)
 		return err_sys(err, errno, "cannot mount the agents' root on %s", staging);
@@ -264,8 +263,8 @@ static int move_in(const struct conf *conf, const struct sources *from, struct e
 		return -1;
 	if (set_attrs(".", READ_ONLY | MOUNT_ATTR_NOEXEC, false) < 0)
 		return err_sys(err, errno, "cannot make the agents' root read-only");
-	/* pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one for a moment and
-	 * is then taken away with everything in it. */
+	/* pivot_root(2), section "pivot_root(".", ".")": the old root is stacked on the new one and then unmounted with
+	 * everything in it. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(err, errno, "cannot change to the agents' root (pivot_root)");
 	if (umount2(".", UMOUNT_DETACH) < 0 || chdir("/") < 0)
@@ -281,10 +280,10 @@ int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(err, errno, "the kernel refuses a mount namespace");
-	/* First of all: what is mounted from here on must never reach the host's table. */
+	/* First of all: mounts made from here on must not propagate to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sys(err, errno, "cannot make the mounts private");
-	/* As slaves, so that what the host unmounts later is not kept busy by us. */
+	/* As slaves, so that an unmount on the host reaches the kept tree and no file system stays busy. */
 	if (hostfs_keep(err) < 0)
 		return -1;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

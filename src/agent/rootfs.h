@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The minimal root: what a worker and its k6 can see of the host.  Made once, by the keeper, in a
- * mount namespace of its own; workers only add what is theirs alone.
+ * The agents' root: the part of the host that workers and their k6 can see.  The keeper makes it once, in a mount
+ * namespace of its own; each worker adds its own tmpfs and /proc.
  */
 #ifndef K6FLEET_ROOTFS_H
 #define K6FLEET_ROOTFS_H
@@ -9,18 +9,18 @@
 #include "common/conf.h"
 #include "common/err.h"
 
-/* Where k6 lies inside. */
+/* The path of k6 inside. */
 #define ROOTFS_K6 "/k6"
-/* Home of every agent, which is k6's HOME. */
+/* The HOME of every k6. */
 #define ROOTFS_HOME "/home/k6agent"
 
 /*
- * Moves the calling process into a new mount namespace whose root holds, read-only: /usr and what
- * of /bin, /sbin, /lib* is beside it, /etc with its secrets covered, the directory where
- * resolv.conf really lies, five device nodes, /proc, k6, and two empty directories to mount on:
- * limits.tmp_dir and ROOTFS_HOME.  Descriptors that are open stay usable; names of the host
- * outside these are gone.  Needs CAP_SYS_ADMIN over the mount namespace's owner.  After an
- * error the process must not go on: it may stand between two roots.
+ * Moves the calling process into a new mount namespace.  Its root has, read-only: /usr, /bin, /sbin and /lib*, /etc with
+ * its secrets covered, the directory of resolv.conf, five device nodes, /proc, k6, and two empty directories as mount
+ * points, limits.tmp_dir and ROOTFS_HOME.  Open descriptors stay usable; all other names of the host are gone.
+ * k6_fd: the k6 that conf names, which stays the caller's; -1: none.  Needs CAP_SYS_ADMIN in the user namespace that
+ * owns the mount namespace.  Returns 0, or -1 and err; after an error the process must end, because its root may be
+ * half made.
  */
 int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Namespaces, mounts and identity of workers.  Order matters everywhere here: each comment says
- * why a step may stand where it stands.  What k6 alone is subject to is in confine.c. */
+/* Namespaces, mounts and identity of workers.  The order of the steps matters: each comment gives the reason for a step's
+ * place.  confine.c has the rules for k6 alone. */
 #include "agent/sandbox.h"
 
 #include <errno.h>
@@ -25,10 +25,9 @@
 
 #define WORKER_NAMESPACES \
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
-/* What a rehearsed worker says by its exit status. */
+/* The exit status of a rehearsed worker. */
 enum { REHEARSAL_FINE = 0, REHEARSAL_FAILED = 1, REHEARSAL_NO_USER_NAMESPACES = 3 };
-/* One file a KiB would already be absurd for a script; this bounds the kernel memory that
- * empty files cost. */
+/* More files than any script needs; bounds the kernel memory that empty files use. */
 #define TMP_INODES 16384
 
 static int write_file(const char *path, const char *text)
@@ -40,8 +39,8 @@ static int write_file(const char *path, const char *text)
 	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* Maps exactly our own uid and gid to themselves: inside we have all capabilities over what the
- * namespace owns, outside nothing more than before. */
+/* Maps only the process's own uid and gid, to themselves.  Inside it has all capabilities over what the namespace owns;
+ * outside it has no more rights than before. */
 static int enter_user_namespace(struct err *err)
 {
 	char map[64];
@@ -67,8 +66,8 @@ pid_t sandbox_clone(const struct sandbox *sb, bool share_files)
 	unsigned long flags = SIGCHLD | (sb->level == SANDBOX_OFF ? 0 : WORKER_NAMESPACES) |
 		(share_files ? CLONE_FILES : 0);
 
-	/* The raw call without a stack behaves as fork(2); the caller has a single thread, so
-	 * nothing that glibc's fork() handlers guard can be locked. */
+	/* The system call without a stack behaves as fork(2).  The caller has one thread, so no lock can be held for
+	 * which glibc's fork() has handlers. */
 	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 }
 
@@ -80,17 +79,17 @@ static int mount_tmpfs(const struct sandbox *sb, const char *dir, int64_t bytes,
 
 	snprintf(opts, sizeof(opts), "mode=0700,uid=%u,gid=%u,size=%lld,nr_inodes=%d", uid, gid,
 		(long long)bytes, TMP_INODES);
-	/* Safe: the mount namespace is this worker's alone and nothing is propagated out of it; the
-	 * directory is root's configuration, never a name that came in over a socket. */
+	/* Safe: the mount namespace belongs to this worker and nothing propagates out of it.  The directory comes from
+	 * root's configuration, never from a socket. */
 	if (mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, opts) < 0)
 		return err_sys(err, errno, "cannot mount a tmpfs on %s", dir);
 	return 0;
 }
 
-/* The new pid namespace needs its own /proc, else k6 would see the host's processes.  Only its
- * pid directories, and of these only what it could trace: no /proc/sys, no /proc/sysrq-trigger,
- * and not the worker, which is non-dumpable (proc(5)).  Where a container has masked parts of
- * /proc the kernel refuses; an empty one hides as much. */
+/* Mounts a /proc for the new pid namespace; in the old one k6 would see the host's processes.  The mount options leave
+ * only the directories of pids, and of these only those that k6 could trace: no /proc/sys, no /proc/sysrq-trigger, and
+ * not the worker, which is non-dumpable (proc(5)).  The kernel refuses in a container that has masked parts of /proc:
+ * an empty directory hides as much. */
 static int mount_proc(struct err *err)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -105,8 +104,8 @@ static int mount_proc(struct err *err)
 static int enter_namespaces(
 	const struct sandbox *sb, const struct conf *conf, const char *name, struct err *err)
 {
-	/* All mounts were made private when the keeper made the agents' root, and this namespace is a
-	 * copy of its: nothing reaches the host's table. */
+	/* The keeper made all mounts private when it made the agents' root, and this namespace is a copy of the keeper's:
+	 * no mount propagates to the host. */
 	if (mount_tmpfs(sb, conf->limits.tmp_dir, conf->limits.tmp_bytes, err) < 0 ||
 		mount_tmpfs(sb, ROOTFS_HOME, conf->limits.home_bytes, err) < 0 ||
 		mount_proc(err) < 0)
@@ -125,12 +124,12 @@ int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char 
 			return -1;
 		*work_dir = conf->limits.tmp_dir;
 	}
-	/* Identity after the mounts, which need CAP_SYS_ADMIN, and before anything of k6's. */
+	/* After the mounts, which need CAP_SYS_ADMIN, and before any process of k6. */
 	if (sb->as_root && creds_become(&sb->agent, NULL, 0, err) < 0)
 		return -1;
 	if (creds_drop_all_caps(err) < 0)
 		return -1;
-	/* Non-dumpable: k6 has the same uid and must not trace us or take our descriptors. */
+	/* Non-dumpable: k6 has the same uid, and must not trace the worker or take its descriptors. */
 	if (sb->level != SANDBOX_OFF && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, errno, "cannot become non-dumpable");
 	if (sb->level == SANDBOX_OFF) {
@@ -143,7 +142,7 @@ int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char 
 		}
 		*work_dir = dir;
 	}
-	/* Last: from here on nothing of the above could be done again. */
+	/* Last: the filter forbids the steps above. */
 	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && filter_load(&sb->agent_filter) < 0)
 		return err_sys(err, errno, "cannot load the worker's system call filter");
 	return 0;
@@ -161,7 +160,7 @@ int sandbox_empty_dir(const char *dir, struct err *err)
 	while ((e = fts_read(fts)) != NULL) {
 		switch (e->fts_info) {
 		case FTS_D:
-			/* A script may have made directories that not even their owner may list. */
+			/* A script may have made directories that their owner cannot list. */
 			if (e->fts_level > 0 && (e->fts_statp->st_mode & 0700) != 0700 &&
 				chmod(e->fts_accpath, 0700) < 0)
 				rc = err_sys(err, errno, "cannot open %s", e->fts_path);
@@ -184,21 +183,21 @@ int sandbox_empty_dir(const char *dir, struct err *err)
 	return rc;
 }
 
-/* The keeper's own way into the agents' root, which its workers start from. */
+/* Moves the calling process into the agents' root, in which its workers are forked. */
 static int make_cage(const struct sandbox *sb, const struct conf *conf, int k6_fd, struct err *err)
 {
 	if (!sb->as_root && enter_user_namespace(err) < 0)
 		return -1;
 	if (rootfs_enter(conf, k6_fd, err) < 0)
 		return -1;
-	/* All processes share one uid then: after the maps are written, which this would forbid, k6
-	 * shall not be able to trace us even if it found us. */
+	/* An ordinary user's processes all have one uid: k6 must not be able to trace the keeper.  After the maps are
+	 * written, because a non-dumpable process cannot write them. */
 	if (!sb->as_root && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, errno, "cannot become non-dumpable");
 	return 0;
 }
 
-/* What a worker goes through, up to the user namespace of its k6.  Answers its exit status. */
+/* Does what a worker does, up to the user namespace of its k6.  Returns the exit status. */
 static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, struct err *err)
 {
 	const char *work_dir;
@@ -224,8 +223,8 @@ static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, st
 	return REHEARSAL_FAILED;
 }
 
-/* Tries the whole way down in a child that does nothing else: a keeper that failed half-way would
- * stand between two roots.  Its words come back through memory that both share. */
+/* Tries all steps in a child: a keeper that failed half-way would have a root that is half made.  The child's error comes
+ * back in shared memory. */
 static int rehearse(struct sandbox *sb, const struct conf *conf, int k6_fd, struct err *err)
 {
 	struct err *why =
@@ -256,7 +255,7 @@ static int rehearse(struct sandbox *sb, const struct conf *conf, int k6_fd, stru
 		: -1;
 }
 
-/* Which switch of the host forbids it, as far as it can be told. */
+/* Returns which setting of the host forbids namespaces, as far as can be seen; static. */
 static const char *advice(bool as_root)
 {
 	if (as_root)
@@ -282,13 +281,13 @@ int sandbox_resume(struct sandbox *sb, struct err *err)
 	creds_prepare();
 	if ((sb->layers & SANDBOX_LAYER_SECCOMP) && build_filters(sb, err) < 0)
 		return -1;
-	/* execve() has made it dumpable again. */
+	/* execve(2) has made the process dumpable again. */
 	if (sb->level == SANDBOX_USER_NAMESPACE && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, errno, "cannot become non-dumpable");
 	return 0;
 }
 
-/* Each is optional, tried once and reported once. */
+/* Each layer is optional: it is tried once and reported once. */
 static void find_layers(struct sandbox *sb)
 {
 	struct err why;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes k6 scripts.  Every value of a target enters as one JSON literal made by jansson with
- * everything outside ASCII escaped: JSON is a subset of JavaScript (ECMA-262, "JSON superset"),
- * so no URL, header or body can end the literal and become code.
+ * Writes k6 scripts.  All values of a target are in one JSON literal, made by jansson with all characters outside ASCII
+ * escaped.  JSON is a subset of JavaScript (ECMA-262, "JSON superset"), so no URL, header or body can end the literal and
+ * become code.
  */
 #include "agent/script.h"
 
@@ -13,10 +13,9 @@
 #include "common/mem.h"
 
 /*
- * The pause stands in front of every request but the first, and none is begun that would not be
- * answered before the end, judged by the last one: what the end of the run interrupts is then a
- * virtual user asleep, not half-way through a request, and what k6 counts is what the server
- * saw.  gracefulStop 0: the run ends when it said it would.
+ * A virtual user sleeps before every request but the first, and starts no request that would not end before the run, to
+ * judge by the last one.  So the end of the run interrupts a sleep, not a request, and k6 counts as many requests as the
+ * server.  gracefulStop 0: the run ends at the planned time.
  */
 static const char program[] =
 	"import http from 'k6/http';\n"
@@ -44,8 +43,8 @@ static const char program[] =
 	"  lastMs = Date.now() - startMs;\n"
 	"}\n"
 	"\n"
-	/* k6's own text, with 101 percentiles a line, is read by nobody and costs a quarter of the
-	 * CPU of a short run. */
+	/* Instead of k6's text, with 101 percentiles a line, which nobody reads and which takes a quarter of the CPU
+	 * time of a short run. */
 	"export function handleSummary() {\n"
 	"  return {};\n"
 	"}\n";
@@ -86,14 +85,13 @@ static const char around_begin[] = "import { sleep } from 'k6';\n"
 				   "export default script.default;\n";
 static const char around_end[] = "\nexport { options, handleSummary%s };\n";
 
-/* Up to v0.52 k6 makes CommonJS of modules, and there a name that comes by `export *` cannot be given
- * another meaning. */
+/* k6 up to v0.52 turns modules into CommonJS, where a name that comes by `export *` cannot be defined again. */
 static const char old_begin[] = "const { sleep } = require('k6');\n"
 				"const script = require('%s');\n";
 static const char old_end[] =
 	"\nmodule.exports = Object.assign({}, script, { options, handleSummary%s });\n";
 
-/* Object.assign and not the spread operator, which v0.49 does not have everywhere. */
+/* Object.assign, because v0.49 does not take the spread operator everywhere. */
 static const char around[] =
 	"\n"
 	"const given = script.options || {};\n"
@@ -110,16 +108,15 @@ static const char around[] =
 	"  return lines;\n"
 	"}\n"
 	"\n"
-	/* k6's own text is left out: as for generated scripts, and with thousands of metrics it takes
-	 * minutes and gigabytes. */
+	/* Instead of k6's text, as in a generated script: with thousands of metrics it takes minutes and gigabytes. */
 	"function handleSummary(data) {\n"
 	"  if (script.handleSummary) return script.handleSummary(data);\n"
 	"  const lines = failedChecks(data.root_group || {}, []);\n"
 	"  return lines.length ? { stdout: lines.join('\\n') + '\\n' } : {};\n"
 	"}\n";
 
-/* https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/: setup() is run once, before any virtual
- * user; what it waits for comes on top of the time that the script allows for its own. */
+/* setup() runs once, before all virtual users (https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/).  The wait
+ * is added to the time that the script allows for its own setup(). */
 static const char together[] =
 	"\n"
 	"const startMs = %lld;\n"
@@ -165,7 +162,7 @@ static bool is_word(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '$';
 }
 
-/* The next place where the word stands by itself, or NULL. */
+/* Returns the next place of the word as a whole word, or NULL. */
 static const char *find_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);
@@ -246,7 +243,7 @@ static bool annotates_results(const char *text)
 	return false;
 }
 
-/* What is taken for TypeScript by mistake does no harm: JavaScript is TypeScript, too. */
+/* JavaScript that is taken for TypeScript by mistake still runs: it is valid TypeScript. */
 bool script_is_typescript(const char *text)
 {
 	static const char *const types[] = {

@@ -2,9 +2,8 @@
 /*
  * The k6 script of a target.  Pure: text in, text out.
  *
- * A user's script is run through a small module around it, which exports all that the script does and
- * adds what honest numbers need (the count of requests without an answer) and, where agents shall
- * start together, a setup() that waits for the common instant.
+ * k6 runs a user's script through a small module around it.  The module exports all exports of the script, adds the
+ * sub-metric of requests without a response, and, for a common start, a setup() that waits for that time.
  */
 #ifndef K6FLEET_SCRIPT_H
 #define K6FLEET_SCRIPT_H
@@ -13,26 +12,26 @@
 
 #include "common/target.h"
 
-/* Seconds that a virtual user rests between two requests of a generated script. */
+/* Seconds that a virtual user sleeps between two requests of a generated script. */
 #define SCRIPT_PACE_S 1
 
-/* The hidden sub-metric that tells how many requests got no answer, and how long they took. */
+/* The hidden sub-metric with the requests that got no response, and how long they took. */
 #define SCRIPT_UNANSWERED "http_req_duration{status:0}"
 
-/* The warning of a k6 that came too late for the common start; the ms follow. */
+/* What the module prints if it is too late for the common start; the ms follow. */
 #define SCRIPT_LATE "k6fleet: not ready at the common start, ms late: "
 
-/* A user's script as it is, or one generated for the URL.  The caller frees the text. */
+/* Returns the user's script as it is, or one generated for the URL; the caller frees it. */
 char *script_make(const struct target *t);
-/* Whether a script is to be run through a module around it: one in CommonJS has no exports that could
- * be passed on. */
+/* Whether the script is an ES module, which can be run through a module around it.  The exports of CommonJS cannot be
+ * passed on. */
 bool script_is_module(const char *text);
-/* k6 v1 and later take TypeScript in files that are called .ts.  By what only TypeScript has, or by
- * a line SCRIPT_TYPESCRIPT. */
+/* Whether the script is TypeScript, which k6 from v1 on takes in files named .ts: it has syntax that only TypeScript
+ * has, or a line SCRIPT_TYPESCRIPT. */
 #define SCRIPT_TYPESCRIPT "// typescript"
 bool script_is_typescript(const char *text);
-/* The module around the one at `path` (relative, as in an import).  start_wall_ms: when all shall
- * start, 0: at once.  has_es_modules: as k6version_has_es_modules() says.  The caller frees the text. */
+/* Returns the text of the module around the one at `path` (relative, as in an import); the caller frees it.
+ * start_wall_ms: common start; 0: at once.  has_es_modules: of k6version_has_es_modules(). */
 char *script_wrap(const char *path, int64_t start_wall_ms, bool has_es_modules);
 
 #endif

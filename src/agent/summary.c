@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The three shapes differ in where the values stand and how a crossed threshold is written;
- * find_values() and threshold_ok() hide that, the rest is common. */
+/* The three shapes of a summary differ in the place of the values and in the form of a crossed threshold; find_metric(),
+ * find_values() and take_thresholds_of() know the shape, and little else does. */
 #include "agent/summary.h"
 
 #include <jansson.h>
@@ -23,7 +23,7 @@ struct doc {
 	struct err *err;
 };
 
-/* A trend as the summary tells it. */
+/* The values of a trend metric; -1: not reported. */
 struct trend {
 	bool present, has_quantiles;
 	double count, avg, med, p95, p99, max;
@@ -77,7 +77,7 @@ static int find_values(const struct doc *d, const char *name, struct metric *out
 	return 0;
 }
 
-/* One number of a metric; *found stays false when it is not there. */
+/* Reads one number, 0 to max.  *found: whether it is there.  Returns 0, or -1 and err. */
 static int get_number(const struct metric *m, const char *key, double max, double *out, bool *found)
 {
 	const json_t *v = json_object_get(m->values, key);
@@ -94,10 +94,10 @@ static int get_number(const struct metric *m, const char *key, double max, doubl
 	return 0;
 }
 
-/* 2^53: up to there a double holds every whole number. */
+/* 2^53: a double holds every whole number up to here. */
 #define COUNT_MAX 9007199254740992.0
 
-/* A count is a whole number. */
+/* Reads a number that must be whole and must be there if the metric is. */
 static int get_count(
 	const struct doc *d, const char *name, const char *key, double *out, bool *found)
 {
@@ -169,7 +169,7 @@ static int get_trend(const struct doc *d, const char *name, struct trend *t)
 	return 0;
 }
 
-/* Share of the samples that are at most x, by linear interpolation between the percentiles. */
+/* Returns the share of samples that are at most x, by linear interpolation between the percentiles. */
 static double rank_of(const double *q, double x)
 {
 	int lo = 0, hi = QUANTILES - 1;
@@ -190,9 +190,9 @@ static double rank_of(const double *q, double x)
 }
 
 /*
- * Where all unanswered samples lie below the answered ones (refused: 0 ms) or above (timed out), one interval
- * of percentiles spans the gap, and no sample lies in there.  The answered ones at its end are taken to
- * lie as dense as in the next interval.
+ * Corrects the interval of percentiles between unanswered and answered samples.  If all unanswered samples lie below the
+ * answered ones (refused: 0 ms) or above them (timed out), one interval spans the gap between the two and has no sample
+ * inside.  The answered samples at the end of the interval are assumed to have the density of the next interval.
  */
 static void step_over_gap(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
@@ -225,12 +225,11 @@ static void step_over_gap(
 }
 
 /*
- * k6 counts a refused connection as 0 ms and a timed-out request by its waiting time; neither is
- * a latency.  Takes the unanswered samples out of the distribution of all: the answered ones'
- * distribution is (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each percentile.
- * The percentiles are exact at whole ranks of k6's own list, so the error is at most one
- * percentile of the rank among all.  Only used where some requests, but not all, got no answer, and
- * there are too many to tell each of them.
+ * Removes the unanswered samples from the distribution of all.  k6 counts a refused connection as 0 ms and a timed-out
+ * request by its waiting time; neither is a latency.  The distribution of the answered samples is
+ * (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each percentile.  k6's percentiles are exact at whole ranks,
+ * so the error is at most one percentile of the rank among all.  Used only if some requests, but not all, are
+ * unanswered, and there are too many to reconstruct each sample (quantiles_subtract()).
  */
 static void subtract_unanswered(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
@@ -246,7 +245,7 @@ static void subtract_unanswered(
 			double rank =
 				(n * rank_of(all->q, mid) - n0 * rank_of(none->q, mid)) / (n - n0);
 
-			/* p0: the largest value that nothing is below. */
+			/* p0: the largest value with no sample below it. */
 			if (i == 0 ? rank <= 0 : rank < want)
 				lo = mid;
 			else
@@ -258,7 +257,7 @@ static void subtract_unanswered(
 	step_over_gap(all, n, none, n0, out);
 }
 
-/* Percentiles of the answered requests. */
+/* Fills out with the percentiles of the answered requests. */
 static void find_answered(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
 {
@@ -272,7 +271,7 @@ static void find_answered(
 		subtract_unanswered(all, n, none, n0, out);
 }
 
-/* Latency of answered requests into r. */
+/* Fills the latencies of answered requests in r. */
 static int take_latency(const struct doc *d, double reqs, struct run *r)
 {
 	struct trend all, none;
@@ -284,8 +283,8 @@ static int take_latency(const struct doc *d, double reqs, struct run *r)
 	if (!all.present || reqs <= 0)
 		return 0;
 	n0 = none.present && none.count > 0 ? none.count : 0;
-	/* A user's script has no such sub-metric.  No answer takes 0 ms: if the slowest did, there
-	 * was none. */
+	/* A script in CommonJS has no such sub-metric.  No response takes 0 ms: if the slowest request did, all are
+	 * unanswered. */
 	if (!none.present && all.max == 0)
 		n0 = reqs;
 	if (n0 > reqs)
@@ -348,7 +347,7 @@ static int take_counts(const struct doc *d, double run_s, double *reqs, struct r
 		if (found)
 			r->error_rate = v;
 	}
-	/* Under a second k6 has no vus metric: absent, not 0. */
+	/* In a run of less than a second k6 reports no vus: absent, not 0. */
 	if (find_values(d, "vus_max", &m) < 0)
 		return -1;
 	if (m.values && get_number(&m, "max", 1e9, &v, &found) < 0)
@@ -395,7 +394,7 @@ static int take_thresholds_of(
 	if (!json_is_object(list))
 		return err_set(d->err, "%s.thresholds is not an object", name);
 	json_object_foreach (list, expression, v) {
-		/* The export writes true for crossed, handleSummary {"ok": true} for passed. */
+		/* The export has true for crossed, handleSummary {"ok": true} for passed. */
 		const json_t *flag = d->shape == SHAPE_EXPORT ? v : json_object_get(v, "ok");
 
 		if (!json_is_boolean(flag))

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * k6's end-of-test summary: bytes in, metrics or a precise error out.  Pure.  The bytes are
- * hostile: any script can forge them through handleSummary(), so every type and range is
- * checked before a number is believed.
+ * Reads k6's end-of-test summary: bytes in, metrics or a precise error out.  Pure.  The bytes are hostile, because any
+ * script can forge them in handleSummary(): every type and range is checked before a number is used.
  */
 #ifndef K6FLEET_SUMMARY_H
 #define K6FLEET_SUMMARY_H
@@ -12,19 +11,18 @@
 #include "common/err.h"
 #include "common/run.h"
 
-/* Larger ones are refused: thousands of metrics are a mistake of the script, and jansson needs
- * ten times the text in memory. */
+/* A larger summary is refused: its script has thousands of metrics by mistake, and jansson needs ten times the size in
+ * memory. */
 #define SUMMARY_MAX_BYTES (4 * 1024 * 1024)
 
 /*
- * Reads --summary-export of k6 v0.49 to v2, the data of handleSummary(), or the machine-readable
- * summary of v1 and v2.  Fills r's metrics, quantiles and thresholds; what k6 did not report
- * stays absent.  run_s are the seconds that rps is counted over.  On error r's metrics are
- * cleared and err says what is wrong.
+ * Reads --summary-export of k6 v0.49 to v2, the data of handleSummary(), or the machine-readable summary of v1 and v2.
+ * Fills metrics, quantiles and thresholds of r; a metric that k6 did not report stays absent.  run_s: the seconds that
+ * rps is counted over.  Returns 0, or -1 and err with the metrics of r cleared.
  */
 int summary_parse(const char *data, size_t len, double run_s, struct run *r, struct err *err);
 
-/* The list for --summary-trend-stats that gives every quantile; the caller frees it. */
+/* Returns the list for --summary-trend-stats that makes k6 report every quantile; the caller frees it. */
 char *summary_trend_stats(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The child has a copy of the worker's memory and none of its descriptors. */
+/* The child that reads a summary has a copy of the worker's memory and none of its descriptors. */
 #include "agent/verdict.h"
 
 #include <errno.h>
@@ -15,19 +15,19 @@
 #include "common/fdio.h"
 #include "common/mem.h"
 
-/* Far more than 4 MiB of JSON need; less than would hurt the host. */
+/* Far more than jansson needs for 4 MiB, and less than would harm the host. */
 #define MEMORY_MAX (256UL << 20)
 #define CPU_MAX_S 10
 
 enum { SUMMARY_FD = 3, ANSWER_FD = 4 };
 
 struct summary_file {
-	int fd; /* -1: there is none that could be read */
+	int fd; /* -1: there is no readable summary */
 	off_t size;
-	double run_s; /* the time that its counts are over */
+	double run_s; /* over which its counts are */
 };
 
-/* A file that is not a regular one was not written by k6. */
+/* k6 writes a regular file; any other is ignored. */
 static struct summary_file open_summary(const char *path, double run_s)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -70,7 +70,7 @@ _Noreturn static void child(const struct sandbox *sb, struct summary_file file, 
 	int answer_copy = fcntl(answer, F_DUPFD, 10);
 	struct msg_writer w = {0};
 
-	/* Above all the socket to the supervisor is not to be reached from here. */
+	/* Closes all descriptors but two, above all the socket to the supervisor. */
 	if (answer_copy < 0 || dup2(answer_copy, ANSWER_FD) < 0 ||
 		(file.fd >= 0 && (fd_copy < 0 || dup2(fd_copy, SUMMARY_FD) < 0)))
 		_exit(1);
@@ -94,7 +94,7 @@ _Noreturn static void child(const struct sandbox *sb, struct summary_file file, 
 	_exit(0);
 }
 
-/* Whether it is a result, and of this run: all that the worker needs to know to pass it on. */
+/* Whether the message is the result of this run.  The worker checks nothing else before it sends it on. */
 static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
 {
 	struct msg_reader in;
@@ -119,7 +119,7 @@ static void give_up(const char *why, int status, struct outcome_facts *facts, st
 		err_set(&err, "the summary could not be read: %s", why);
 	facts->summary = OUTCOME_SUMMARY_BAD;
 	facts->summary_error = err.msg;
-	/* The log may be what broke it. */
+	/* The log may be what crashed the child. */
 	facts->log = "";
 	outcome_judge(facts, r);
 }

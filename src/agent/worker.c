@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A ppoll loop over the socket, the lifeline, SIGCHLD and k6's two pipes.  It never decides
- * what to run or when: that is the supervisor's. */
+/* A loop of ppoll(2) over the socket, the lifeline, SIGCHLD and k6's pipes.  The supervisor decides what runs and
+ * when. */
 #include "agent/worker.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "common/trace.h"
 #include "common/units.h"
 
-/* A thousand idle workers whose timers may be a second late wake the CPU a third as often. */
+/* With timers that may be a second late, a thousand idle workers wake the CPU a third as often. */
 #define TIMER_SLACK_NS 1000000000UL
 
 struct worker {
@@ -37,14 +37,14 @@ struct worker {
 	struct hb_page *hb;
 	struct k6run *run;
 	struct chan_queue out;
-	bool result_waits; /* in out: the run id in hand is still ours */
+	bool result_waits; /* the last result is still in `out`: AGENT_STATE names its run */
 	char run_id[UUID_MAX];
-	bool leaving;                    /* WORK_EXIT: end when idle */
-	bool told_started, told_planned; /* of the run in hand */
-	bool is_quiet;                   /* k6.args keep it from saying what it plans */
-	bool followed;                   /* WORK_LOG: k6's output goes to the supervisor, too */
-	uint64_t skipped_bytes;          /* of it, since the socket was full */
-	char *last_log;                  /* of the run before, NULL: it said nothing */
+	bool leaving;                    /* WORK_EXIT came: end when idle */
+	bool told_started, told_planned; /* about the present run */
+	bool is_quiet;                   /* k6.args keep k6 from printing its plan */
+	bool followed;          /* WORK_LOG came: send k6's output to the supervisor, too */
+	uint64_t skipped_bytes; /* of that output, because the socket was full */
+	char *last_log;         /* of the last run; NULL: its k6 printed nothing */
 	uint8_t *buf;
 };
 
@@ -66,7 +66,7 @@ static void send_or_die(struct worker *w, struct msg_writer *msg)
 	struct err err;
 	enum chan_result res = chan_queue_send(&w->out, w->args.chan, msg, -1, &err);
 
-	/* End of file cannot be: the keeper holds the other end until this worker is gone. */
+	/* While the keeper lives it keeps the other end open. */
 	if (res == CHAN_ERROR || res == CHAN_EOF)
 		die(w, "cannot report: %s", res == CHAN_EOF ? "the keeper has gone" : err.msg);
 	msg_free(msg);
@@ -74,7 +74,7 @@ static void send_or_die(struct worker *w, struct msg_writer *msg)
 
 _Noreturn static void leave(const struct worker *w)
 {
-	/* A tmpfs vanishes with its namespace; without one the directory is ours to remove. */
+	/* A tmpfs ends with its namespace.  Without a sandbox the directory must be removed. */
 	if (w->args.sandbox->level == SANDBOX_OFF) {
 		sandbox_empty_dir(w->env.work_dir, NULL);
 		rmdir(w->env.work_dir);
@@ -113,11 +113,11 @@ static void send_state(struct worker *w)
 	send_or_die(w, &m);
 }
 
-/* --- what k6 says ---------------------------------------------------------------- */
+/* --- output of k6 ----------------------------------------------------------------- */
 
-/* What a finished run leaves for `k6fleetctl logs`; the record has more of it. */
+/* The part of a finished run's output that is kept for `k6fleetctl logs`; the record has more. */
 #define LAST_LOG_MAX 16384
-/* Fits the message of that row. */
+/* Fits into AGENT_LOG. */
 #define LOG_CHUNK_MAX 65536
 
 static void send_log_chunk(struct worker *w, bool first, const char *text, size_t len)
@@ -131,8 +131,8 @@ static void send_log_chunk(struct worker *w, bool first, const char *text, size_
 	send_or_die(w, &m);
 }
 
-/* Output that somebody follows.  Never more than the socket takes: whoever watches is slower than k6,
- * and k6 does not wait for him. */
+/* Sends output that somebody follows.  While the socket is full the output is skipped, because k6 must not wait for a
+ * slow reader. */
 static void follow(void *arg, const char *text, size_t len)
 {
 	struct worker *w = arg;
@@ -217,7 +217,7 @@ static void start_run(struct worker *w, struct msg_reader *in, int fd)
 	beat(w);
 }
 
-/* That k6 has been executed, and what it says about its own duration. */
+/* Reports that k6 was executed, and the duration that it has printed. */
 static void tell_progress(struct worker *w)
 {
 	struct msg_writer m = {0};
@@ -225,7 +225,7 @@ static void tell_progress(struct worker *w)
 
 	if (run->started && !w->told_started) {
 		w->told_started = true;
-		/* Where all wait for a common start, its progress begins there. */
+		/* The progress begins at the common start, if there is one. */
 		w->hb->run_start_mono_ms = (uint64_t)(run->start_mono_ms + k6run_wait_ms(run));
 		msg_put_agent_started(&m,
 			&(struct msg_agent_started){.run_id = msg_text(w->run_id),
@@ -262,7 +262,7 @@ static void finish_run(struct worker *w)
 	w->result_waits = w->out.head != NULL;
 	set_idle_title(w);
 	beat(w);
-	/* An idle worker costs what it cost before. */
+	/* An idle worker has no more memory than before its first run. */
 	mem_trim();
 }
 
@@ -277,7 +277,7 @@ static void handle_message(struct worker *w, size_t len, int fd)
 	case MSG_WORK_RUN: start_run(w, &in, fd); break;
 	case MSG_WORK_CANCEL:
 		msg_get_work_cancel(&in, &cancel);
-		/* One for a run that has just ended is late, not wrong. */
+		/* A WORK_CANCEL for a run that has just ended is no error. */
 		if (w->run && msg_text_is(cancel.run_id, w->run_id))
 			k6run_cancel(w->run, units_now_mono_ms());
 		break;
@@ -318,17 +318,17 @@ static void reap(struct worker *w)
 
 	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		;
-	/* As pid 1 we inherit every orphan of k6's; all are reaped, one is ours. */
+	/* Pid 1 of the namespace inherits all orphans of k6 and reaps them. */
 	while ((pid = wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0) {
 		if (w->run && pid == w->run->pid)
 			k6run_reaped(w->run, status, &usage);
 	}
 }
 
-/* What the worker polls. */
+/* The descriptors that the worker polls. */
 enum { CHAN, LIFELINE, SIGNALS, K6_OUT, K6_ERR, K6_FAIL, WATCHED };
 
-/* Waits until one of them is ready, the run wants its time or the next beat is due. */
+/* Waits until a descriptor is ready, a deadline of the run has come, or the next beat is due. */
 static void wait_for_events(struct worker *w, struct pollfd fds[WATCHED])
 {
 	int64_t wait_ms = w->args.conf->worker_heartbeat_ms, run_ms = -1;
@@ -382,7 +382,7 @@ static void loop_once(struct worker *w)
 
 	wait_for_events(w, fds);
 	if (fds[LIFELINE].revents)
-		leave(w); /* the keeper is gone: nothing may outlive it */
+		leave(w); /* the keeper has ended: no worker may outlive it */
 	if (fds[CHAN].revents & POLLOUT)
 		flush(w);
 	if (fds[SIGNALS].revents)
@@ -390,7 +390,7 @@ static void loop_once(struct worker *w)
 	attend_run(w, fds[K6_OUT].revents || fds[K6_ERR].revents || fds[K6_FAIL].revents);
 	if (fds[CHAN].revents & (POLLIN | POLLHUP | POLLERR))
 		read_messages(w);
-	/* A RUN whose k6 could not even be started is over at once. */
+	/* A run whose k6 could not be started is over at once. */
 	finish_if_over(w);
 	beat(w);
 	if (w->leaving && !w->run && !w->out.head)
@@ -403,7 +403,7 @@ static void keep_only(const struct worker_args *args)
 		args->cgroup_procs_fd, log_journal_fd()};
 	unsigned int from = 3;
 
-	/* Sorted, so that the gaps between them can be closed in one sweep. */
+	/* Sorts the descriptors, then closes the gaps between them. */
 	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
 		for (size_t k = i + 1; k < ARRAY_SIZE(keep); k++) {
 			if (keep[k] < keep[i]) {
@@ -432,7 +432,7 @@ static bool is_quiet(const struct conf *conf)
 	return false;
 }
 
-/* close_range(2): the copy is made of what lies below the range, however much there is above. */
+/* close_range(2) copies only the descriptors below the range, however many there are above. */
 static void leave_shared_files(const struct worker_args *args)
 {
 	if (fdio_close_range(WORKER_FDS_END, ~0U, true) < 0)
@@ -448,19 +448,19 @@ _Noreturn void worker_main(const struct worker_args *args)
 	const char *work_dir;
 	sigset_t all;
 
-	/* Before anything else: until then what one of us closes is closed for both. */
+	/* First of all: until then a descriptor that is closed here is closed in the keeper, too. */
 	if (args->has_own_files)
 		leave_shared_files(args);
 	conf_agent_name(args->conf, args->slot, w.name, sizeof(w.name));
 	log_init("k6fleetd", (enum log_level)args->conf->log_level, args->conf->log_format == 1);
 	keep_only(args);
-	/* Blocked, not handled: k6 runs under the same uid and must not be able to end us. */
+	/* All signals are blocked: k6 has the same uid and must not be able to end the worker. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (sandbox_enter(args->sandbox, args->conf, w.name, args->slot, &work_dir, &err) < 0)
 		die(&w, "cannot enter the sandbox: %s", err.msg);
-	/* After the last change of credentials, which clears it.  In a pid namespace getppid() is 0,
-	 * so whether the keeper died before this line shows on the lifeline, which is polled. */
+	/* After the last change of credentials, which clears this setting.  If the keeper died before, the lifeline shows
+	 * it; getppid() is 0 in a pid namespace and does not. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	w.hb = hb_map_own(args->hb_fd, args->slot, &err);
