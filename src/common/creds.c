@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Changing identity with libcap and setresuid(2), and reading secrets from files. */
+/* Capabilities go through libcap, users through setresuid(2). */
 #include "common/creds.h"
 
 #include <errno.h>
@@ -47,10 +47,10 @@ int creds_find(const char *user, struct creds *out, struct err *err)
 	return 0;
 }
 
-/* What may still be in the bounding set.  Known once, a fork drops these without asking for each
- * of forty again. */
+/* The capabilities that may be in the bounding set, as read once: a fork drops these and does not query forty of them
+ * again. */
 static uint64_t bounding = UINT64_MAX;
-/* The empty set, made once: a worker's heap stays its parent's. */
+/* The empty set, allocated once, so that a worker does not touch its heap. */
 static cap_t none;
 
 void creds_prepare(void)
@@ -64,8 +64,8 @@ void creds_prepare(void)
 	}
 }
 
-/* Without CAP_SETPCAP the bounding set stays as it is, which no_new_privs makes harmless:
- * nothing is ever gained by exec. */
+/* Without CAP_SETPCAP the bounding set stays as it is.  That is harmless with no_new_privs, because an exec then gains
+ * nothing. */
 static int cut_bounding_set(struct err *err)
 {
 	if (bounding == UINT64_MAX)
@@ -83,12 +83,12 @@ static int cut_bounding_set(struct err *err)
 
 int creds_drop_all_caps(struct err *err)
 {
-	/* Safe in any state: each step only takes away. */
+	/* Safe in any state: each step only takes away rights. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "cannot set no_new_privs");
 	if (cut_bounding_set(err) < 0)
 		return -1;
-	/* One call, where cap_reset_ambient(3) first asks for each of forty. */
+	/* One call, where cap_reset_ambient(3) queries forty capabilities first. */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (!none || cap_set_proc(none) < 0)
 		return err_sys(err, errno, "cannot drop all capabilities");
@@ -99,8 +99,8 @@ int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct e
 {
 	uid_t r, e, s;
 
-	/* The bounding set while CAP_SETPCAP is there; then groups, and the uid last: after setresuid
-	 * there is no permission for the others. */
+	/* First the bounding set, which needs CAP_SETPCAP, then the groups, and the uid last: after setresuid(2) the
+	 * process has no permission for the others. */
 	if (cut_bounding_set(err) < 0)
 		return -1;
 	if (setgroups(n, groups) < 0)
@@ -109,7 +109,7 @@ int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct e
 		return err_sys(err, errno, "cannot become group %u", (unsigned)to->gid);
 	if (setresuid(to->uid, to->uid, to->uid) < 0)
 		return err_sys(err, errno, "cannot become user %u", (unsigned)to->uid);
-	/* Trust the kernel's answer, not the absence of an error: a saved uid 0 would be a way back. */
+	/* Checks the ids that the kernel has: with a saved uid of 0 the process could become root again. */
 	if (getresuid(&r, &e, &s) < 0 || r != to->uid || e != to->uid || s != to->uid)
 		return err_set(err, "the change to user %u is not complete", (unsigned)to->uid);
 	return 0;

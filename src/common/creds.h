@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Users, capabilities and secrets: what programs started as root do before anything else. */
+/* Changes user and capabilities of a process, and reads secrets. */
 #ifndef K6FLEET_CREDS_H
 #define K6FLEET_CREDS_H
 
@@ -14,27 +14,25 @@ struct creds {
 	gid_t gid;
 };
 
-/* Whether this process may become other users: root may not in a container that withholds the
- * capabilities, and is then like any ordinary user. */
+/* Whether the process can become another user.  Root cannot in a container that withholds the capabilities; it is then
+ * treated as an ordinary user. */
 bool creds_may_change(void);
-/* The named user; the error says how to make it. */
+/* Fills out with the ids of the user.  Returns 0, or -1 and err, which says how to make the user. */
 int creds_find(const char *user, struct creds *out, struct err *err);
-/* Becomes that user for good: supplementary groups to `groups` (may be empty), then gid, then
- * uid, each checked.  Capabilities go with the uid (capabilities(7)); the bounding set and
- * no_new_privs are cut where the process may. */
+/* Becomes the user for good: sets the supplementary groups to `groups` (may be empty), then gid, then uid, and checks
+ * each.  All capabilities are lost with the uid (capabilities(7)); the bounding set is emptied if the process may, and
+ * no_new_privs is set.  Returns 0, or -1 and err; after an error the process must end. */
 int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct err *err);
-/* Looks at the bounding set anew and makes what dropping capabilities needs, for this process and
- * those that it forks.  Needed again after something else has changed the bounding set, as
- * unshare(2) with CLONE_NEWUSER does. */
+/* Reads the bounding set once and allocates what dropping capabilities needs, for this process and its forks.  Must be
+ * called again after another change of the bounding set, as by unshare(2) with CLONE_NEWUSER. */
 void creds_prepare(void);
-/* Drops every capability in every set and sets no_new_privs. */
+/* Drops all capabilities from all sets and sets no_new_privs.  Returns 0, or -1 and err. */
 int creds_drop_all_caps(struct err *err);
-/* First line of the file, as the secret.  Refuses one that others may read, an empty one and
- * one over max.  The caller frees and wipes. */
+/* *out gets the first line of the file, which the caller wipes and frees.  Returns 0, or -1 and err if the file cannot be
+ * read, others may read it, or the line is empty or over max bytes. */
 int creds_read_secret(const char *path, size_t max, char **out, struct err *err);
-/* Where the service manager has put a credential of that name (systemd.exec(5), "Credentials"); NULL:
- * there is none, or the empty line that the units have in the place of a file that is missing
- * (SetCredential=).  The caller frees. */
+/* Returns the path of a credential of the service manager (systemd.exec(5), "Credentials"), which the caller frees.  NULL:
+ * there is none, or it is the empty line that the units set if the file is missing (SetCredential=). */
 char *creds_given(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allowlists: what is not named here answers ENOSYS, as on an older kernel, so that libraries
- * which try a new call first fall back to the old one.  What a hostile program would try, and no
- * honest one, answers EPERM.  The only file that knows libseccomp.
+ * The filters are allowlists.  A call that no list names returns ENOSYS, as on an older kernel, so that a library that
+ * tries a new call first falls back to the old one.  A call that only a hostile program makes returns EPERM.  The only
+ * file that knows libseccomp.
  */
 #include "common/filter.h"
 
@@ -29,13 +29,13 @@
 /* A program of BPF has at most 4096 instructions of 8 bytes (BPF_MAXINSNS). */
 #define FILTER_MAX_BYTES 32768
 
-/* 0x80 is CLONE_NEWTIME for unshare(2), but a signal number's bit for clone(2). */
+/* Without CLONE_NEWTIME (0x80): for clone(2) that bit belongs to the signal number. */
 #define NAMESPACE_FLAGS \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 		CLONE_NEWPID | CLONE_NEWNET)
 
 /* clang-format off */
-/* Memory, files that are open already, time, signals to oneself. */
+/* Memory, open files, time, signals to oneself. */
 static const char *const basic[] = {
 	"read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2",
 	"close", "close_range", "fstat", "lseek", "_llseek", "poll", "ppoll", "select", "_newselect", "pselect6",
@@ -76,7 +76,7 @@ static const char *const processes[] = {
 	"fork", "vfork", "execve", "execveat", "wait4", "waitid", "waitpid", "setpgid", "setsid", "setrlimit", "capset",
 };
 
-/* The worker puts k6 in its cage with these, on itself, between fork and exec. */
+/* The process that becomes k6 confines itself with these calls, between fork and exec. */
 static const char *const cage[] = {
 	"seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
 };
@@ -87,7 +87,7 @@ static const char *const parser[] = {
 	"sched_yield", "sigaltstack", "restart_syscall",
 };
 
-/* Named so that whoever tries them is told "not permitted".  None of these is in a list above. */
+/* These return EPERM.  None of them is in a list above. */
 static const char *const forbidden[] = {
 	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick",
 	"pivot_root", "chroot", "setns", "unshare", "sethostname", "setdomainname", "swapon", "swapoff", "reboot",
@@ -106,18 +106,18 @@ static const char *const forbidden[] = {
 
 struct builder {
 	scmp_filter_ctx ctx;
-	uint32_t otherwise; /* what calls get that no rule speaks of */
+	uint32_t otherwise; /* the action for calls without a rule */
 	int rc;             /* the first error */
 };
 
-/* A rule for one call, with up to two conditions on its arguments. */
+/* Adds a rule for one call, with up to two conditions on its arguments. */
 static void rule(struct builder *b, uint32_t action, int nr, unsigned int n,
 	const struct scmp_arg_cmp *conditions)
 {
 	int rc;
 
-	/* Other architectures have other calls; a name that this library is too old for stays as all
-	 * the unnamed.  libseccomp refuses rules that say nothing new. */
+	/* Another architecture may lack the call, and an old libseccomp may not know its name: it gets the action of calls
+	 * without a rule.  libseccomp refuses a rule with that same action. */
 	if (nr < 0 || action == b->otherwise)
 		return;
 	rc = seccomp_rule_add_array(b->ctx, action, nr, n, conditions);
@@ -144,7 +144,7 @@ static void name_all(struct builder *b, uint32_t action, const char *const *name
 #define ALLOW(b, list) name_all(b, SCMP_ACT_ALLOW, list, ARRAY_SIZE(list))
 #define FORBID(b, list) name_all(b, SCMP_ACT_ERRNO(EPERM), list, ARRAY_SIZE(list))
 
-/* Only families that a load test or a name look-up uses: no packet, vsock, alg or bluetooth. */
+/* Allows the families that a load test or a name look-up uses: no packet, vsock, alg or bluetooth. */
 static void allow_sockets(struct builder *b)
 {
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
@@ -155,8 +155,8 @@ static void allow_sockets(struct builder *b)
 	ALLOW(b, network);
 }
 
-/* clone3(2) passes its flags in memory, where a filter cannot look: ENOSYS makes libc and Go use
- * clone(2), whose flags can be seen. */
+/* clone3(2) passes its flags in memory, which a filter cannot read: with ENOSYS libc and Go use clone(2), whose flags are
+ * an argument. */
 static void allow_clone(struct builder *b, bool threads_only)
 {
 	static const scmp_datum_t flags[] = {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS,
@@ -170,15 +170,15 @@ static void allow_clone(struct builder *b, bool threads_only)
 	rule(b, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
 }
 
-/* What takes a pid takes only "myself": k6 runs under its worker's uid, and could otherwise set
- * a CPU limit of 0 for it. */
+/* Allows calls with a pid only for the process itself: k6 has its worker's uid and could set a CPU limit of 0 for the
+ * worker. */
 static void allow_on_self(struct builder *b)
 {
 	static const int by_pid[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
 		SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setattr)};
 	const struct scmp_arg_cmp own_nice[] = {
 		SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0)};
-	/* 1 is IOPRIO_WHO_PROCESS, which has no header: ioprio_set(2). */
+	/* 1 is IOPRIO_WHO_PROCESS, ioprio_set(2); no header has it. */
 	const struct scmp_arg_cmp own_ioprio[] = {SCMP_A0(SCMP_CMP_EQ, 1), SCMP_A1(SCMP_CMP_EQ, 0)};
 
 	for (size_t i = 0; i < ARRAY_SIZE(by_pid); i++) {
@@ -193,7 +193,7 @@ static void allow_on_self(struct builder *b)
 	refuse_if(b, SCMP_SYS(ioprio_set), EPERM, SCMP_A1(SCMP_CMP_NE, 0));
 }
 
-/* An allowlist, too: nothing that types into somebody's terminal or reconfigures a device. */
+/* An allowlist, too: no request that types into a terminal or configures a device. */
 static void allow_ioctl(struct builder *b)
 {
 	static const scmp_datum_t requests[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS,
@@ -204,7 +204,7 @@ static void allow_ioctl(struct builder *b)
 		allow_if(b, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
 }
 
-/* What a worker and k6 have in common. */
+/* The rules that a worker and k6 have in common. */
 static void allow_agent(struct builder *b)
 {
 	ALLOW(b, basic);
@@ -216,9 +216,8 @@ static void allow_agent(struct builder *b)
 	allow_ioctl(b);
 }
 
-/* Loaded by every worker at its start, so it is short: everything else answers EPERM without
- * being named.  Which of two filters' errors a call gets is for the later one to say
- * (seccomp(2)), and that is k6's. */
+/* Every worker loads this filter at its start, so it is short: all other calls return EPERM without a rule.  If two
+ * filters forbid a call, the error of the later one counts (seccomp(2)), which is k6's. */
 static void build_agent(struct builder *b)
 {
 	allow_agent(b);
@@ -249,7 +248,7 @@ static void build_supervisor(struct builder *b)
 static void build_parser(struct builder *b)
 {
 	ALLOW(b, parser);
-	/* Memory, never code. */
+	/* Memory without execution. */
 	allow_if(b, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	allow_if(b, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
@@ -270,7 +269,7 @@ static int build(enum filter_kind kind, int fd)
 	b.ctx = seccomp_init(b.otherwise);
 	if (!b.ctx)
 		return -ENOMEM;
-	/* A binary tree: the cost of a call no longer depends on how many rules there are. */
+	/* A binary tree, so that the cost of a call does not grow with the number of rules. */
 	b.rc = seccomp_attr_set(b.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	kinds[kind].build(&b);
 	if (b.rc == 0)
@@ -289,7 +288,7 @@ int filter_build(enum filter_kind kind, struct filter *out, struct err *err)
 	*out = (struct filter){0};
 	if (fd < 0 || prctl(PR_GET_SECCOMP) < 0)
 		return err_sys(err, errno, fd < 0 ? "memfd_create" : "the kernel has no seccomp");
-	/* In a child: libseccomp leaves the heap in pieces, and workers are forks of this process. */
+	/* In a child: libseccomp fragments the heap, and workers are forks of this process. */
 	pid = fork();
 	if (pid == 0)
 		_exit(-build(kind, fd) & 0xff);

@@ -30,8 +30,7 @@ struct hb_page {
 };
 
 /* Returns a new memfd with a page for each slot, sealed against a change of its size; the caller
- * closes it.  Returns
- * -1 and err. */
+ * closes it.  Returns -1 and err if that fails. */
 int hb_create(unsigned int slots, struct err *err);
 /* Maps the page of one worker, shared and writable.  Returns NULL and err if mmap(2) fails. */
 struct hb_page *hb_map_own(int fd, unsigned int slot, struct err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* open_tree(2) is documented in the kernel's fs/namespace.c only. */
+/* The kernel's fs/namespace.c is the only documentation of open_tree(2). */
 #include "common/hostfs.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #define AT_RECURSIVE 0x8000
 #endif
 
-/* As the kernel: path_resolution(7). */
+/* The kernel's limit, path_resolution(7). */
 #define LINKS_MAX 40
 
 static int tree_fd = -1;
@@ -29,7 +29,7 @@ int hostfs_keep(struct err *err)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/",
 		(unsigned int)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
 
-	/* Where a container forbids it, what lies on the root's own file system must do. */
+	/* A container may forbid the recursive copy: then only the root's own file system is in the tree. */
 	if (fd < 0)
 		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -48,7 +48,7 @@ void hostfs_use(int fd)
 	tree_fd = fd;
 }
 
-/* Of one symbolic link: its target before what is left of the path, in place of it. */
+/* Puts the target of a symbolic link before the rest of the path.  Returns 0, or -1 with errno. */
 static int follow(int link_fd, char *rest, size_t size)
 {
 	char target[PATH_MAX], left[PATH_MAX];
@@ -65,7 +65,7 @@ static int follow(int link_fd, char *rest, size_t size)
 	return 0;
 }
 
-/* Cuts the first component off the path; false: there is none. */
+/* Moves the first component of the path to component.  Returns false if there is none. */
 static bool next_component(char *path, char component[NAME_MAX + 1])
 {
 	size_t skip = strspn(path, "/"), len = strcspn(path + skip, "/");
@@ -81,10 +81,9 @@ static bool next_component(char *path, char component[NAME_MAX + 1])
 }
 
 /*
- * What RESOLVE_IN_ROOT of openat2(2) does, one component after the other: that call is forbidden to a
- * service with RestrictSUIDSGID=, see systemd.exec(5).  Safe: names come from root's own configuration; an
- * absolute link starts again at the tree's root, and ".." ends there, for nothing is above a tree of its
- * own.
+ * Does the same as RESOLVE_IN_ROOT of openat2(2), component by component: a service with RestrictSUIDSGID= may not call
+ * openat2, systemd.exec(5).  Safe: all names come from root's configuration.  An absolute link starts again at the root
+ * of the tree, and ".." stops there, because the tree is attached to nothing.
  */
 int hostfs_open(const char *path, int flags)
 {
@@ -117,7 +116,7 @@ int hostfs_open(const char *path, int flags)
 			close_fd(&dir);
 			dir = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
 		} else if (!*rest) {
-			/* Should a link have taken its place just now, this fails. */
+			/* Fails if a link has taken the place of the file since it was looked at. */
 			return openat(dir, component, flags | O_NOFOLLOW | O_CLOEXEC);
 		} else {
 			close_fd(&dir);

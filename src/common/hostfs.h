@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files by the names that the host has for them, also after this process has left the host's root.
- * The keeper opens its configuration, and what that names, again when it reloads; a tree of mounts
- * that it kept is where it looks then.
+ * Opens files by their names on the host after the process has left the host's root.  At a reload the keeper opens its
+ * configuration, and the files that it names, in a tree of the host's mounts that it kept.
  */
 #ifndef K6FLEET_HOSTFS_H
 #define K6FLEET_HOSTFS_H
 
 #include "common/err.h"
 
-/* Keeps the whole tree of mounts as this process sees it now: open_tree(2), which needs
- * CAP_SYS_ADMIN over the mount namespace.  Mounts made later are not in it. */
+/* Keeps the tree of all mounts as the process sees it now, with open_tree(2).  Needs CAP_SYS_ADMIN over the mount
+ * namespace.  Mounts that are made later are not in it.  Returns 0, or -1 and err. */
 int hostfs_keep(struct err *err);
-/* The descriptor that was kept, close-on-exec, or -1; for a process image that follows. */
+/* Returns the descriptor of the tree, which stays hostfs's, or -1. */
 int hostfs_fd(void);
-/* Goes on with one that an earlier process image kept; -1: none. */
+/* Takes over the tree that an earlier image of the process kept; -1: none. */
 void hostfs_use(int fd);
-/* As open(2) of an absolute path on the host, with O_CLOEXEC.  Absolute links resolve on the host,
- * too.  Without a kept tree it is open(2). */
+/* As open(2) of an absolute path on the host, with O_CLOEXEC.  Absolute links lead to files of the host, too.  Without a
+ * kept tree it is open(2).  Returns a descriptor, which the caller closes, or -1 with errno. */
 int hostfs_open(const char *path, int flags);
 
 #endif

@@ -15,10 +15,10 @@
 
 #include "common/err.h"
 
-/* kernel-side limit: two messages of this size fit default socket buffers, see unix(7). */
+/* Two messages of this size fit into the default socket buffers, unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
 #define MSG_PROTOCOL 5
-/* Room for the longest text that a message of ours explains something with. */
+/* Room for the longest explanation in a message, with its NUL. */
 #define MSG_TEXT_MAX 1024
 
 enum msg_direction { MSG_TO_KEEPER, MSG_TO_SUPERVISOR_K, MSG_TO_WORKER, MSG_TO_SUPERVISOR_W };
@@ -208,19 +208,19 @@ MSG_TABLE(MESSAGE, FIELD, END)
 #undef END
 /* clang-format on */
 
-/* What a worker shall tell of its k6's output: no more, what there is, that and all that comes. */
+/* What a worker shall send of its k6's output: nothing more; the end of what there is; that, and all that follows. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 
-/* What keeps all runs from being started. */
+/* Why no run starts at all. */
 enum msg_obstacle { MSG_OBSTACLE_NONE, MSG_OBSTACLE_PAUSED, MSG_OBSTACLE_STORAGE, MSG_OBSTACLE_K6 };
 
-/* How the dashboard is reached, as the service manager is told. */
+/* The connection to the dashboard, for the service manager's STATUS line. */
 enum msg_dashboard { MSG_DASHBOARD_NONE, MSG_DASHBOARD_OK, MSG_DASHBOARD_UNREACHABLE };
 
 enum msg_signal {
 	MSG_SIGNAL_DRAIN = 1,
 	MSG_SIGNAL_NOW,
-	MSG_SIGNAL_HAND_OVER, /* commit and end: another supervisor goes on */
+	MSG_SIGNAL_HAND_OVER, /* commit and end: another supervisor takes over */
 };
 
 struct msg_info {
@@ -231,11 +231,11 @@ struct msg_info {
 	const char *fields; /* a character each: bytes on the wire, 's' for a counted string */
 };
 
-/* NULL for a number that no row has. */
+/* Returns the row of this number, static; NULL if there is none. */
 const struct msg_info *msg_info(uint32_t type);
 
-/* A message under construction; grows as needed, owned by whoever started it.  Most fit into the
- * writer itself, so that keeper and workers leave their heap alone.  Not to be copied. */
+/* A message under construction.  Begins as {0}, grows as needed, and is freed with msg_free().  A short message lies in
+ * the writer itself, so that keeper and workers do not touch their heap; so a writer must not be copied. */
 struct msg_writer {
 	uint8_t *data;
 	size_t len, cap;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* unix(7): sun_path holds 108 bytes.  A longer path is reached through /proc/self/fd/DIR. */
+/* sun_path has 108 bytes, unix(7).  A longer path is reached through /proc/self/fd/DIR. */
 #include "common/sock.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ int sock_connect(const char *path, struct err *err)
 	return steal_fd(&fd);
 }
 
-/* Owner and both groups may read and write, nobody else: acl(5).  The mode that is shown stays 0660. */
+/* Lets the owner and both groups read and write, and nobody else: acl(5).  The mode that ls(1) shows stays 0660. */
 static int allow_two_groups(const char *path, gid_t second)
 {
 	struct {
@@ -96,7 +96,7 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, gid_t second_gid, stru
 		errno = EADDRINUSE;
 		return -1;
 	}
-	/* Only a socket is ever removed: a wrong path must not cost somebody a file. */
+	/* Removes only a socket: a wrong path must not delete a file. */
 	if (lstat(path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode)) {
 			err_set(err,
@@ -110,7 +110,7 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, gid_t second_gid, stru
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || make_address(path, &addr, &dirfd) < 0)
 		return err_sys(err, errno, "cannot make the socket %s", path);
-	/* Bound with no permissions: nobody gets in before mode and group are right. */
+	/* Binds without permissions: nobody can connect before mode and group are right. */
 	mode_t old = umask(0777);
 	int rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
 	int saved = errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel shows arg_start..arg_end of a process: proc_pid_cmdline(5).  Nothing but these
- * bytes can be changed without privileges, so the title lives there. */
+/* ps(1) reads the memory from arg_start to arg_end of a process, proc_pid_cmdline(5).  Moving these needs a privilege, so
+ * the title is written into that memory. */
 #include "common/title.h"
 
 #include <stdarg.h>
@@ -46,7 +46,7 @@ static void restart_with_room(char **argv)
 	memcpy(pad, PAD_NAME "=", sizeof(PAD_NAME));
 	env[n] = pad;
 	execve("/proc/self/exe", argv, env);
-	/* No /proc or no permission: short titles are better than no daemon. */
+	/* No /proc, or no permission: titles are short then. */
 	free(env);
 }
 
@@ -104,7 +104,7 @@ void title_forget_env(const char *name)
 	if (!value)
 		return;
 	mem_wipe(value, strlen(value));
-	/* The copy that title_init() made begins with the name. */
+	/* The string is title_init()'s copy, NAME=VALUE. */
 	entry = value - strlen(name) - 1;
 	unsetenv(name);
 	if (area.start)
