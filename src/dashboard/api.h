@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a handler of the HTTP API sees: a request that has been authenticated, limited and
- * parsed, and a response to fill.  Handlers know neither the HTTP library nor SQL.
+ * What a handler of the HTTP API works with: a request that has been authenticated, limited and parsed, and a response
+ * to fill.  Handlers know neither the HTTP library nor SQL.
  */
 #ifndef K6FLEET_DASHBOARD_API_H
 #define K6FLEET_DASHBOARD_API_H
@@ -9,143 +9,128 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "common/err.h"
+#include "common/found.h"
+#include "common/limits.h"
+#include "dashboard/etag.h"
 #include "dashboard/quantile_lists.h"
 #include "dashboard/settings.h"
 #include "dashboard/store_base.h"
 #include "dashboard/store_reaper.h"
 
+struct assets;
 struct events;
 struct live;
-
-#define API_PARAMS_MAX 2
-#define API_BODY_MAX (4 * 1024 * 1024)
-
-struct assets;
+struct page_cache;
+struct stream;
 struct throttle;
 
+#define API_PARAMS_MAX 2
+#define API_PARAM_BYTES 512
+#define API_BODY_MAX (4 * 1024 * 1024)
+
+/* What all calls share.  main.c makes it, and it lives until the process ends. */
 struct api {
 	const struct settings *config;
 	struct dash_store *store;
-	char *secret;          /* bearer token of agents */
-	char *admin;           /* user:password */
-	struct assets *assets; /* files of the pages */
+	char *secret; /* the bearer token of hosts */
+	char *admin;  /* "user:password" */
+	struct assets *assets;
 	struct throttle *throttle;
 	struct live *live;
 	struct events *events;
 	struct dash_store_reaped reaped; /* since the start */
-	struct api_cached *cached;       /* pages of runs as they were answered, api_read.c */
-	uint64_t answered[6];            /* requests, by the first digit of the status */
+	struct page_cache *pages;        /* of the list of runs */
+	uint64_t responses[6];           /* since the start, by the first digit of the status */
 };
 
-#define API_STREAM_END (-1)
-#define API_STREAM_CUT (-2)
-
-/* A response that is streamed: its length is not known when it starts. */
-struct api_stream {
-	/* Writes to buf.  Returns the number of bytes; 0, only of a stream that waits, when there are none at the
-	 * moment; API_STREAM_END after the last byte; API_STREAM_CUT when the rest cannot be read: the connection is
-	 * closed in the middle of the response, so that the client does not take it for whole. */
-	ssize_t (*read)(void *state, char *buf, size_t size);
-	void (*close)(void *state); /* frees the stream, too */
-	void *state;
-	bool waits;
-	void *holder; /* the HTTP server's */
-};
-/* There may be something to read now. */
-void api_stream_wake(struct api_stream *stream);
-
+/* Everything is borrowed from the HTTP server, for the time of the call; NULL: the client has not sent it. */
 struct api_request {
 	struct api *api;
 	const char *method, *path;
 	const char *authorization, *content_type, *if_none_match, *accept_encoding, *origin,
 		*host_header, *last_event_id;
-	char address[64]; /* of the client */
+	const char *user, *password; /* of an Authorization header with the scheme Basic */
+	char address[64];            /* of the client */
 	const char *body;
 	size_t body_len;
-	bool too_large;
-	/* Query parameter by name, decoded, or NULL. */
+	bool too_large; /* the body was longer than API_BODY_MAX and is not here */
+	/* Returns a query parameter by name, decoded; NULL when the client has not sent it. */
 	const char *(*query)(const struct api_request *req, const char *name);
-	void *connection;
-	/* Set by the router. */
-	char params[API_PARAMS_MAX][512]; /* what stood for {…} in the path, decoded */
-	json_t *json;                     /* parsed body, NULL where the call has none */
-	struct quantile_lists lists;      /* that were lifted out of it */
-	bool is_admin;                    /* came with admin credentials */
+	void *connection; /* for query() */
+	/* Set by routes_handle(), which frees json and lists after the call. */
+	char params[API_PARAMS_MAX][API_PARAM_BYTES]; /* the values of {} in the path, decoded */
+	json_t *json;                                 /* the body; NULL when the call has none */
+	struct quantile_lists lists; /* lists of numbers that were lifted out of it */
+	/* Set by auth_allows(). */
+	bool is_admin; /* the client has sent the admin's credentials */
 	char admin_name[64];
 };
 
+/* One of body, body_kept and stream is set, or none for an empty body. */
 struct api_response {
 	int status;
-	char *body; /* malloc'ed */
+	char *body; /* the HTTP server frees it */
 	size_t body_len;
+	const char *body_kept; /* lives as long as the process */
+	struct stream *stream; /* the HTTP server closes it */
 	const char *type;
-	char allow[64], etag[64], location[600];
+	char allow[64], etag[ETAG_MAX], location[600];
 	bool www_authenticate_basic, www_authenticate_bearer;
-	int retry_after_s;
-	struct api_stream *stream; /* instead of a body */
+	int retry_after_s; /* 0: no such header */
 	const char *disposition;
-	bool packed;           /* the body is in gzip */
-	bool immutable;        /* never changes under this path */
-	const char *body_kept; /* instead of body: one that stays and is not freed */
+	bool packed;    /* the body is in gzip */
+	bool immutable; /* the content of this path never changes */
 };
 
-/* Finds the handler, checks credentials and body, calls it. */
-void api_handle(struct api_request *req, struct api_response *res);
+/* --- responses ------------------------------------------------------------------------------ */
 
-/* For handlers: json is taken over. */
+/* Replies with a status and JSON; takes the reference over. */
 void api_reply(struct api_response *res, int status, json_t *json);
-/* {"error":{"code","message","field"}}; field NULL for none. */
+/* Replies with {"error":{"code","message","field"}}; field is NULL when no single field is wrong. */
 void api_error(struct api_response *res, int status, const char *code, const char *field,
 	const char *fmt, ...) _printf_(5, 6);
-/* 503 with Retry-After and the store's error. */
+/* Replies 503 with Retry-After and the store's error. */
 void api_store_error(struct api_response *res, const struct err *err);
-/* Replies 200 with the object when it was found, 404 "there is no WHAT "ID"" when it was not, 503 after an error of
- * the store.  json is taken over. */
+/* Replies 404 "there is no WHAT "ID"". */
+void api_not_found(struct api_response *res, const char *what, const char *id);
+/* Replies 200 with the object for FOUND, as api_not_found() for NOT_FOUND, as api_store_error() for FOUND_ERROR.  Takes
+ * the reference over. */
 void api_reply_found(struct api_response *res, enum found found, json_t *json, const char *what,
 	const char *id, const struct err *err);
-void api_not_found(struct api_response *res, const char *what, const char *id);
-/* Refuses members that are not in the NULL-ended list; true when all are known. */
-bool api_only_members(struct api_response *res, const json_t *object, const char *const known[]);
 
-/* The body is an object; false after an error. */
+/* --- checks of a request -------------------------------------------------------------------- */
+
+/* Each returns true when the check has passed; returns false after it has filled the response. */
+
+/* All members of the object are in the list, which ends with NULL. */
+bool api_only_members(struct api_response *res, const json_t *object, const char *const known[]);
+/* The body is an object. */
 bool api_is_object(struct api_request *req, struct api_response *res);
-/* An integer member in min..max; false after an error. */
+/* Sets *out to an integer member of the body in min..max, or to fallback when the body does not have it. */
 bool api_take_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
 	int64_t max, int64_t fallback, int64_t *out);
-/* A query parameter as a number in min..max, or as a time (0 where it is missing); false after an error. */
+/* The same for a query parameter. */
 bool api_query_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
 	int64_t max, int64_t fallback, int64_t *out);
+/* Sets *out to a query parameter that is an RFC 3339 time, in ms; 0 when the client has not sent it. */
 bool api_query_time(
 	struct api_request *req, struct api_response *res, const char *name, int64_t *out);
-/* One change of an admin's: begin, then commit with its line in the audit trail, or abort.  Where they answer
- * -1 (abort always) the response is filled and the transaction over. */
+
+/* --- a change by the admin ------------------------------------------------------------------ */
+
+/* Begins its transaction.  Returns 0; returns -1 after it has filled the response. */
 int api_begin(struct api_request *req, struct api_response *res);
+/* Ends the transaction without a change, and fills the response with the store's error. */
 void api_abort(struct api_request *req, struct api_response *res, const struct err *err);
+/* Adds an entry to the audit trail and commits.  Returns 0; returns -1 after it has filled the response and ended the
+ * transaction without a change.  detail may be NULL. */
 int api_commit(struct api_request *req, struct api_response *res, const char *action,
 	const char *object, const json_t *detail);
-/* Equal bytes, equal tag, in quotes; whether a header If-None-Match names it. */
-void api_make_etag(const char *body, char *out, size_t size);
-bool api_etag_matches(const char *header, const char *etag);
-/* Frees what was kept of earlier answers. */
-void api_forget_cached(struct api *api);
-/* For readers of events. */
+/* Publish the event "config", or "target" for this id, with the state that was committed.  Without an event when the
+ * store fails. */
 void api_config_changed(struct api_request *req);
 void api_target_changed(struct api_request *req, const char *id);
-
-typedef void api_handler(struct api_request *req, struct api_response *res);
-
-api_handler api_agents_register, api_agents_heartbeat, api_agents_targets, api_agents_runs,
-	api_agents_scale;
-api_handler api_targets_create, api_targets_get, api_targets_patch, api_targets_delete,
-	api_targets_list;
-api_handler api_targets_run, api_runs_cancel, api_targets_export, api_targets_import;
-api_handler api_host_put, api_reconcile, api_pause, api_resume, api_audit_list;
-api_handler api_read_fleet_series, api_read_overview, api_read_series, api_read_runs_csv,
-	api_events, api_metrics;
-api_handler api_config_get, api_config_put;
-api_handler api_read_targets, api_read_agents, api_read_hosts, api_read_runs, api_read_run;
 
 #endif

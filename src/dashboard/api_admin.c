@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/live.h"
 #include "dashboard/store_hosts.h"
 #include "dashboard/store_targets.h"

@@ -8,16 +8,13 @@
 #include "common/json.h"
 #include "common/limits.h"
 #include "common/mem.h"
-#include "common/run_json.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/events.h"
-#include "dashboard/live.h"
-#include "dashboard/sample.h"
 #include "dashboard/store_agents.h"
 #include "dashboard/store_commands.h"
 #include "dashboard/store_hosts.h"
-#include "dashboard/store_runs.h"
 #include "dashboard/store_targets.h"
 
 static bool is_name(const char *s, bool may_be_empty)
@@ -154,19 +151,13 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	agents = agents_of(req, res, &h.host);
 	if (!agents || !take_host(req, res, &h, agents))
 		return;
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (api_begin(req, res) < 0)
 		return;
-	}
 	if (dash_store_register_host(
 		    s, &h, now, req->api->config->reaper.offline_after_ms, &d, &err) < 0 ||
-		register_all(req, &h, agents, now, out, &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
-		return;
-	}
-	if (dash_store_commit(s, &err) < 0) {
-		api_store_error(res, &err);
+		register_all(req, &h, agents, now, out, &err) < 0 ||
+		dash_store_commit(s, &err) < 0) {
+		api_abort(req, res, &err);
 		return;
 	}
 	api_reply(res, 200, json_pack("{s:O, s:o}", "agents", out, "desired", desired_json(&d)));
@@ -175,10 +166,16 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	publish_agents(req, h.host, names);
 }
 
-/* -1 with err: the database; 0: done, unknown names are in `unknown`. */
-static int heartbeat_all(struct api *api, const char *host, json_t *agents, int64_t now,
-	json_t *unknown, json_t *changed, struct err *err)
+/* What a heartbeat has brought. */
+struct heard {
+	json_t *unknown; /* names of agents that have not registered */
+	json_t *changed; /* names of agents that are not as they were, for readers of events */
+};
+
+static int heartbeat_all(
+	struct api *api, const char *host, json_t *agents, struct heard *heard, struct err *err)
 {
+	int64_t now = units_now_wall_ms();
 	bool wanted = events_wanted(api->events);
 	json_t *item;
 	size_t i;
@@ -194,9 +191,9 @@ static int heartbeat_all(struct api *api, const char *host, json_t *agents, int6
 		if (known == FOUND_ERROR)
 			return -1;
 		if (known == NOT_FOUND)
-			json_array_append_new(unknown, json_string(a.name));
+			json_array_append_new(heard->unknown, json_string(a.name));
 		else if (news)
-			json_array_append_new(changed, json_string(a.name));
+			json_array_append_new(heard->changed, json_string(a.name));
 	}
 	return 0;
 }
@@ -215,41 +212,40 @@ static int forget_commands(
 	return 0;
 }
 
+static bool check_statuses(struct api_response *res, const json_t *agents)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (agents, i, item) {
+		const char *status = json_get_text(item, "status", "idle");
+
+		if (!agent_state_is_known(status)) {
+			api_error(res, 422, "invalid_field", "status",
+				"agent %zu: \"%.40s\" is no status of an agent", i, status);
+			return false;
+		}
+	}
+	return true;
+}
+
 void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 {
 	struct dash_store *s = req->api->store;
 	_cleanup_json_ json_t *unknown = json_array(), *changed = json_array(), *agents = NULL;
-	int64_t now = units_now_wall_ms();
+	struct heard heard = {unknown, changed};
+	const json_t *done = json_object_get(req->json, "commandsDone");
 	struct dash_store_desired d;
 	const char *host;
 	struct err err;
-	json_t *item;
-	size_t i;
 
 	agents = agents_of(req, res, &host);
-	if (!agents)
+	if (!agents || !check_statuses(res, agents) || api_begin(req, res) < 0)
 		return;
-	json_array_foreach (agents, i, item) {
-		if (!agent_state_is_known(json_get_text(item, "status", "idle"))) {
-			api_error(res, 422, "invalid_field", "status",
-				"agent %zu: \"%.40s\" is no status of an agent", i,
-				json_get_text(item, "status", ""));
-			return;
-		}
-	}
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
-		return;
-	}
-	if (dash_store_touch_host(s, host, now, &d, &err) < 0 ||
-		heartbeat_all(req->api, host, agents, now, unknown, changed, &err) < 0 ||
-		forget_commands(s, host, json_object_get(req->json, "commandsDone"), &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
-		return;
-	}
-	if (dash_store_commit(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (dash_store_touch_host(s, host, units_now_wall_ms(), &d, &err) < 0 ||
+		heartbeat_all(req->api, host, agents, &heard, &err) < 0 ||
+		forget_commands(s, host, done, &err) < 0 || dash_store_commit(s, &err) < 0) {
+		api_abort(req, res, &err);
 		return;
 	}
 	api_reply(
@@ -292,144 +288,13 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	api_reply(res, 200,
 		json_pack("{s:o, s:o, s:o}", "targets", targets, "desired", desired_json(&d),
 			"commands", commands));
-	api_make_etag(res->body, res->etag, sizeof(res->etag));
-	if (api_etag_matches(req->if_none_match, res->etag)) {
+	etag_make(res->body, res->etag);
+	if (etag_matches(req->if_none_match, res->etag)) {
 		free(res->body);
 		res->body = NULL;
 		res->body_len = 0;
 		res->status = 304;
 	}
-}
-
-/* Runs that the call has changed, to be told of when they are on disk. */
-struct news {
-	struct {
-		struct dash_store_run run;
-		char *text;
-		bool corrected;
-	} * list;
-	size_t count, cap;
-};
-
-/* Takes the run. */
-static void add_news(
-	struct news *n, struct dash_store_run *run, const struct dash_store_upserted *what)
-{
-	if (n->count == n->cap) {
-		n->cap = n->cap ? 2 * n->cap : 64;
-		n->list = x_realloc(n->list, n->cap, sizeof(*n->list));
-	}
-	n->list[n->count].run = *run;
-	run_init(&run->run);
-	n->list[n->count].text = what->text;
-	n->list[n->count++].corrected = what->corrected;
-}
-
-/* What is committed goes into the last hour and to readers of events. */
-static void publish_runs(struct api_request *req, const struct news *n)
-{
-	int64_t now = units_now_wall_ms();
-	struct sample sample;
-
-	for (size_t i = 0; i < n->count; i++) {
-		sample_of_run(&n->list[i].run, &sample);
-		live_add(req->api->live, &sample, n->list[i].corrected, now);
-		events_publish_text(req->api->events, "run", n->list[i].text);
-	}
-}
-
-static void free_news(struct news *n)
-{
-	for (size_t i = 0; i < n->count; i++) {
-		run_clear(&n->list[i].run.run);
-		free(n->list[i].text);
-	}
-	free(n->list);
-}
-
-static double *take_list(void *arg, long long number)
-{
-	return quantile_lists_take(arg, number);
-}
-
-/* lists: what was lifted out of the body.  Returns 0, or -1 with err and nothing to clear. */
-static int take_run(const json_t *item, struct quantile_lists *lists, struct dash_store_run *out,
-	struct err *err)
-{
-	const struct run *r = &out->run;
-
-	if (run_from_json(item, take_list, lists, &out->run, err) < 0)
-		return -1;
-	out->started_ms = r->started_ms ? r->started_ms
-		: r->scheduled_ms       ? r->scheduled_ms
-		: r->finished_ms        ? r->finished_ms
-					: units_now_wall_ms();
-	return 0;
-}
-
-void api_agents_runs(struct api_request *req, struct api_response *res)
-{
-	struct dash_store *s = req->api->store;
-	json_t *list = json_object_get(req->json, "runs"), *item;
-	_cleanup_json_ json_t *rejected = json_array(), *runs = NULL;
-	struct news news = {0};
-	long long accepted = 0, ignored = 0;
-	struct err err;
-	size_t i;
-
-	if (!json_is_object(req->json) || (list && !json_is_array(list))) {
-		api_error(res, 400, "invalid_body", "runs",
-			"the body must be a run or {\"runs\": [run …]}");
-		return;
-	}
-	if (json_array_size(list) > LIMIT_BATCH) {
-		api_error(
-			res, 413, "too_large", "runs", "a batch has at most %d runs", LIMIT_BATCH);
-		return;
-	}
-	runs = list ? json_incref(list) : json_pack("[O]", req->json);
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
-		return;
-	}
-	json_array_foreach (runs, i, item) {
-		struct dash_store_upserted what;
-		struct dash_store_run run;
-
-		if (take_run(item, &req->lists, &run, &err) < 0) {
-			json_t *id = json_object_get(item, "id");
-
-			json_array_append_new(rejected,
-				json_pack("{s:o, s:o}", "id",
-					json_is_string(id) ? json_incref(id) : json_null(), "error",
-					json_text(err.msg)));
-			continue;
-		}
-		if (dash_store_upsert_run(s, &run, &what, &err) < 0) {
-			run_clear(&run.run);
-			dash_store_rollback(s);
-			api_store_error(res, &err);
-			free_news(&news);
-			return;
-		}
-		if (what.changed)
-			add_news(&news, &run, &what);
-		run_clear(&run.run);
-		if (what.what == DASH_STORE_ACCEPTED)
-			accepted++;
-		else
-			ignored++;
-	}
-	if (dash_store_commit(s, &err) < 0) {
-		api_store_error(res, &err);
-		free_news(&news);
-		return;
-	}
-	api_reply(res, 200,
-		json_pack("{s:I, s:I, s:O}", "accepted", (json_int_t)accepted, "ignored",
-			(json_int_t)ignored, "rejected", rejected));
-	publish_runs(req, &news);
-	free_news(&news);
 }
 
 void api_agents_scale(struct api_request *req, struct api_response *res)
@@ -449,14 +314,11 @@ void api_agents_scale(struct api_request *req, struct api_response *res)
 			LIMIT_AGENTS, (long long)json_integer_value(count));
 		return;
 	}
-	if (dash_store_begin(s, &err) < 0) {
-		api_store_error(res, &err);
+	if (api_begin(req, res) < 0)
 		return;
-	}
 	known = dash_store_scale_host(s, req->params[0], json_integer_value(count), &d, &err);
 	if (known == FOUND_ERROR || dash_store_commit(s, &err) < 0) {
-		dash_store_rollback(s);
-		api_store_error(res, &err);
+		api_abort(req, res, &err);
 	} else if (known == NOT_FOUND) {
 		api_error(res, 404, "not_found", NULL, "no host \"%.100s\" has registered",
 			req->params[0]);

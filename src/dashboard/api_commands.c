@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/store_commands.h"
 #include "dashboard/store_runs.h"
 #include "dashboard/store_targets.h"

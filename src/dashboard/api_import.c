@@ -8,6 +8,7 @@
 #include "common/units.h"
 #include "common/uuid.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/store_targets.h"
 
 #define IMPORT_MAX 1000

@@ -13,6 +13,7 @@
 #include "common/prom.h"
 #include "common/run.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/events.h"
 #include "dashboard/live.h"
 #include "dashboard/store_commands.h"
@@ -151,7 +152,7 @@ void api_metrics(struct api_request *req, struct api_response *res)
 	prom_head(f, "k6fleet_dashboard_requests_total", "counter", "Requests by class of status.");
 	for (int i = 2; i < 6; i++)
 		fprintf(f, "k6fleet_dashboard_requests_total{code=\"%dxx\"} %llu\n", i,
-			(unsigned long long)req->api->answered[i]);
+			(unsigned long long)req->api->responses[i]);
 	prom_head(f, "k6fleet_dashboard_build_info", "gauge", "The version, as a label.");
 	fprintf(f, "k6fleet_dashboard_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
 	fclose(f);

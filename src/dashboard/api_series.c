@@ -6,6 +6,7 @@
 #include "common/limits.h"
 #include "common/units.h"
 #include "dashboard/api.h"
+#include "dashboard/api_calls.h"
 #include "dashboard/store_series.h"
 #include "dashboard/store_targets.h"
 

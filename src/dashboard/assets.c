@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/fdio.h"
 #include "common/mem.h"
-#include "dashboard/api.h"
 
 #define FILES_MAX 256
 #define FILE_MAX_BYTES (1024 * 1024)
@@ -52,7 +52,7 @@ static int add(struct assets *a, const char *dir, const char *file, struct err *
 		return -1;
 	new->path = x_strdup(file + strlen(dir));
 	new->type = type_of(new->path);
-	api_make_etag(new->text, new->etag, sizeof(new->etag));
+	etag_make(new->text, new->etag);
 	a->count++;
 	if (access(packed, F_OK) < 0)
 		return 0;

@@ -8,13 +8,14 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "dashboard/etag.h"
 
 struct asset {
 	char *path;        /* "/index.html", "/assets/…" */
 	const char *type;  /* Content-Type */
 	char *text, *gzip; /* gzip: NULL where there is no FILE.gz beside it */
 	size_t len, gzip_len;
-	char etag[24];
+	char etag[ETAG_MAX];
 };
 
 struct assets;

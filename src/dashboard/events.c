@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/units.h"
-#include "dashboard/api.h"
+#include "dashboard/stream.h"
 
 #define RING 4096
 #define COMES_BACK_MS 600000
@@ -27,9 +28,9 @@ struct event {
 };
 
 struct reader {
-	struct api_stream stream;
+	struct stream stream;
 	struct events *all;
-	struct reader *next, **prev;
+	LIST_ENTRY(reader) entry;
 	uint64_t place;    /* number of the next event */
 	size_t offset;     /* of it that has been sent */
 	const char *first; /* to be sent before any event, NULL: nothing */
@@ -42,7 +43,7 @@ struct events {
 	struct event ring[RING];
 	uint64_t oldest, next; /* numbers, from 1 */
 	size_t bytes;
-	struct reader *readers;
+	LIST_HEAD(, reader) readers;
 	unsigned int count;
 	int64_t left_mono_ms; /* when the last reader went; 0: there was none yet */
 };
@@ -82,8 +83,12 @@ bool events_wanted(const struct events *e)
 
 static void wake_all(struct events *e)
 {
-	for (struct reader *r = e->readers; r; r = r->next)
-		api_stream_wake(&r->stream);
+	struct reader *r;
+
+	LIST_FOREACH (r, &e->readers, entry) {
+		if (r->stream.wake)
+			r->stream.wake(&r->stream);
+	}
 }
 
 void events_publish(struct events *e, const char *name, json_t *data)
@@ -143,7 +148,7 @@ static ssize_t read_events(void *state, char *buf, size_t size)
 		return (ssize_t)n;
 	/* Too slow for the ring: it comes back and is told so. */
 	if (r->place < e->oldest)
-		return API_STREAM_END;
+		return STREAM_END;
 	while (r->place < e->next && n < size) {
 		const struct event *ev = &e->ring[r->place % RING];
 
@@ -162,22 +167,20 @@ static void close_reader(void *state)
 {
 	struct reader *r = state;
 
-	*r->prev = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
+	LIST_REMOVE(r, entry);
 	r->all->count--;
 	r->all->left_mono_ms = units_now_mono_ms();
 	free(r);
 }
 
-struct api_stream *events_open(struct events *e, const char *last_id)
+struct stream *events_open(struct events *e, const char *last_id)
 {
 	struct reader *r = x_calloc(1, sizeof(*r));
 	long long started;
 	unsigned long long number;
 
 	r->all = e;
-	r->stream = (struct api_stream){
+	r->stream = (struct stream){
 		.read = read_events, .close = close_reader, .state = r, .waits = true};
 	r->place = e->next;
 	r->first = hello;
@@ -188,18 +191,16 @@ struct api_stream *events_open(struct events *e, const char *last_id)
 		else
 			r->first = reset;
 	}
-	r->next = e->readers;
-	r->prev = &e->readers;
-	if (r->next)
-		r->next->prev = &r->next;
-	e->readers = r;
+	LIST_INSERT_HEAD(&e->readers, r, entry);
 	e->count++;
 	return &r->stream;
 }
 
 void events_beat(struct events *e)
 {
-	for (struct reader *r = e->readers; r; r = r->next)
+	struct reader *r;
+
+	LIST_FOREACH (r, &e->readers, entry)
 		r->beat = true;
 	wake_all(e);
 }

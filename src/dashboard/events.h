@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct events;
-struct api_stream;
+struct stream;
 
 /* started_ms tells the events of this process from those of earlier ones. */
 struct events *events_new(int64_t started_ms);
@@ -22,7 +22,7 @@ void events_publish(struct events *e, const char *name, json_t *data);
 /* The same with JSON as text. */
 void events_publish_text(struct events *e, const char *name, const char *text);
 /* A reader that goes on behind last_id, or NULL: with what comes from now on. */
-struct api_stream *events_open(struct events *e, const char *last_id);
+struct stream *events_open(struct events *e, const char *last_id);
 /* Every quarter of a minute: a line that shows both sides whether the other is there. */
 void events_beat(struct events *e);
 /* Whether somebody reads, or did lately and may come back: else nothing is kept, and who comes back later is told

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dashboard's use of libmicrohttpd: requests with their bodies in, answers of the API out. */
 #include "dashboard/http.h"
 
-#include <errno.h>
-#include <ev.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -11,215 +8,58 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/httpd.h"
-#include "common/log.h"
 #include "common/mem.h"
-#include "common/units.h"
+#include "dashboard/api.h"
+#include "dashboard/http_clients.h"
+#include "dashboard/http_stream.h"
+#include "dashboard/routes.h"
 
-#define CONNECTIONS_MAX 2000
 #define CONNECTION_MEMORY (16 * 1024)
-/* A client that says nothing for so long, in the middle of a request or between two, is cut. */
+/* A client that is silent for so long, within a request or between two, is closed. */
 #define IDLE_S 20
-#define STREAM_BLOCK (4 * 1024)
 /* https://gnutls.org/manual/html_node/Priority-Strings.html */
 static char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3";
 
-/* A client; it has so long to get a request through, however slowly it drips. */
-#define REQUEST_MAX_MS 60000
-#define SWEEP_S 5.
-/* With three quarters of the places taken, whoever has nothing to ask makes room for others. */
-#define CROWDED (CONNECTIONS_MAX / 4 * 3)
-#define CROWDED_SWEEP_S 0.5
-#define CROWDED_IDLE_MS 2000
-
-struct client {
-	struct client *next, **prev;
-	int fd;
-	int64_t since_ms; /* the connection, or the end of its last request */
-	bool answering;
-	struct holder *holder; /* its answer has no end yet, NULL: it is an ordinary one */
-};
-
-struct holder {
-	struct api_stream *stream;
-	struct MHD_Connection *connection;
-	struct client *client;
-	bool suspended;
-	bool gone; /* nobody reads any more */
-};
-
 struct http {
-	struct client *clients;
-	unsigned int client_count;
-	struct ev_loop *loop;
-	ev_timer sweep;
+	struct http_clients *clients;
 	struct MHD_Daemon *daemon;
 	struct httpd *httpd;
 	struct api *api;
 };
 
-/* What is kept of one request between the library's calls. */
+/* The part of a request that is kept between the library's calls. */
 struct upload {
 	char *body;
 	size_t len, cap;
 	bool too_large;
 };
 
-/* --- clients that take their time ----------------------------------------------------- */
-
-static bool is_crowded(const struct http *h)
-{
-	return h->client_count > CROWDED;
-}
-
-/* A timer for as long as there is somebody, a faster one in a crowd. */
-static void watch_clients(struct http *h)
-{
-	double pause = is_crowded(h) ? CROWDED_SWEEP_S : SWEEP_S;
-
-	if (ev_is_active(&h->sweep) && h->sweep.repeat <= pause)
-		return;
-	h->sweep.repeat = pause;
-	ev_timer_again(h->loop, &h->sweep);
-}
-
+/* MHD_NotifyConnectionCallback */
 static void on_connection(void *arg, struct MHD_Connection *c, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
 	struct http *h = arg;
-	struct client *cl = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-		cl = x_calloc(1, sizeof(*cl));
-		cl->fd = info ? info->connect_fd : -1;
-		cl->since_ms = units_now_mono_ms();
-		cl->next = h->clients;
-		cl->prev = &h->clients;
-		if (cl->next)
-			cl->next->prev = &cl->next;
-		h->clients = cl;
-		h->client_count++;
-		*context = cl;
-		watch_clients(h);
-	} else if (cl) {
-		h->client_count--;
-		*cl->prev = cl->next;
-		if (cl->next)
-			cl->next->prev = cl->prev;
-		free(cl);
+		*context = http_clients_add(h->clients, info ? info->connect_fd : -1);
+	} else if (*context) {
+		http_clients_remove(h->clients, *context);
 		*context = NULL;
 	}
 }
 
-static struct client *client_of(struct MHD_Connection *c)
+/* NULL only after the end of the connection. */
+static struct http_client *client_of(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
-}
-
-/* The library does not look at a connection that sleeps. */
-static void wake_if_gone(struct client *cl)
-{
-	char byte;
-	ssize_t n;
-
-	if (!cl->holder || !cl->holder->suspended || cl->fd < 0)
-		return;
-	n = recv(cl->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-		return;
-	cl->holder->gone = true;
-	api_stream_wake(cl->holder->stream);
-}
-
-/* From the first byte of the answer to its last; then its time begins anew. */
-static void set_answering(struct MHD_Connection *c, bool answering)
-{
-	struct client *cl = client_of(c);
-
-	if (!cl)
-		return;
-	cl->answering = answering;
-	cl->since_ms = units_now_mono_ms();
-}
-
-/* The library cuts who is silent; who sends a byte now and then is cut here.  Only the socket is shut down: the
- * library finds that and closes it. */
-static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	struct http *h = timer->data;
-	int64_t limit = units_now_mono_ms() - (is_crowded(h) ? CROWDED_IDLE_MS : REQUEST_MAX_MS);
-
-	(void)revents;
-	for (struct client *cl = h->clients; cl; cl = cl->next) {
-		if (!cl->answering && cl->since_ms < limit && cl->fd >= 0)
-			shutdown(cl->fd, SHUT_RDWR);
-		wake_if_gone(cl);
-	}
-	timer->repeat = is_crowded(h) ? CROWDED_SWEEP_S : SWEEP_S;
-	if (!h->clients)
-		ev_timer_stop(loop, timer);
-}
-
-/* --- answers without an end -------------------------------------------------------- */
-
-/* MHD_ContentReaderCallback: nothing at the moment is said by suspending the connection.  After an error the library
- * closes it without the last, empty chunk (RFC 9112 7.1). */
-static ssize_t read_stream(void *arg, uint64_t position, char *buf, size_t size)
-{
-	struct holder *holder = arg;
-	ssize_t n = holder->gone ? API_STREAM_END
-				 : holder->stream->read(holder->stream->state, buf, size);
-
-	(void)position;
-	if (n == API_STREAM_CUT)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (n < 0)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (n == 0 && holder->stream->waits) {
-		holder->suspended = true;
-		MHD_suspend_connection(holder->connection);
-	}
-	return n;
-}
-
-static void free_stream(void *arg)
-{
-	struct holder *holder = arg;
-
-	holder->stream->close(holder->stream->state);
-	if (holder->client)
-		holder->client->holder = NULL;
-	free(holder);
-}
-
-void api_stream_wake(struct api_stream *stream)
-{
-	struct holder *holder = stream->holder;
-
-	if (!holder || !holder->suspended)
-		return;
-	holder->suspended = false;
-	MHD_resume_connection(holder->connection);
-}
-
-static struct MHD_Response *stream_response(struct MHD_Connection *c, struct api_stream *stream)
-{
-	struct holder *holder = x_calloc(1, sizeof(*holder));
-
-	*holder = (struct holder){.stream = stream, .connection = c, .client = client_of(c)};
-	if (holder->client)
-		holder->client->holder = holder;
-	stream->holder = holder;
-	return MHD_create_response_from_callback(
-		MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, holder, free_stream);
 }
 
 static void take_address(struct MHD_Connection *c, char *out, size_t size)
@@ -278,39 +118,63 @@ static void add_headers(struct MHD_Response *r, const struct api_response *res)
 	}
 }
 
-static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const char *path,
-	const char *method, struct upload *up)
+static void take_headers(struct MHD_Connection *c, struct api_request *req)
 {
 #define HEADER(name) MHD_lookup_connection_value(c, MHD_HEADER_KIND, name)
+	req->authorization = HEADER("Authorization");
+	req->content_type = HEADER("Content-Type");
+	req->if_none_match = HEADER("If-None-Match");
+	req->accept_encoding = HEADER("Accept-Encoding");
+	req->origin = HEADER("Origin");
+	req->host_header = HEADER("Host");
+	req->last_event_id = HEADER("Last-Event-ID");
+#undef HEADER
+}
+
+static struct MHD_Response *make_response(struct MHD_Connection *c, const struct api_response *res)
+{
+	if (res->stream)
+		return http_stream_response(c, res->stream, http_clients_stream(client_of(c)));
+	if (res->body_kept)
+		return MHD_create_response_from_buffer(
+			res->body_len, (char *)(uintptr_t)res->body_kept, MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(res->body_len, res->body, MHD_RESPMEM_MUST_FREE);
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		mem_wipe(secret, strlen(secret));
+	MHD_free(secret);
+}
+
+static enum MHD_Result respond(struct http *h, struct MHD_Connection *c, const char *path,
+	const char *method, struct upload *up)
+{
+	struct api_response res = {.status = 500, .type = "application/json"};
+	char *password = NULL, *user = MHD_basic_auth_get_username_password(c, &password);
 	struct api_request req = {
 		.api = h->api,
 		.method = method,
 		.path = path,
-		.authorization = HEADER("Authorization"),
-		.content_type = HEADER("Content-Type"),
-		.if_none_match = HEADER("If-None-Match"),
-		.accept_encoding = HEADER("Accept-Encoding"),
-		.origin = HEADER("Origin"),
-		.host_header = HEADER("Host"),
-		.last_event_id = HEADER("Last-Event-ID"),
+		.user = user,
+		.password = password,
 		.body = up->body,
 		.body_len = up->len,
 		.too_large = up->too_large,
 		.query = query,
 		.connection = c,
 	};
-#undef HEADER
-	struct api_response res = {.status = 500, .type = "application/json"};
 	struct MHD_Response *r;
 	enum MHD_Result rc;
 
-	set_answering(c, true);
+	http_clients_set_waiting(client_of(c), true);
+	take_headers(c, &req);
 	take_address(c, req.address, sizeof(req.address));
-	api_handle(&req, &res);
-	r = res.stream ? stream_response(c, res.stream)
-		       : MHD_create_response_from_buffer(res.body_len,
-				 res.body_kept ? (char *)(uintptr_t)res.body_kept : res.body,
-				 res.body_kept ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+	routes_handle(&req, &res);
+	wipe(user);
+	wipe(password);
+	r = make_response(c, &res);
 	if (!r) {
 		free(res.body);
 		return MHD_NO;
@@ -321,6 +185,26 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const ch
 	return rc;
 }
 
+/* More than allowed is read and thrown away, so that the client gets its 413. */
+static void add_to_body(struct upload *up, const char *data, size_t size)
+{
+	if (up->len + size > API_BODY_MAX) {
+		up->too_large = true;
+		free(up->body);
+		up->body = NULL;
+		up->len = up->cap = 0;
+	}
+	if (up->too_large)
+		return;
+	if (up->len + size + 1 > up->cap) {
+		up->cap = (up->len + size + 1) * 2;
+		up->body = x_realloc(up->body, up->cap, 1);
+	}
+	memcpy(up->body + up->len, data, size);
+	up->len += size;
+}
+
+/* MHD_AccessHandlerCallback: called for the head of a request, for each part of its body, and once more. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 	const char *method, const char *version, const char *data, size_t *size, void **state)
 {
@@ -332,26 +216,13 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		return MHD_YES;
 	}
 	if (!*size)
-		return answer(arg, c, path, method, up);
-	/* More than allowed is read and thrown away, so that the client gets its 413. */
-	if (up->len + *size > API_BODY_MAX) {
-		up->too_large = true;
-		free(up->body);
-		up->body = NULL;
-		up->len = up->cap = 0;
-	}
-	if (!up->too_large) {
-		if (up->len + *size + 1 > up->cap) {
-			up->cap = (up->len + *size + 1) * 2;
-			up->body = x_realloc(up->body, up->cap, 1);
-		}
-		memcpy(up->body + up->len, data, *size);
-		up->len += *size;
-	}
+		return respond(arg, c, path, method, up);
+	add_to_body(up, data, *size);
 	*size = 0;
 	return MHD_YES;
 }
 
+/* MHD_RequestCompletedCallback */
 static void on_completed(
 	void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
@@ -359,7 +230,7 @@ static void on_completed(
 
 	(void)arg;
 	(void)code;
-	set_answering(c, false);
+	http_clients_set_waiting(client_of(c), false);
 	if (up)
 		free(up->body);
 	free(up);
@@ -379,25 +250,24 @@ struct http *http_start(struct ev_loop *loop, int listen_fd, const char *cert, c
 	struct api *api, struct err *err)
 {
 	struct http *h = x_calloc(1, sizeof(*h));
+	/* clang-format off */
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
 		{MHD_OPTION_END, 0, NULL},
 	};
+	/* clang-format on */
 
 	h->api = api;
-	h->loop = loop;
-	ev_init(&h->sweep, on_sweep);
-	h->sweep.repeat = SWEEP_S;
-	h->sweep.data = h;
+	h->clients = http_clients_new(loop);
 	if (!cert)
 		tls[0].option = MHD_OPTION_END;
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			(cert ? MHD_USE_TLS : 0),
 		0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, httpd_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(unsigned int)HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
@@ -406,6 +276,7 @@ struct http *http_start(struct ev_loop *loop, int listen_fd, const char *cert, c
 	if (!h->httpd) {
 		if (h->daemon)
 			MHD_stop_daemon(h->daemon);
+		http_clients_free(h->clients);
 		free(h);
 		return NULL;
 	}
@@ -416,16 +287,10 @@ void http_stop(struct http *h)
 {
 	if (!h)
 		return;
-	ev_timer_stop(h->loop, &h->sweep);
-	/* MHD_stop_daemon(3) may not find connections asleep. */
-	for (struct client *cl = h->clients; cl; cl = cl->next) {
-		if (cl->holder && cl->holder->suspended) {
-			cl->holder->gone = true;
-			api_stream_wake(cl->holder->stream);
-		}
-	}
+	http_clients_end_streams(h->clients);
 	MHD_run(h->daemon);
 	httpd_detach(h->httpd);
 	MHD_stop_daemon(h->daemon);
+	http_clients_free(h->clients);
 	free(h);
 }

@@ -3,20 +3,32 @@ src_dashboard_libdashboard_a_SOURCES = \
 	src/dashboard/api.c src/dashboard/api.h \
 	src/dashboard/api_admin.c \
 	src/dashboard/api_agents.c \
+	src/dashboard/api_calls.h \
 	src/dashboard/api_commands.c \
+	src/dashboard/api_csv.c \
 	src/dashboard/api_fleet.c \
 	src/dashboard/api_import.c \
 	src/dashboard/api_metrics.c \
+	src/dashboard/api_pages.c \
 	src/dashboard/api_read.c \
+	src/dashboard/api_runs.c \
 	src/dashboard/api_series.c \
 	src/dashboard/assets.c src/dashboard/assets.h \
+	src/dashboard/auth.c src/dashboard/auth.h \
 	src/dashboard/counts.c src/dashboard/counts.h \
+	src/dashboard/etag.c src/dashboard/etag.h \
 	src/dashboard/events.c src/dashboard/events.h \
 	src/dashboard/http.c src/dashboard/http.h \
+	src/dashboard/http_clients.c src/dashboard/http_clients.h \
+	src/dashboard/http_stream.c src/dashboard/http_stream.h \
 	src/dashboard/live.c src/dashboard/live.h \
+	src/dashboard/page_cache.c src/dashboard/page_cache.h \
 	src/dashboard/quantile_lists.c src/dashboard/quantile_lists.h \
+	src/dashboard/routes.c src/dashboard/routes.h \
 	src/dashboard/run_csv.c src/dashboard/run_csv.h \
+	src/dashboard/run_filter.c src/dashboard/run_filter.h \
 	src/dashboard/sample.c src/dashboard/sample.h \
+	src/dashboard/secrets.c src/dashboard/secrets.h \
 	src/dashboard/settings.c src/dashboard/settings.h \
 	src/dashboard/slice.c src/dashboard/slice.h \
 	src/dashboard/store.c src/dashboard/store.h \
@@ -37,7 +49,9 @@ src_dashboard_libdashboard_a_SOURCES = \
 	src/dashboard/store_samples.c src/dashboard/store_samples.h \
 	src/dashboard/store_series.c src/dashboard/store_series.h \
 	src/dashboard/store_targets.c src/dashboard/store_targets.h \
-	src/dashboard/throttle.c src/dashboard/throttle.h
+	src/dashboard/stream.h \
+	src/dashboard/throttle.c src/dashboard/throttle.h \
+	src/dashboard/upkeep.c src/dashboard/upkeep.h
 src_dashboard_libdashboard_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SQLITE_CFLAGS) $(MHD_CFLAGS) \
 	-Wno-strict-aliasing
 

@@ -191,13 +191,17 @@ struct dash_store *dash_store_open(const char *path, struct err *err)
 	}
 	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_WAL_PAGES);
 	s->counts = counts_new();
-	if ((left_open && check_integrity(s, err) < 0) || dash_store_count_all(s, err) < 0) {
+	if (left_open && check_integrity(s, err) < 0) {
 		dash_store_close(s);
 		return NULL;
 	}
-	/* What can be read of a damaged database is still served. */
 	if (!left_open)
 		read_first_pages(s, &damage);
+	/* What can be read of a damaged database is still served; a list of runs counts them again, and fails. */
+	if (dash_store_count_all(s, err) < 0 && !s->trouble.code) {
+		dash_store_close(s);
+		return NULL;
+	}
 	return s;
 }
 

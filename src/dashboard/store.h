@@ -11,8 +11,8 @@ struct dash_store;
 /*
  * Opens or creates the database and migrates it to the present schema.  After an unclean end all pages are checked,
  * and a damaged database is refused; else the first page of each table and index is read, and damage there is noted
- * (dash_store_watch()).  Counts all runs, which takes about 0.2 s a million.  Returns NULL with err when the database
- * cannot be used; dash_store_close() frees the store.
+ * (dash_store_watch()): what can be read is still served.  Counts all runs, which takes about 0.2 s a million.
+ * Returns NULL with err when the database cannot be used; dash_store_close() frees the store.
  */
 struct dash_store *dash_store_open(const char *path, struct err *err);
 /* Closes the database; a transaction that has not been committed is undone.  NULL is allowed. */
