@@ -81,8 +81,10 @@ is_provided() {
 	case $kind in
 	cmd) command -v "$what" >/dev/null ;;
 	pc) pkg-config --exists "$what" 2>/dev/null ;;
-	# shellcheck disable=SC2086 # CC may be words, as "ccache gcc"
-	header) echo "#include <$what>" | ${CC:-cc} -E - >/dev/null 2>&1 ;;
+	header)
+		# shellcheck disable=SC2086 # CC may be words, as "ccache gcc"
+		echo "#include <$what>" | ${CC:-cc} -E - >/dev/null 2>&1
+		;;
 	python) python3 -c "import $what" 2>/dev/null ;;
 	file) [ -e "$what" ] ;;
 	unknown) return 1 ;;
