@@ -127,7 +127,7 @@ lane_k6() {
 	! wants asan || build_missing_k6 "$K6_OLDER_VERSION" "$K6_OLDER"
 }
 
-lane_units() { run_checks "$B/check" 'TESTS=$(UNIT_TESTS)'; }
+lane_units() { run_checks "$B/check" 'TESTS=$(UNIT_TESTS) $(REPLAYS)'; }
 lane_runs() { run_checks "$B/check" TESTS=tests/program/runs.bats; }
 lane_suite() { run_checks "$B/check"; }
 lane_lint() { step "static analysis" make -C "$B/check" lint; }
@@ -144,13 +144,13 @@ lane_asan() {
 	build "$B/check-asan" --enable-werror --enable-sanitizers=address,undefined --prefix=/usr CFLAGS='-O1 -g' \
 		"CC=$(cached_compiler gcc)"
 	say "built in $((SECONDS - started)) s"
-	run_checks "$B/check-asan" 'TESTS=$(UNIT_TESTS) $(filter-out $(K6_TESTS),$(PROGRAM_TESTS))'
+	run_checks "$B/check-asan" 'TESTS=$(UNIT_TESTS) $(REPLAYS) $(filter-out $(K6_TESTS),$(PROGRAM_TESTS))'
 	K6_BINARY=$K6_OLDER run_checks "$B/check-asan" 'TESTS=$(K6_TESTS)'
 }
 
 lane_clang() {
 	build "$B/check-clang" --enable-werror --prefix=/usr "CC=$(cached_compiler clang)"
-	run_checks "$B/check-clang" 'TESTS=$(UNIT_TESTS)'
+	run_checks "$B/check-clang" 'TESTS=$(UNIT_TESTS) $(REPLAYS)'
 }
 
 lane_musl() {
@@ -160,7 +160,7 @@ lane_musl() {
 	PKG_CONFIG='pkg-config --static' PKG_CONFIG_LIBDIR=$root/lib/pkgconfig \
 		build "$B/check-musl" --enable-werror --prefix=/usr "CC=$(cached_compiler musl-gcc)" \
 		"CPPFLAGS=-I$root/include" "LDFLAGS=-L$root/lib"
-	run_checks "$B/check-musl" 'TESTS=$(UNIT_TESTS)'
+	run_checks "$B/check-musl" 'TESTS=$(UNIT_TESTS) $(REPLAYS)'
 }
 
 lane_arm64() {
@@ -171,7 +171,7 @@ lane_arm64() {
 	PKG_CONFIG_LIBDIR=$lib/pkgconfig:$root/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
 		build "$B/check-arm64" --enable-werror --prefix=/usr --host=aarch64-linux-gnu \
 		"CC=$(cached_compiler "aarch64-linux-gnu-gcc --sysroot=$root")" "LDFLAGS=-Wl,-rpath-link,$lib"
-	run_checks "$B/check-arm64" 'TESTS=$(CMOCKA_TESTS)' "LOG_COMPILER=qemu-aarch64 -L $root"
+	run_checks "$B/check-arm64" 'TESTS=$(CMOCKA_TESTS) $(REPLAYS)' "LOG_COMPILER=qemu-aarch64 -L $root"
 }
 
 lane_fuzz() {
