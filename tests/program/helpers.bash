@@ -91,7 +91,7 @@ copy_programs() {
 }
 
 ctl() {
-	"$top_builddir/k6fleetctl" -s "$SOCKET" "$@"
+	ASAN_OPTIONS=detect_leaks=1 "$top_builddir/k6fleetctl" -s "$SOCKET" "$@"
 }
 
 # Writes the configuration: short times, then the lines of standard input.
