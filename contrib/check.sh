@@ -170,7 +170,7 @@ lane_arm64() {
 	"$ROOT/tests/cross/arm64-sysroot.sh" "$root"
 	PKG_CONFIG_LIBDIR=$lib/pkgconfig:$root/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
 		build "$B/check-arm64" --enable-werror --prefix=/usr --host=aarch64-linux-gnu \
-		"CC=$(cached_compiler "aarch64-linux-gnu-gcc --sysroot=$root")" "LDFLAGS=-Wl,-rpath-link,$lib"
+		"CC=$(cached_compiler "aarch64-linux-gnu-gcc --sysroot=$root")" "LDFLAGS=-Wl,-rpath-link,$lib:$root/lib/aarch64-linux-gnu"
 	run_checks "$B/check-arm64" 'TESTS=$(CMOCKA_TESTS) $(REPLAYS)' "LOG_COMPILER=qemu-aarch64 -L $root"
 }
 

@@ -17,8 +17,8 @@ mkdir -p "$(dirname "$DIR")"
 
 # shellcheck disable=SC2016 # apt expands that
 mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e backports | head -1)}
-mmdebstrap --quiet --mode="$([ "$(id -u)" = 0 ] && echo root || echo fakechroot)" --architectures=arm64 --variant=extract \
-	--include="$(IFS=,; echo "${PACKAGES[*]}")" --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+mmdebstrap --quiet --mode="$([ "$(id -u)" = 0 ] && echo root || echo chrootless)" --architectures=arm64 --variant=extract \
+	--include="$(IFS=,; echo "${PACKAGES[*]}")" \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
 	"$VERSION_CODENAME" "$DIR" "$mirror"
 printf '%s' "$wanted" >"$DIR/made"

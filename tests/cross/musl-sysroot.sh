@@ -115,7 +115,8 @@ build_cmocka() {
 
 # version PACKAGE: of its sources.
 version() {
-	basename "$work/src/$1"_*.orig.tar.* | sed -E 's/^[^_]*_(.*)\.orig.*/\1/' | grep -v asc | head -1
+	local orig=("$work/src/$1"_*.orig.tar.*)
+	basename "${orig[0]}" | sed -E 's/^[^_]*_(.*)\.orig.*/\1/'
 }
 
 for s in "${SOURCES[@]}"; do
