@@ -4,7 +4,9 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 	tests/unit/test_base tests/unit/test_log tests/unit/test_client tests/unit/test_render \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard tests/unit/test_store_damage \
-	tests/unit/test_upgrade_state tests/unit/test_children
+	tests/unit/test_upgrade_state tests/unit/test_children \
+	tests/unit/test_sync tests/unit/test_control tests/unit/test_desired tests/unit/test_commands \
+	tests/unit/test_orders tests/unit/test_follow tests/unit/test_logs
 # The long ones first: two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
 	tests/program/storage.bats tests/program/damage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
@@ -129,6 +131,47 @@ tests_unit_test_store_damage_SOURCES = tests/unit/test_store_damage.c
 tests_unit_test_store_damage_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_damage_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_store_damage_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(UNIT_LIBS) $(SQLITE_LIBS)
+# Parts of the supervisor: with a simulated loop and clock, and with neighbours of the test's own, which the linker takes
+# before those of the library.
+FAKE_LOOP = tests/unit/fake_loop.c tests/unit/fake_loop.h
+FAKE_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=units_now_mono_ms,--wrap=units_now_wall_ms
+FAKE_LDADD = src/supervisor/libsupervisor.a $(UNIT_LIBS)
+tests_unit_test_sync_SOURCES = tests/unit/test_sync.c $(FAKE_LOOP)
+tests_unit_test_sync_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_sync_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_sync_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_sync_LDADD = $(FAKE_LDADD)
+tests_unit_test_control_SOURCES = tests/unit/test_control.c $(FAKE_LOOP)
+tests_unit_test_control_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_control_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_control_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_control_LDADD = $(FAKE_LDADD)
+tests_unit_test_desired_SOURCES = tests/unit/test_desired.c $(FAKE_LOOP)
+tests_unit_test_desired_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_desired_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_desired_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_desired_LDADD = $(FAKE_LDADD)
+tests_unit_test_commands_SOURCES = tests/unit/test_commands.c $(FAKE_LOOP)
+tests_unit_test_commands_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_commands_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_commands_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_commands_LDADD = $(FAKE_LDADD)
+tests_unit_test_orders_SOURCES = tests/unit/test_orders.c $(FAKE_LOOP)
+tests_unit_test_orders_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_orders_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_orders_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_orders_LDADD = $(FAKE_LDADD)
+tests_unit_test_follow_SOURCES = tests/unit/test_follow.c $(FAKE_LOOP)
+tests_unit_test_follow_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_follow_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_follow_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_follow_LDADD = $(FAKE_LDADD)
+tests_unit_test_logs_SOURCES = tests/unit/test_logs.c $(FAKE_LOOP)
+tests_unit_test_logs_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_logs_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_logs_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_logs_LDADD = $(FAKE_LDADD)
+
 tests_unit_test_dashboard_SOURCES = tests/unit/test_dashboard.c
 tests_unit_test_dashboard_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_dashboard_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
