@@ -75,7 +75,6 @@ struct assets *assets_load(const char *dir, struct err *err)
 	const FTSENT *e;
 	int rc = 0;
 
-	err->msg[0] = '\0';
 	while (rc == 0 && tree && (e = fts_read(tree))) {
 		if (e->fts_info == FTS_F && !is_packed(e->fts_path))
 			rc = add(a, dir, e->fts_path, err);

@@ -15,6 +15,7 @@
 #include "common/creds.h"
 #include "common/fdio.h"
 #include "common/found.h"
+#include "common/found.h"
 #include "common/hostfs.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -25,15 +26,18 @@
 #define URL_MAX 1024
 #define KEPT_FILE_MAX (4 * 1024 * 1024)
 
-static FILE *open_config(const struct files_options *o, struct err *err)
+/* Opens the configuration; the caller closes it.  NOT_FOUND: there is no file, and none was named. */
+static enum found open_config(const struct files_options *o, FILE **out, struct err *err)
 {
 	int fd = hostfs_open(o->config, O_RDONLY | O_NOCTTY);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
 
-	err->msg[0] = '\0';
-	if (!f && (o->config_named || errno != ENOENT))
-		err_sys(err, errno, "cannot read the configuration %s", o->config);
-	return f;
+	*out = fd < 0 ? NULL : fdopen(fd, "r");
+	if (*out)
+		return FOUND;
+	if (!o->config_named && errno == ENOENT)
+		return NOT_FOUND;
+	err_sys(err, errno, "cannot read the configuration %s", o->config);
+	return FOUND_ERROR;
 }
 
 /* Returns the address of the dashboard on this host, which its package gives, if there is also a secret for it; NULL:
@@ -52,12 +56,12 @@ static char *local_dashboard(void)
 
 struct conf *files_load_config(const struct files_options *o, bool *usage, struct err *err)
 {
-	_cleanup_file_ FILE *f = open_config(o, err);
+	_cleanup_file_ FILE *f = NULL;
 	_cleanup_free_ char *cwd = NULL, *socket = NULL, *url = NULL;
 	struct conf *conf;
 
 	*usage = false;
-	if (!f && err->msg[0])
+	if (open_config(o, &f, err) == FOUND_ERROR)
 		return NULL;
 	url = local_dashboard();
 	conf = conf_load(f, o->config, url, err);
