@@ -119,7 +119,8 @@ void json_text_short_real(struct json_text *t, double v)
 	char text[40];
 
 	snprintf(text, sizeof(text), "%.9g", v);
-	/* A double has these nine digits with fifteen, too, but for where the exponent begins, and for subnormals. */
+	/* A double has these nine digits with fifteen, too, but for where the exponent begins,
+	 * and for subnormals. */
 	if (v == 0 || (fabs(v) < 1e8 && fabs(v) > 1e-300))
 		append_g(t, text);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of a run's fields, and the worker's message made from it.  Trusts nothing that it reads. */
+/* The table of a run's fields, and the worker's message made from it.  Everything that comes in
+ * a message is checked. */
 #include "common/run.h"
 
 #include <math.h>
@@ -150,7 +151,8 @@ static void clear_thresholds(const struct run_field *f, struct run *r)
 
 /* --- the message: writing ----------------------------------------------------------- */
 
-/* Each appends a value and returns true, or returns false for null; what it has appended then is dropped. */
+/* Each appends a value and returns true, or returns false for null; what it has appended then is
+ * dropped. */
 static bool put_text(const struct run_field *f, const struct run *r, struct msg_writer *w)
 {
 	const char *text = *(char **)run_member(f, r);
@@ -263,7 +265,8 @@ static bool put_thresholds(const struct run_field *f, const struct run *r, struc
 
 /* --- the message: reading ----------------------------------------------------------- */
 
-/* A value as it came: each function below takes all of its bytes or refuses it. */
+/* The bytes of one field of the message.  Each get_ function below reads all of them, or returns
+ * -1 with err. */
 struct value {
 	const uint8_t *p;
 	size_t len;
@@ -283,7 +286,7 @@ static int get_id(const struct run_field *f, struct run *r, struct value v, stru
 	return 0;
 }
 
-/* Cut at the first NUL and at the limit. */
+/* A text ends at its first NUL, and is cut at the limit of its row. */
 static int get_text(const struct run_field *f, struct run *r, struct value v, struct err *err)
 {
 	char **text = run_member(f, r);
@@ -321,7 +324,7 @@ static int get_number(const struct run_field *f, struct value v, uint64_t *out, 
 	return 0;
 }
 
-/* Half the range, so that sums of two cannot overflow. */
+/* Half of the range, so that no sum of two values overflows. */
 static int get_time(const struct run_field *f, struct run *r, struct value v, struct err *err)
 {
 	uint64_t n;
@@ -487,7 +490,7 @@ void run_take_result(struct run *r, struct run *result)
 
 		if (!f->by_worker)
 			continue;
-		/* The old value changes places with the new one, and is freed with the result. */
+		/* Swapped, so that the old value is freed with the result. */
 		for (size_t k = 0; k < sizes[f->kind]; k++) {
 			uint8_t byte = to[k];
 
@@ -527,7 +530,7 @@ static const struct run_field *find_field(const char *name)
 	return NULL;
 }
 
-/* One name and its value; *seen has the bits of the fields so far. */
+/* Reads a name and its value.  *seen has the bits of the fields that came before. */
 static int get_field(struct msg_reader *in, struct run *r, uint64_t *seen, struct err *err)
 {
 	_cleanup_free_ char *name = msg_get_str(in);

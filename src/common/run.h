@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run: one k6 process on one agent, with one result.  RUN_FIELDS has a row for each field; the struct, the
- * JSON in both directions (run_json.h), the message of the worker, the dashboard's columns, the CSV and what
- * `k6fleetctl show` prints are made from these rows.  To add a field, add a row here, set the member where it is
- * measured, and name the field in docs/openapi.yaml and docs/k6fleetctl.schema.json; tests/unit/test_run_documents.c
- * compares.
+ * A run: one k6 process on one agent, with one result.  RUN_FIELDS has a row for each field; the
+ * struct, the JSON in both directions (run_json.h), the message of the worker, the dashboard's
+ * columns, the CSV and what `k6fleetctl show` prints are made from these rows.  To add a field,
+ * add a row here, set the member where it is measured, and name the field in docs/openapi.yaml
+ * and docs/k6fleetctl.schema.json; tests/unit/test_run_documents.c compares.
  */
 #ifndef K6FLEET_RUN_H
 #define K6FLEET_RUN_H
@@ -47,8 +47,8 @@ struct msg_writer;
 	X(FORBIDDEN_TARGET, "forbidden_target") \
 	X(STORAGE_FULL, "storage_full")
 
-/* X(KIND, C type of the member, null): how a value is kept and what stands for null.  run.c and run_json.c have a
- * row of functions for each kind. */
+/* X(KIND, C type of the member, the value that means null).  run.c and run_json.c have a row of functions for each
+ * kind; a new kind needs a row here, one in each of them, and a RUN_DECLARE_ line below. */
 #define RUN_KINDS(X) \
 	X(ID, char *, "never null") \
 	X(TEXT, char *, "NULL") \
@@ -62,15 +62,19 @@ struct msg_writer;
 	X(THRESHOLDS, struct run_thresholds, "an empty list") \
 	X(LOG, char *, "NULL; kept beside the JSON by both stores")
 
-/* X(GROUP, member of the JSON object that holds its fields, whether an error names the group alone) */
+/* X(GROUP, name of the JSON object that holds the fields, the error for anything wrong in the group; NULL: the error
+ * names the field) */
 #define RUN_GROUPS(X) \
 	X(METRICS, "metrics", NULL) \
 	X(RESOURCES, "resources", "resources must be an object of counts")
 
+/* What the fields of a group have in common. */
+#define RUN_METRIC .group = RUN_METRICS, .by_worker = true, .csv = 20, .show = 20
+#define RUN_RESOURCE .group = RUN_RESOURCES, .by_worker = true, .show = 40
+
 /*
- * X(member, KIND, "name in JSON", documents it is in, further members of struct run_field), in the order of the
- * JSON.  Fields of a group stand together.  csv and show are positions: rows with one position keep the order
- * that they have here, 0 leaves the row out.
+ * X(member, KIND, "name in JSON", documents that have the field, further members of struct run_field).  The order is
+ * that of the JSON.  Fields of a group stand together.
  */
 #define RUN_FIELDS(X) \
 	X(id, ID, "id", RUN_ALL, .max = RUN_ID_MAX, .column = "id", .csv = 1, .show = 1) \
@@ -87,36 +91,36 @@ struct msg_writer;
 	X(finished_ms, TIME, "finishedAt", RUN_ALL, .by_worker = true, .csv = 3, .show = 10) \
 	X(lag_ms, INTEGER, "lagMs", RUN_ALL, .unit = RUN_MS, .column = "lag_ms", .csv = 10, .show = 11) \
 	X(message, TEXT, "errorMessage", RUN_ALL, .max = 4096, .by_worker = true, .column = "error_message", .column_wins = true, .csv = 13, .show = 7) \
-	X(p50_ms, REAL, "p50_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P50, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(p95_ms, REAL, "p95_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P95, .unit = RUN_MS, .by_worker = true, .column = "p95_ms", .csv = 20, .show = 20) \
-	X(p99_ms, REAL, "p99_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_P99, .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(avg_ms, REAL, "avg_ms", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs_answered), .unit = RUN_MS, .by_worker = true, .csv = 20, .show = 20) \
-	X(error_rate, REAL, "error_rate", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs), .max = 1, .unit = RUN_RATIO, .by_worker = true, .column = "error_rate", .csv = 20, .show = 20) \
-	X(rps, REAL, "rps", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .unit = RUN_PER_S, .by_worker = true, .column = "rps", .csv = 20, .show = 20) \
-	X(data_received_bytes, REAL, "data_received_bytes", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .unit = RUN_BYTES, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(iterations, REAL, "iterations", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(http_reqs, REAL, "http_reqs", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .column = "http_reqs", .csv = 20, .show = 20) \
-	X(http_reqs_answered, REAL, "http_reqs_answered", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .column = "answered", .csv = 20, .show = 20) \
-	X(checks_passed, REAL, "checks_passed", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(checks_failed, REAL, "checks_failed", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
-	X(vus, REAL, "vus", RUN_ALL, .group = RUN_METRICS, .merge = RUN_MERGE_SUM, .whole = true, .by_worker = true, .csv = 20, .show = 20) \
+	X(p50_ms, REAL, "p50_ms", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_P50, .unit = RUN_MS) \
+	X(p95_ms, REAL, "p95_ms", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_P95, .unit = RUN_MS, .column = "p95_ms") \
+	X(p99_ms, REAL, "p99_ms", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_P99, .unit = RUN_MS) \
+	X(avg_ms, REAL, "avg_ms", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs_answered), .unit = RUN_MS) \
+	X(error_rate, REAL, "error_rate", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_MEAN, .merge_by = offsetof(struct run, http_reqs), .max = 1, .unit = RUN_RATIO, .column = "error_rate") \
+	X(rps, REAL, "rps", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .unit = RUN_PER_S, .column = "rps") \
+	X(data_received_bytes, REAL, "data_received_bytes", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .unit = RUN_BYTES, .whole = true) \
+	X(iterations, REAL, "iterations", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true) \
+	X(http_reqs, REAL, "http_reqs", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true, .column = "http_reqs") \
+	X(http_reqs_answered, REAL, "http_reqs_answered", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true, .column = "answered") \
+	X(checks_passed, REAL, "checks_passed", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true) \
+	X(checks_failed, REAL, "checks_failed", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true) \
+	X(vus, REAL, "vus", RUN_ALL, RUN_METRIC, .merge = RUN_MERGE_SUM, .whole = true) \
 	X(quantiles, QUANTILES, "latencyQuantiles", RUN_RECORD | RUN_ONE, .max = QUANTILES, .unit = RUN_MS, .by_worker = true, .column = "quantiles") \
 	X(thresholds, THRESHOLDS, "thresholds", RUN_ALL, .max = 1000, .by_worker = true, .show = 30) \
-	X(cpu_ms, INTEGER, "cpuMs", RUN_ALL, .group = RUN_RESOURCES, .unit = RUN_MS, .by_worker = true, .show = 40, .show_unit = RUN_MS, .show_word = "CPU") \
-	X(max_rss_bytes, INTEGER, "maxRssBytes", RUN_ALL, .group = RUN_RESOURCES, .unit = RUN_BYTES, .by_worker = true, .show = 40, .show_unit = RUN_MIB) \
-	X(tmp_bytes, INTEGER, "tmpBytes", RUN_ALL, .group = RUN_RESOURCES, .unit = RUN_BYTES, .by_worker = true, .show = 40, .show_unit = RUN_BYTES, .show_word = "of tmpfs") \
+	X(cpu_ms, INTEGER, "cpuMs", RUN_ALL, RUN_RESOURCE, .unit = RUN_MS, .show_unit = RUN_MS, .show_word = "CPU") \
+	X(max_rss_bytes, INTEGER, "maxRssBytes", RUN_ALL, RUN_RESOURCE, .unit = RUN_BYTES, .show_unit = RUN_MIB) \
+	X(tmp_bytes, INTEGER, "tmpBytes", RUN_ALL, RUN_RESOURCE, .unit = RUN_BYTES, .show_unit = RUN_BYTES, .show_word = "of tmpfs") \
 	X(exit_code, INTEGER, "exitCode", RUN_ALL, .min = -1, .by_worker = true, .csv = 12, .show = 13) \
 	X(log, LOG, "log", RUN_ONE, .max = RUN_LOG_MAX, .by_worker = true, .column = "log", .show = 50)
 /* clang-format on */
 
-/* At most so many rows. */
+/* The largest number of rows. */
 #define RUN_FIELD_MAX 64
 #define RUN_ID_MAX 64
 #define RUN_LOG_MAX 65536
 /* Null of an INTEGER. */
 #define RUN_NONE INT64_MIN
-/* Thresholds that a worker reports, and bytes of the metric or expression of one; senders of other makes may have
- * more. */
+/* The thresholds that a worker reports at most, and the bytes of a metric or an expression.  A
+ * sender that is not a k6fleetd may have more. */
 #define RUN_WORKER_THRESHOLDS 64
 #define RUN_WORKER_THRESHOLD_BYTES 256
 
@@ -216,9 +220,12 @@ struct run_field {
 	const char *column;   /* of the dashboard's table of runs; NULL: only within its JSON */
 	bool column_not_null; /* the column of an INTEGER has 0 for null */
 	bool column_wins; /* the column is newer than the JSON: the reaper changes columns only */
-	int csv, show;    /* position in the CSV and in `k6fleetctl show`, 0: not there */
-	enum run_unit show_unit;
-	const char *show_word;
+	/* Position in the CSV and in `k6fleetctl show`, 0: not there.  Rows with the same
+	 * position keep the order of the table. */
+	int csv, show;
+	enum run_unit
+		show_unit; /* `show` prints the number with this unit, in one line for the group */
+	const char *show_word; /* ... and with this word behind it; NULL: none */
 	enum run_merge merge;
 	size_t merge_by; /* offset of the member of struct run that a mean weighs by */
 };
@@ -227,7 +234,7 @@ extern const struct run_field run_fields[];
 extern const size_t run_field_count;
 extern const char *const run_status_names[RUN_STATUS_COUNT];
 extern const char *const run_reason_names[RUN_REASON_COUNT];
-/* Names of the groups in JSON, NULL for RUN_TOP; and what an error in the group says, NULL: the field's error. */
+/* By enum run_group, as RUN_GROUPS has them; NULL for RUN_TOP. */
 extern const char *const run_group_names[RUN_GROUP_COUNT];
 extern const char *const run_group_errors[RUN_GROUP_COUNT];
 
@@ -249,8 +256,8 @@ bool run_is_integer(double v);
 /* The JSON name of a member of struct run; static. */
 #define RUN_NAME(member) run_name_at(offsetof(struct run, member))
 const char *run_name_at(size_t offset);
-/* Fills out with the rows that have a position there (offsetof(struct run_field, csv) or show), in its order.
- * out has room for RUN_FIELD_MAX rows.  Returns how many there are. */
+/* Fills out with the rows that have a position there (offsetof(struct run_field, csv) or show),
+ * in its order. out has room for RUN_FIELD_MAX rows.  Returns how many there are. */
 size_t run_order(size_t position_offset, const struct run_field **out);
 
 /* All null, status running.  run_clear() frees what r owns and leaves it as run_init() does. */
@@ -271,12 +278,14 @@ void run_add_threshold(struct run *r, const char *metric, const char *expression
 /* Moves the fields that the worker makes from result to r; result is left as run_init() does. */
 void run_take_result(struct run *r, struct run *result);
 
-/* Writes the AGENT_RESULT message: the id and every field of the worker that is not null, each with its name, so
- * that a supervisor of another version reads what it knows.  The log is cut from its front until the message fits. */
+/* Writes the AGENT_RESULT message: the id and every field of the worker that is not null, each
+ * with its name, so that a supervisor of another version reads what it knows.  The log is cut
+ * from its front until the message fits. */
 void run_put(const struct run *r, struct msg_writer *w);
-/* Reads what msg_open() has found to be AGENT_RESULT into r (initialised here, cleared by the caller in any case).
- * The sender is hostile.  Returns 0; returns -1 with err when the id is no UUID, a field is there twice, has the
- * wrong size, a value out of its range, or belongs to the supervisor.  Skips fields of unknown names. */
+/* Reads what msg_open() has found to be AGENT_RESULT into r (initialised here, cleared by the
+ * caller in any case). The sender is hostile.  Returns 0; returns -1 with err when the id is no
+ * UUID, a field is there twice, has the wrong size, a value out of its range, or belongs to the
+ * supervisor.  Skips fields of unknown names. */
 int run_get(struct msg_reader *in, struct run *r, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A reader and a writer for each kind of a run's fields.  Nothing of a sender's object is taken that was not looked
- * at. */
+/* A reader and a writer for each kind of a run's fields.  Every member that is read from a
+ * sender's object is checked. */
 #include "common/run_json.h"
 
 #include <math.h>
@@ -115,7 +115,7 @@ static int read_id(const struct run_field *f, struct value v, struct run *r, str
 	return 0;
 }
 
-/* A text that is too long is cut, not refused. */
+/* A text that is too long is cut. */
 static int read_text(const struct run_field *f, struct value v, struct run *r, struct err *err)
 {
 	char **text = run_member(f, r);
@@ -130,7 +130,7 @@ static int read_text(const struct run_field *f, struct value v, struct run *r, s
 	if (json_string_length(v.json) <= (size_t)f->max) {
 		*text = x_strdup(json_string_value(v.json));
 	} else {
-		/* The cut may go through a character. */
+		/* A character that the cut divides becomes U+FFFD. */
 		_cleanup_json_ json_t *cut = json_text_n(json_string_value(v.json), (size_t)f->max);
 
 		*text = x_strdup(json_string_value(cut));
@@ -150,7 +150,7 @@ static int read_status(const struct run_field *f, struct value v, struct run *r,
 	return 0;
 }
 
-/* The row of the status stands before that of the reason. */
+/* r->status has been read: its row is the one before. */
 static int read_reason(const struct run_field *f, struct value v, struct run *r, struct err *err)
 {
 	int i;
@@ -177,7 +177,7 @@ static int read_time(const struct run_field *f, struct value v, struct run *r, s
 	return 0;
 }
 
-/* The TIME of the same member has been read. */
+/* The row of kind TIME with the same member has set it. */
 static int read_time_ms(const struct run_field *f, struct value v, struct run *r, struct err *err)
 {
 	(void)f;
@@ -329,7 +329,8 @@ char *run_to_text(const struct run *r, enum run_document document)
 	return t.text;
 }
 
-/* The object that has the fields of a group, NULL when it is null or missing; -1 when it is something else. */
+/* Sets *out to the object with the fields of the group, NULL if it is null or missing.  Returns
+ * 0, or -1 with err if it is something else. */
 static int find_group(
 	const json_t *in, enum run_group group, const json_t **out, struct run *r, struct err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts are added, means and rates are weighted by their counts, and percentiles are computed over all samples
- * (common/quantiles.h), never as averages of percentiles. */
+/* Counts are added, means and rates are weighted by their counts, and percentiles are computed
+ * over all samples (common/quantiles.h), never as averages of percentiles. */
 #include "ctl/merge.h"
 
 #include <stdlib.h>

@@ -147,8 +147,8 @@ void render_log(const char *text, const char *agent)
 
 static size_t bars_drawn;
 
-/* Prints one line on the terminal that standard error is.  A folded line would take two rows and could not be erased, so
- * the line is cut. */
+/* Prints one line on the terminal that standard error is.  A folded line would take two rows and
+ * could not be erased, so the line is cut. */
 static void print_on_terminal(char *line)
 {
 	struct winsize size = {0};

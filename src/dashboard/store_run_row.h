@@ -6,8 +6,8 @@
 #include "common/run.h"
 #include "dashboard/store_priv.h"
 
-/* The columns of a run as lists have it: its JSON, and the fields whose column wins over it (run.h), in the order of
- * the table. */
+/* The columns of a run as lists have it: its JSON, and the fields whose column wins over it
+ * (run.h), in the order of the table. */
 #define DASH_STORE_RUN_COLUMNS "json, agent, status, reason, error_message"
 #define DASH_STORE_RUN_COLUMN_COUNT 5
 
@@ -19,8 +19,8 @@ struct dash_store_row {
 	int64_t started_ms, target_no, agent_no;
 	const char *json;
 };
-/* Returns the text of a statement that adds a row; static.  replace: it takes the place of the row of the same id;
- * otherwise that one stays. */
+/* Returns the text of a statement that adds a row; static.  replace: it takes the place of the
+ * row of the same id; otherwise that one stays. */
 const char *dash_store_put_sql(bool replace);
 /* Binds all parameters of that statement.  Texts must live until the statement is reset. */
 void dash_store_bind_run(sqlite3_stmt *st, const struct run *r, const struct dash_store_row *row);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue of tasks and one thread.  All tasks that wait are done in one transaction of fleet_store_db.c: either all of
- * them are on disk when their callbacks run, or all report the error. */
+/* A queue of tasks and one thread, which does all queued tasks in one transaction of
+ * fleet_store_db.c.  When their callbacks run, either all of the tasks are on disk, or all
+ * report the error. */
 #include "supervisor/fleet_store.h"
 
 #include <assert.h>
@@ -17,10 +18,10 @@
 #include "common/run_json.h"
 #include "supervisor/fleet_store_db.h"
 
-/* A supervisor has a run or two in flight per agent; more means that the disk hangs. */
+/* A supervisor queues a write or two for each agent; a longer queue means that the disk hangs. */
 #define QUEUE_MAX 65536
 #define BATCH_MAX 512
-/* As much as some dozen records of failed runs with their logs need. */
+/* The size of some dozen records of failed runs with their logs. */
 #define PROBE_BYTES (512 * 1024)
 
 struct job {
@@ -68,7 +69,7 @@ static void append(struct job ***tail, struct job *job)
 	*tail = &job->next;
 }
 
-/* Keeps the last count when the outbox cannot be counted; the loop's side hears of the error. */
+/* Keeps the last count when the outbox cannot be counted; finish_jobs() reports the error. */
 static void count_outbox(struct fleet_store *s)
 {
 	struct err err;
@@ -84,7 +85,8 @@ static void count_outbox(struct fleet_store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* One transaction for the jobs up to, not including, end; on any error none of it has happened. */
+/* Does the jobs up to, not including, end in one transaction.  Returns false if none of them
+ * happened; each has the error then. */
 static bool do_together(struct fleet_store *s, struct job *first, const struct job *end)
 {
 	struct err err = {0};
@@ -104,7 +106,8 @@ static bool do_together(struct fleet_store *s, struct job *first, const struct j
 	return false;
 }
 
-/* What cannot be done together is tried one by one: reading goes on with a full disk. */
+/* If the jobs cannot be done together, each gets a transaction of its own: with a full disk the
+ * reads succeed. */
 static void do_batch(struct fleet_store *s, struct job *batch)
 {
 	if (!do_together(s, batch, NULL) && batch->next) {
@@ -150,7 +153,7 @@ static void *store_thread(void *arg)
 
 /* --- the loop's side --------------------------------------------------------- */
 
-/* What an operator can do about an error of this kind. */
+/* Returns what an operator can do about an error of this kind. */
 static const char *advice_for(enum err_code code)
 {
 	switch (code) {
@@ -188,7 +191,8 @@ void fleet_store_fail(struct fleet_store *s, const struct err *err)
 	set_state(s, FLEET_STORE_FAILING, err);
 }
 
-/* Damaged data do not heal, and a device that fails to read one page will fail to read more. */
+/* Damaged data stay damaged until somebody repairs them, so only a new start leaves this state.
+ * A device that fails to read one page is expected to fail again. */
 static void note_failure(struct fleet_store *s, bool was_write, const struct err *err)
 {
 	if (s->damaged)
@@ -210,7 +214,8 @@ static void note_end(struct fleet_store *s, const struct job *job)
 		s->probing = false;
 	if (job->failed)
 		note_failure(s, fleet_store_task_writes(t->type), &job->err);
-	/* A small record may still fit where the next would not: only the probe says that all is well. */
+	/* On a full disk a small record may still fit, so only a successful probe ends the
+	 * state. */
 	else if (t->type == FLEET_STORE_PROBE && t->probe.bytes && !s->damaged)
 		set_state(s, FLEET_STORE_OK, NULL);
 	else if (t->type == FLEET_STORE_FETCH_OUTBOX && t->fetch_outbox.damaged &&
@@ -261,7 +266,7 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 static void queue(struct fleet_store *s, struct job *job)
 {
 	if (s->queued >= QUEUE_MAX) {
-		/* Only a disk that hangs gets us here; its caller hears of it like of any error. */
+		/* The disk hangs. */
 		struct err err;
 
 		err_set(&err, "the queue of %d writes is full", QUEUE_MAX);
@@ -319,7 +324,7 @@ int fleet_store_start(struct fleet_store *s, struct err *err)
 	sigset_t all, old;
 	int rc;
 
-	/* Signals are the loop's: the thread takes none. */
+	/* The event loop's thread handles all signals. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&s->thread, NULL, store_thread, s);
@@ -469,7 +474,8 @@ struct prune {
 	const struct job *job;
 };
 
-/* On until nothing is left, each time behind whatever was queued in the meantime. */
+/* Queues the next part, behind all tasks that were queued in the meantime, until a part has
+ * deleted nothing. */
 static void on_pruned(void *arg, const struct err *err)
 {
 	_cleanup_free_ struct prune *p = arg;
@@ -519,7 +525,8 @@ void fleet_store_probe(struct fleet_store *s)
 	job = new_job(FLEET_STORE_PROBE);
 	job->task.probe.bytes = PROBE_BYTES;
 	queue(s, job);
-	/* Its pages stay in the file as a reserve for the records of runs that go on. */
+	/* The second probe frees the pages of the first one inside the file: they are a reserve
+	 * for the records of runs that go on. */
 	queue(s, new_job(FLEET_STORE_PROBE));
 }
 

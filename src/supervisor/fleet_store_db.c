@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Each statement is prepared once, when the database is opened, and stepped by db.h only. */
+/* Each statement is prepared once, when the database is opened. */
 #include "supervisor/fleet_store_db.h"
 
 #include <stdatomic.h>
@@ -11,9 +11,10 @@
 #include "common/run_json.h"
 #include "common/uuid.h"
 
-/* How many runs back the last results of agents are looked for. */
+/* How many of the newest runs last_results reads. */
 #define LAST_RESULTS_LOOK 3000
-/* The dashboard takes bodies of 4 MiB; escaping may make a log longer than it is here. */
+/* The dashboard accepts bodies of 4 MiB; JSON escapes can make a log twice as long as it is
+ * here. */
 #define OUTBOX_MAX_BYTES (2 * 1024 * 1024)
 
 /* clang-format off */
@@ -99,8 +100,9 @@ struct fleet_store_db *fleet_store_db_open(const char *path, struct err *err)
 		free(db);
 		return NULL;
 	}
-	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it some damaged pages read as rows of
-	 * nonsense.  It costs something for each page that comes from the disk, which is rare here. */
+	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it some damaged
+	 * pages read as rows of nonsense.  It costs something for each page that comes from the
+	 * disk, which is rare here. */
 	if (db_exec(db->db, "PRAGMA cell_size_check = ON", err) < 0) {
 		fleet_store_db_close(db);
 		return NULL;
@@ -145,7 +147,7 @@ void fleet_store_db_rollback(struct fleet_store_db *db)
 		db_exec(db->db, "ROLLBACK", NULL);
 }
 
-/* The one number that the statement has in any case. */
+/* Reads the number that the statement always returns. */
 static int read_number(struct fleet_store_db *db, enum statement st, int64_t *out, struct err *err)
 {
 	enum found found = db_one_int(db->st[st], out, err);
@@ -174,7 +176,8 @@ enum found fleet_store_db_meta_get(
 	return db_one(db->st[ST_META_GET], copy_text, value, err);
 }
 
-/* Columns 0 and 1: JSON and id of a record.  Returns a new reference; NULL with err when it cannot be parsed. */
+/* Columns 0 and 1: JSON and id of a record.  Returns a new reference; NULL with err when it
+ * cannot be parsed. */
 static json_t *load_record(sqlite3_stmt *st, struct err *err)
 {
 	json_t *record = json_loads(db_column_text(st, 0), 0, NULL);
@@ -185,8 +188,8 @@ static json_t *load_record(sqlite3_stmt *st, struct err *err)
 	return record;
 }
 
-/* Columns: json, id, agent, target_id, target_label, at_ms.  A run whose JSON is unreadable was begun all the same and
- * has to be ended: the columns know enough of it. */
+/* Columns: json, id, agent, target_id, target_label, at_ms.  A run whose JSON cannot be parsed
+ * was started all the same and needs a terminal record, which is made from the columns. */
 static int take_running(sqlite3_stmt *st, void *arg, struct err *err)
 {
 	_cleanup_json_ json_t *record = load_record(st, NULL);
@@ -271,8 +274,8 @@ struct batch {
 	bool is_full;
 };
 
-/* Columns: rev, json, log, id.  A record that is damaged stays in the outbox and is counted there; the others must
- * not wait for it. */
+/* Columns: rev, json, log, id.  A damaged record stays in the outbox and is counted there, so
+ * that the records behind it are sent. */
 static int take_unsent(sqlite3_stmt *st, void *arg, struct err *err)
 {
 	struct batch *b = arg;

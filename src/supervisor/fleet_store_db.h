@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor's database, statement by statement; no other file of the supervisor knows SQLite.  One thread at a
- * time uses it; fleet_store.c decides which and when.
+ * The supervisor's database, statement by statement; no other file of the supervisor knows
+ * SQLite.  One thread at a time uses it; fleet_store.c decides which and when.
  *
- * Functions that return int return 0, or -1 with err.  An error is never taken for "not there": a damaged page, a
- * device that fails and JSON that cannot be parsed give -1 or FOUND_ERROR.
+ * Functions that return int return 0, or -1 with err.  An error is never taken for "not there":
+ * a damaged page, a device that fails and JSON that cannot be parsed give -1 or FOUND_ERROR.
  */
 #ifndef K6FLEET_FLEET_STORE_DB_H
 #define K6FLEET_FLEET_STORE_DB_H
@@ -19,10 +19,12 @@
 
 struct fleet_store_db;
 
-/* Opens or creates the database and brings it to the schema of this version.  Returns NULL with err on failure. */
+/* Opens or creates the database and brings it to the schema of this version.  Returns NULL with
+ * err on failure. */
 struct fleet_store_db *fleet_store_db_open(const char *path, struct err *err);
 void fleet_store_db_close(struct fleet_store_db *db);
-/* Whether runs that are put from now on wait for the dashboard's acknowledgement.  Any thread may call it. */
+/* Whether runs that are put from now on wait for the dashboard's acknowledgement.  Any thread
+ * may call it. */
 void fleet_store_db_use_outbox(struct fleet_store_db *db, bool use);
 int fleet_store_db_begin(struct fleet_store_db *db, struct err *err);
 int fleet_store_db_commit(struct fleet_store_db *db, struct err *err);
@@ -80,8 +82,9 @@ struct fleet_store_task {
 			enum run_status status;
 			int64_t scheduled_ms;
 		} put_run;
-		/* result: array of {"rev": n, "run": {...}}, oldest first, at most 2 MiB unless one is larger.
-		 * damaged: the id of a record that cannot be parsed and is left out, NULL: none. */
+		/* result: array of {"rev": n, "run": {...}}, oldest first, at most 2 MiB unless
+		 * one is larger. damaged: the id of a record that cannot be parsed and is left
+		 * out, NULL: none. */
 		struct {
 			int limit;
 			char *damaged;
@@ -98,15 +101,16 @@ struct fleet_store_task {
 		} list_runs;
 		/* result: the record with its log, or JSON null when there is none. */
 		struct {
-			char *id; /* or the end of an id, as uuid_is_end() knows it: the newest of these */
+			char *id; /* or the end of one (uuid_is_end()), for the newest such run */
 		} get_run;
-		/* result: {"agents": {name: status of its last run}, "targets": {id: largest memory of a run in
-		 * bytes}}, of the newest few thousand runs. */
+		/* result: {"agents": {name: status of its last run}, "targets": {id: largest
+		 * memory of a run in bytes}}, of the newest few thousand runs. */
 		struct {
 			char none;
 		} last_results;
-		/* Deletes a few hundred acknowledged runs: those older than before_wall_ms, and the oldest while
-		 * the database has more than max_bytes.  deleted: how many went. */
+		/* Deletes a few hundred acknowledged runs: those older than before_wall_ms, and
+		 * the oldest while the database has more than max_bytes.  deleted: how many
+		 * went. */
 		struct {
 			int64_t before_wall_ms, max_bytes, deleted;
 		} prune;
@@ -120,7 +124,8 @@ struct fleet_store_task {
 
 /* Whether tasks of the type write. */
 bool fleet_store_task_writes(enum fleet_store_task_type type);
-/* Does the task; between fleet_store_db_begin() and fleet_store_db_commit().  After an error it may be done again. */
+/* Does the task; between fleet_store_db_begin() and fleet_store_db_commit().  After an error it
+ * may be done again. */
 int fleet_store_db_do(struct fleet_store_db *db, struct fleet_store_task *task, struct err *err);
 /* Frees what the task owns. */
 void fleet_store_task_clear(struct fleet_store_task *task);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A value that is not known stays null.  Pure: the time comes from the caller. */
+/* Pure: the time comes from the caller. */
 #include "supervisor/runs.h"
 
 #include "common/mem.h"
@@ -55,7 +55,8 @@ void runs_started(struct run *run, int64_t started_ms)
 	run->lag_ms = lag > 0 ? lag : 0;
 }
 
-/* Every field of the worker is replaced, but k6 may never have been started. */
+/* Replaces every field that the worker makes.  If k6 was never started, the start stays as it
+ * was. */
 static void take(struct run *run, struct run *result)
 {
 	int64_t started_ms = result->started_ms ? result->started_ms : run->started_ms;
@@ -71,7 +72,7 @@ void runs_complete(struct run *run, struct run *result, int64_t now_ms)
 	run->has[RUN_RESOURCES] = true;
 	if (!run->finished_ms)
 		run->finished_ms = now_ms;
-	/* The log of a run that went well has nothing that is worth keeping. */
+	/* The log of a successful run is not kept. */
 	if (run->status == RUN_SUCCESS)
 		run_set_text(&run->log, NULL);
 }
@@ -86,6 +87,6 @@ void runs_abandon(struct run *run, enum run_reason reason, const char *message, 
 	run->status = RUN_ERROR;
 	run->reason = reason;
 	run_set_text(&run->message, message);
-	/* Set back while the run went on, the wall clock must not make it end before it began. */
+	/* If the wall clock was set back during the run, the run must not end before it began. */
 	run->finished_ms = now_ms < run->scheduled_ms ? run->scheduled_ms + run->lag_ms : now_ms;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a run's record on its host: made when an agent gets the run, completed from the worker's result. */
+/* The life of a run's record on its host: made when an agent gets the run, completed from the
+ * worker's result. */
 #ifndef K6FLEET_RUNS_H
 #define K6FLEET_RUNS_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking things up in the documents: docs/openapi.yaml line by line, each property on a line of its own. */
+/* Looking things up in the documents: docs/openapi.yaml line by line, each property on a line of
+ * its own. */
 #ifndef K6FLEET_TEST_DOCUMENTS_H
 #define K6FLEET_TEST_DOCUMENTS_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor's store: every read against every damaged page of its database, and what becomes of its state. */
+/* The supervisor's store: every read against every damaged page of its database, and what
+ * becomes of its state. */
 #include "test.h"
 
 #include <ev.h>
@@ -338,7 +339,8 @@ static void a_damaged_page_is_never_an_empty_answer(void **state)
 			struct fleet_store_db *db;
 			int rc;
 
-			/* Page 1 has the schema: without it nothing opens.  The first round tells what is right. */
+			/* Page 1 has the schema: without it nothing opens.  The first round
+			 * tells what is right. */
 			copy_database(whole);
 			if (p > 1)
 				damage(p);
@@ -370,8 +372,8 @@ static void a_damaged_page_is_never_an_empty_answer(void **state)
 	unlink(whole);
 }
 
-/* A record that is no JSON: of one that still runs the columns are known, one that was asked for is an error, and
- * in the outbox it keeps nobody waiting. */
+/* A record that is no JSON: of one that still runs the columns are known, one that was asked for
+ * is an error, and in the outbox it keeps nobody waiting. */
 static void a_damaged_record_is_said(void **state)
 {
 	struct fleet_store_task outbox = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A run in all its forms: the texts of records and lists to the byte, the message of the worker with a hostile
- * sender, every complaint about a sender's object, and what the table must keep to. */
+/* A run in all its forms: the texts of records and lists to the byte, the message of the worker
+ * with a hostile sender, every complaint about a sender's object, and what the table must keep
+ * to. */
 #include "test.h"
 
 #include <math.h>
@@ -100,7 +101,8 @@ static void fill(struct run *r)
 	"\"startedAt\":\"2027-01-15T08:00:00.020Z\",\"finishedAt\":\"2027-01-15T08:00:30.020Z\",\"lagMs\":20," \
 	"\"errorMessage\":\"thresholds crossed: a\\tb\",\"metrics\":"
 
-/* Written down before there was a table: nobody who reads records or lists shall see a difference. */
+/* Written down before there was a table: nobody who reads records or lists shall see a
+ * difference. */
 static const char started_text[] = WHO
 	"\"running\",\"reason\":null,\"plannedMs\":30000," SCHEDULED_HERE
 	"\"startedAt\":\"2027-01-15T08:00:00.007Z\",\"finishedAt\":null,\"lagMs\":7,\"errorMessage\":null,"
@@ -203,7 +205,8 @@ static void records_keep_their_text(void **state)
 	assert_reads_back(abandoned_text, RUN_RECORD);
 }
 
-/* Runs of senders of other makes: what they left out is null, an integer stays one, times become UTC. */
+/* Runs of senders of other makes: what they left out is null, an integer stays one, times become
+ * UTC. */
 static void lists_keep_their_text(void **state)
 {
 	static const struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of a run's fields, its statuses and reasons, against everything that lists them by hand: a row that is
- * not documented, a document that promises something else, and a name that no row has are errors. */
+/* The table of a run's fields, its statuses and reasons, against everything that lists them by
+ * hand: a row that is not documented, a document that promises something else, and a name that
+ * no row has are errors. */
 #include "documents.h"
 
 #include "common/json.h"
