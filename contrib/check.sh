@@ -6,7 +6,7 @@
 #   contrib/check.sh          all lanes
 #   contrib/check.sh quick    build, unit tests, static analysis, API contract, one suite with real k6
 #   contrib/check.sh nightly  all lanes, with longer chaos and fuzzing
-#   contrib/check.sh LANE...  these, and what they need
+#   contrib/check.sh LANE...  these lanes, and the lanes that they need
 #   contrib/check.sh --list   the lanes
 # shellcheck disable=SC2016 # make expands $(UNIT_TESTS) and its kind
 set -euo pipefail
@@ -15,9 +15,9 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=contrib/lib.sh
 . "$ROOT/contrib/lib.sh"
 
-# Name, kind, lanes that it needs, what it is.  Two run at a time, in this order as far as they may.  A `suite` measures
-# time, so only one of them runs at a time; a `side` runs beside it with what it leaves of the processors (nice(1)); a
-# `timed` one measures time in a machine of its own.
+# Name, kind, lanes that it needs, purpose.  Two lanes run at a time, in this order as far as possible.  A `suite` measures
+# time, so only one suite runs at a time; a `side` lane runs beside it with lower priority (nice(1)); a
+# `timed` lane measures time in a machine of its own.
 LANES=(
 	"build|suite||builds as it is shipped"
 	"k6|side||builds the k6 that are missing, current and one major version before"
@@ -45,28 +45,28 @@ LINT_PACKAGES=(clang-format clang-tidy cppcheck mandoc shellcheck)
 VM_PACKAGES=(dpkg-dev debhelper lintian rpm mmdebstrap systemd-container qemu-system-x86 e2fsprogs)
 MUSL_PACKAGES=(musl-tools libtool autopoint tcl flex gperf)
 ARM64_PACKAGES=(gcc-aarch64-linux-gnu mmdebstrap qemu-user)
-# What is built from the archive is what the other lanes test: these show that it can be built and tested.
+# The other lanes test the same sources: these tests show that the archive can be built and tested.
 DIST_TESTS='$(UNIT_TESTS) tests/program/cli.bats'
 
-# --- what lanes are made of: each result is a line "PASSED FAILED SKIPPED WHAT" of the lane's file ----------------
+# --- parts of lanes: each result is a line "PASSED FAILED SKIPPED WHAT" in the lane's file -------------------------
 
 result() {
 	printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$RESULTS"
 	say "$4: $1 passed, $2 failed, $3 skipped in $((SECONDS - started)) s"
 }
 
-# What failing tests said, from TAP logs and from make's output.
+# Prints the output of failed tests from TAP logs and from make's output.
 show() {
 	awk '/^(not ok|ERROR: )/ { n = 40 } /^ok / { n = 0 } n-- > 0' "$@" 2>/dev/null | head -150 || true
 }
 
-# run_checks DIR [ARGUMENTS...]: `make check` there.
+# run_checks DIR [ARGUMENTS...]: runs `make check` in DIR.
 run_checks() {
 	local dir=$1 log=$1/check.log started=$SECONDS bad
 	shift
 	make -C "$dir" -j2 -k check "$@" >"$log" 2>&1 || true
 	count() { sed -n "s/^# $1: *//p" "$log" | tail -1; }
-	# A build in which no test ran has shown nothing.
+	# A build in which no test ran has tested nothing.
 	if [ "$(count TOTAL)" -gt 0 ] 2>/dev/null; then
 		bad=$(($(count FAIL) + $(count ERROR) + $(count XPASS)))
 		if [ "$bad" -gt 0 ]; then
@@ -81,8 +81,8 @@ run_checks() {
 	fi
 }
 
-# step NAME COMMAND...: a command.  Where it speaks TAP each of its tests counts; else it passes or fails as one, and
-# what a `make check` in it has skipped counts, too.
+# step NAME COMMAND...: runs the command.  If it prints TAP, each of its tests counts; else it passes or fails as one, and
+# the skipped tests of a `make check` in it count, too.
 step() {
 	local name=$1 log=$LOGS/${1// /-}.log started=$SECONDS rc=0 passed failed skipped plan
 	shift
@@ -93,7 +93,7 @@ step() {
 	plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$log" | tail -1)
 	if [ -n "$plan" ]; then
 		passed=$((passed - skipped))
-		# Those that the plan has and that did not run; a command that failed has failed in something.
+		# A planned test that did not run is a failure; so is a command that failed without a failed test.
 		[ $((passed + failed + skipped)) -eq "$plan" ] || failed=$((failed + 1))
 		[ "$plan" -gt 0 ] || skipped=$((skipped + 1))
 		[ "$rc" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
@@ -138,7 +138,7 @@ lane_chaos() {
 	tail -40 "$LOGS/chaos.log"
 }
 
-# No suite runs a third time: those that depend most on k6 run here with the major version before.
+# No suite runs a third time: the suites that depend most on k6 run here with its previous major version.
 lane_asan() {
 	local started=$SECONDS
 	build "$B/check-asan" --enable-werror --enable-sanitizers=address,undefined --prefix=/usr CFLAGS='-O1 -g' \
@@ -193,15 +193,15 @@ lane_dist() {
 	say "make distcheck runs these of the tests: $DIST_TESTS"
 	step "make distcheck" make -C "$B/check-dist" -j2 distcheck "AM_MAKEFLAGS=TESTS='$DIST_TESTS'" \
 		"DISTCHECK_CONFIGURE_FLAGS=CC='$(cached_compiler gcc)'"
-	# It leaves the tree of a build that failed.
+	# distcheck leaves the tree of a build that failed.
 	show "$B"/check-dist/k6fleet-*/_build/sub/tests/*/*.log
 	step "make install and uninstall" "$ROOT/tests/install.sh" "$B/check-dist"
 }
 
-# A machine that did not start, or did not get to its end, has fewer lines.
+# A machine that did not start, or did not finish, has fewer lines than there are tests.
 lane_vm() {
 	local log=$LOGS/vm.log bad skipped passed started=$SECONDS
-	# It builds three packages; Debian's ccache has links of the compilers' names.
+	# check.sh builds three packages; Debian's ccache has links with the names of the compilers.
 	as_root env "HOME=$HOME" "PATH=/usr/lib/ccache:$PATH" "K6_BINARY=$K6_BINARY" "$ROOT/tests/vm/check.sh" "$B/check-dist" >"$log" 2>&1 || true
 	bad=$(grep -c '^not ok ' "$log" || true)
 	skipped=$(grep -ciE '^ok .*# skip' "$log" || true)
@@ -218,7 +218,7 @@ field() { cut -d'|' -f"$2" <<<"$1"; }
 names() { printf '%s\n' "${LANES[@]}" | cut -d'|' -f1; }
 row() { printf '%s\n' "${LANES[@]}" | grep "^$1|" || fail "there is no lane $1; --list shows them"; }
 
-# Adds a lane to WANTED, after what it needs.
+# Adds a lane to WANTED, after the lanes that it needs.
 want() {
 	local need
 	[[ " ${WANTED[*]-} " != *" $1 "* ]] || return 0
@@ -256,7 +256,7 @@ done
 mapfile -t WANTED < <(names | grep -Fx -f <(printf '%s\n' "${WANTED[@]}"))
 wants() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 
-# In CI a missing tool is a failure, not a skip; what is missing is installed here.
+# A missing tool is a failure, not a skip, because this script installs all tools.
 export K6FLEET_MUST_WORK=1
 need=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
 ! wants pages || need+=("${PAGES_PACKAGES[@]}")
@@ -307,7 +307,7 @@ begin() {
 	pid_lane[$!]=$lane
 }
 
-# end LANE STATUS: prints what it said, in one piece.
+# end LANE STATUS: prints the lane's output in one piece.
 end() {
 	local lane=$1 rc=$2 results=$LANE_DIR/$1/results
 	took[$lane]=$((SECONDS - begun[$lane]))
@@ -331,7 +331,7 @@ may_begin() {
 	done
 }
 
-# Whether one of that kind runs.
+# Whether a lane of the kind is running.
 runs_one() {
 	local pid
 	for pid in "${!pid_lane[@]}"; do
@@ -340,7 +340,7 @@ runs_one() {
 	return 1
 }
 
-# Begins the next lane that may begin; 1 if there is none.
+# Begins the next lane that may begin; returns 1 if there is none.
 begin_next() {
 	local lane rc
 	for lane in "${WANTED[@]}"; do
@@ -372,7 +372,7 @@ done
 say "lanes, in seconds: $(for lane in "${WANTED[@]}"; do printf '%s %s, ' "$lane" "${took[$lane]:--}"; done | sed 's/, $//')"
 awk -F'\t' '$2 > 0 { print "==> FAILED: " $4 " (" $2 ")" }' "$LANE_DIR"/*/results
 read -r passed failed skipped <<<"$(awk -F'\t' '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$LANE_DIR"/*/results)"
-# What has shown nothing has not passed.
+# A run without any result has not passed.
 [ $((passed + failed + skipped)) -gt 0 ] || failed=1
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ] && { [ -z "${CI:-}" ] || [ "$skipped" -eq 0 ]; }

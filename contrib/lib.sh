@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What stack-up.sh and check.sh share: packages, k6, users, the build.  To be sourced.
+# Functions of stack-up.sh and check.sh: packages, k6, users, the build.  To be sourced.
 
-# Go and the cache want a home; some CI systems give none.
+# Go and the cache need HOME; some CI systems do not set it.
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
 K6_VERSION=v2.2.0
@@ -74,7 +74,7 @@ provides() {
 	esac
 }
 
-# Whether the contents of that package are there.
+# Whether the contents of the package are there.
 is_provided() {
 	local kind what
 	read -r kind what <<<"$(provides "$1")"
@@ -91,8 +91,8 @@ is_provided() {
 	esac
 }
 
-# Installs those of the named Debian packages that are missing; asks for root only then.  Where the system is another,
-# it ends with the names of those whose contents are not there.
+# Installs the missing ones of the named Debian packages, and needs root only for that.  On another system it fails
+# with the names of the packages whose contents are missing.
 need_packages() {
 	local missing=() p
 	if ! command -v dpkg-query >/dev/null; then
@@ -114,7 +114,7 @@ need_packages() {
 		"${missing[@]}" >/dev/null || fail "cannot install: ${missing[*]}"
 }
 
-# Node.js with npm, from wherever it is in PATH; Debian's packages else.
+# Makes sure that there is Node.js with npm: from PATH, or else Debian's packages.
 need_node() {
 	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 		need_packages nodejs npm
@@ -133,7 +133,7 @@ go_is_recent() {
 	[ "${minor:-0}" -ge 21 ]
 }
 
-# A Go that is too old to fetch toolchains itself can still fetch one as the module it is.
+# A Go that is too old to fetch a toolchain itself can fetch it as a module.
 fetch_toolchain() {
 	local arch module dir
 	need_packages golang-go
@@ -146,7 +146,7 @@ fetch_toolchain() {
 	export GOROOT="$dir"
 }
 
-# Grafana's own package, where their repository can be reached.
+# Installs Grafana's own package, if its repository can be reached.
 install_k6_package() {
 	command -v apt-get >/dev/null && command -v curl >/dev/null || return 1
 	local key
@@ -166,8 +166,8 @@ install_k6_package() {
 	return $rc
 }
 
-# build_k6 VERSION DEST: as a Go module, statically.  A module of our own that requires it does what
-# `go install` does, and also works with proxies that list no versions.
+# build_k6 VERSION DEST: builds k6 from its Go module, statically.  A module that requires k6 has the same effect as
+# `go install`, and also works with proxies that list no versions.
 build_k6() {
 	local version=$1 dest=$2 module=go.k6.io/k6 tmp major=${1#v}
 	major=${major%%.*}
@@ -187,19 +187,19 @@ build_k6() {
 	rm -rf "$tmp"
 }
 
-# cached_k6 VERSION: where a k6 that was built here lies.
+# cached_k6 VERSION: prints the path of a k6 that was built here.
 cached_k6() {
 	printf '%s/k6-%s/k6' "$(cache_dir)" "$1"
 }
 
-# k6_major FILE: the major version of a k6, which is a program and not a script that says it is one.
+# k6_major FILE: prints the major version of a k6; fails if FILE is no binary program.
 k6_major() {
 	[ "$(head -c 4 "$1" | od -An -tx1 | tr -d ' ')" = 7f454c46 ] || return 1
 	"$1" version 2>/dev/null | sed -n '1s/^k6 v\([0-9][0-9]*\)\..*/\1/p' | grep .
 }
 
-# Sets K6_BINARY: the one given, one of version 1 or later in PATH, Grafana's package, or the place of one that
-# build_missing_k6 builds.
+# Sets K6_BINARY: the given one, a k6 of version 1 or later in PATH, Grafana's package, or the path at which
+# build_missing_k6 will build one.
 choose_k6() {
 	local cached major
 	cached=$(cached_k6 "$K6_VERSION")
@@ -218,20 +218,20 @@ choose_k6() {
 	export K6_BINARY
 }
 
-# build_missing_k6 VERSION FILE: builds that version where there is none yet; says which one it is.
+# build_missing_k6 VERSION FILE: builds this version unless FILE exists; prints its version.
 build_missing_k6() {
 	[ -x "$2" ] || build_k6 "$1" "$2"
 	k6_major "$2" >/dev/null || fail "$2 is not k6"
 	say "k6: $("$2" version | head -1) at $2"
 }
 
-# Sets K6_BINARY to a k6 that is there.
+# Sets K6_BINARY to a k6 that exists.
 need_k6() {
 	choose_k6
 	build_missing_k6 "$K6_VERSION" "$K6_BINARY"
 }
 
-# The users that k6fleetd and the dashboard become when they are started as root.
+# Makes the users that k6fleetd and the dashboard become when root starts them.
 need_users() {
 	local u
 	for u in k6fleet k6agent k6fleet-dashboard; do
@@ -242,7 +242,7 @@ need_users() {
 	done
 }
 
-# ccache in front of a compiler, where there is one: nothing needs it.
+# Prints the compiler, with ccache in front if it is installed.
 cached_compiler() {
 	if command -v ccache >/dev/null; then
 		export CCACHE_BASEDIR=$ROOT
@@ -252,7 +252,7 @@ cached_compiler() {
 	fi
 }
 
-# Makes ./configure and Makefile.in where they are older than what they are made from.
+# Makes ./configure and Makefile.in if they are older than their sources.
 need_configure() {
 	local log
 	[ ! -x "$ROOT/configure" ] || [ ! -f "$ROOT/Makefile.in" ] ||
@@ -265,7 +265,7 @@ need_configure() {
 	rm -f "$log"
 }
 
-# build DIR CONFIGURE-ARGUMENTS...: out of tree; configures only when something about it changed.
+# build DIR CONFIGURE-ARGUMENTS...: builds in DIR; configures only if the arguments or configure have changed.
 build() {
 	local dir=$1
 	shift

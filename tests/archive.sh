@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# archive.sh SRCDIR BUILDDIR: `make dist` there leaves no file out that git has, but for what only the repository needs.
+# archive.sh SRCDIR BUILDDIR: checks that the archive of `make dist` contains every tracked file that it needs.
 set -euo pipefail
 src=$1 build=$2
 git -C "$src" rev-parse >/dev/null 2>&1 || {

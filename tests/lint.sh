@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# lint.sh SRCDIR BUILDDIR [PART...]: static analysis, all parts or those that are named; every finding is an error.
-# contrib/check.sh installs the tools.  A missing tool is said at the end, and an error where K6FLEET_MUST_WORK is set.
-# External names, includes and calls are checked by tests/layers.
+# lint.sh SRCDIR BUILDDIR [PART...]: runs the named parts of the static analysis, or all; every finding is an error.
+# contrib/check.sh installs the tools.  The end names missing tools; with K6FLEET_MUST_WORK they are an error.
+# tests/layers checks external names, includes and calls.
 set -u
 src=$1 build=$(realpath "$2")
 shift 2
@@ -13,22 +13,22 @@ jobs=$(nproc)
 mapfile -t sources < <(find src -name '*.c' | sort)
 mapfile -t scripts < <(find contrib tests .ci -type f -exec \
 	awk 'FNR == 1 && /^#!.*[ \/](ba)?sh$/ || FNR == 2 && /shellcheck shell=/ { print FILENAME }' {} + | sort -u)
-# The same for all that read C without the makefile.
+# Compiler flags for all tools that read C without the makefile.
 flags=(-std=gnu17 -D_GNU_SOURCE '-DSYSCONFDIR="/etc"' '-DLOCALSTATEDIR="/var"' '-DRUNSTATEDIR="/run"'
 	'-DLIBEXECDIR="/l"' '-DPKGDATADIR="/p"' -Isrc "-I$build")
 missing=()
 
-# have TOOL: 0 if it is there; else it is remembered.
+# have TOOL: returns 0 if the tool is there; else adds it to the missing ones.
 have() {
 	command -v "$1" >/dev/null && return
 	missing+=("$1")
 	return 1
 }
 
-# Files that repeat what another says.
+# Compares files that repeat a fact of another file.
 lint_documents() {
 	contrib/version.sh --check || return 1
-	# Each check of .clang-tidy that is off has a line with the reason.
+	# .clang-tidy has a line with the reason for each disabled check.
 	local check rc=0
 	while read -r check; do
 		grep -q "^# $check: " .clang-tidy || {
@@ -54,7 +54,7 @@ lint_cppcheck() {
 		-D_GNU_SOURCE --include=tests/cppcheck.h -Isrc src
 }
 
-# Releases differ in what they do with the same style: version 14, that of Debian 12, is the judge.
+# Versions of clang-format lay the same style out differently: version 14 of Debian 12 decides.
 lint_clang_format() {
 	local tool=clang-format-14
 	command -v $tool >/dev/null || tool=clang-format
@@ -65,7 +65,7 @@ lint_clang_format() {
 	find src tests -name '*.[ch]' -print0 | xargs -0 -P "$jobs" -n 20 "$tool" --dry-run -Werror
 }
 
-# Prints what the analyzer says of one file; fails if it says anything.
+# Prints the analyzer's findings in one file; fails if there are any.
 lint_analyzer() {
 	have gcc || return 0
 	# shellcheck disable=SC2016 # expanded by that shell
@@ -79,8 +79,8 @@ lint_analyzer() {
 
 lint_clang_tidy() {
 	have clang-tidy || return 0
-	# Its counts of warnings, of which all but those that it prints are suppressed, go to stderr, and so does
-	# what it could not do.
+	# clang-tidy writes the number of suppressed warnings to stderr, and also the errors
+	# that kept it from reading a file.
 	local rc=0 said
 	said=$(printf '%s\0' "${sources[@]}" | xargs -0 -P "$jobs" -I{} clang-tidy --quiet {} -- "${flags[@]}" \
 		2> >(grep -Ev '^[0-9]+ warnings?( and [0-9]+ errors?)? generated\.$' >"$build/tidy.stderr")) || rc=1
@@ -96,9 +96,9 @@ lint_clang_tidy() {
 lint_mandoc() {
 	have mandoc || return 0
 	local rc=0
-	# Whether pages that are referred to are installed here is another matter.
+	# A manual page that refers to a page that is not installed here is no finding.
 	if mandoc -Tlint man/*.[1578] | grep -v 'referenced manual not found'; then rc=1; fi
-	# A display line is wrapped and loses its quotes: whoever pastes it gets something else.
+	# mandoc wraps a display line and drops its quotes, so a pasted command would differ.
 	if grep -n '^\.Dl' man/*.[1578]; then
 		echo "write these as .Bd -literal"
 		rc=1

@@ -1,5 +1,5 @@
-# Unit tests: cmocka, on the convenience libraries.  Program tests: bats, with real k6.
-# Both speak TAP, so that `make check` counts single tests.
+# Unit tests use cmocka and the convenience libraries.  Program tests use bats and real k6.
+# Both print TAP, so that `make check` counts single tests.
 CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tests/unit/test_run_documents tests/unit/test_fleet_store tests/unit/test_conf tests/unit/test_target tests/unit/test_documents tests/unit/test_body \
 	tests/unit/test_base tests/unit/test_log tests/unit/test_client tests/unit/test_render \
 	tests/unit/test_summary tests/unit/test_outcome tests/unit/test_fleet tests/unit/test_schedule \
@@ -7,14 +7,14 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 	tests/unit/test_upgrade_state tests/unit/test_children \
 	tests/unit/test_sync tests/unit/test_control tests/unit/test_desired tests/unit/test_commands \
 	tests/unit/test_orders tests/unit/test_follow tests/unit/test_logs
-# The long ones first: two run at a time.
+# The longest tests come first, because two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
 	tests/program/storage.bats tests/program/damage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
 	tests/program/api.bats tests/program/scripts.bats tests/program/dashboard.bats tests/program/cli.bats tests/program/access.bats
-# Those that depend most on the version of k6: contrib/check.sh also runs them with the major version before.
+# Tests that depend most on the version of k6: contrib/check.sh also runs them with the previous major version.
 K6_TESTS = tests/program/runs.bats tests/program/now.bats tests/program/scripts.bats
 
-# tests/layers is a test of the sources: it needs no cmocka.
+# tests/layers tests the sources and needs no cmocka.
 UNIT_TESTS = tests/layers tests/probes \
 	$(CMOCKA_TESTS)
 EXTRA_DIST += tests/layers tests/probes tests/without-cmocka tests/columns.py tests/archive.sh tests/cross \
@@ -177,14 +177,14 @@ tests_unit_test_dashboard_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_dashboard_CFLAGS = $(UNIT_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a $(UNIT_LIBS) $(SQLITE_LIBS)
 
-# A hostile stand-in for k6, for sandbox.bats.  Not sanitised: it is started with an empty environment
-# under limits that a sanitizer's memory does not fit.
+# A hostile stand-in for k6, for sandbox.bats.  It has no sanitizers, because it runs with an empty environment
+# under limits that are too low for a sanitizer's memory.
 check_PROGRAMS += tests/program/probe
 tests_program_probe_SOURCES = tests/program/probe.c
 tests_program_probe_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(HARDEN_CFLAGS)
 tests_program_probe_LDFLAGS = $(HARDEN_LDFLAGS)
 
-# Benchmarks: built with the tests, so that they do not fall behind; run by `make bench`, as root, never by `make check`.
+# Benchmarks are built with the tests, so that they keep compiling.  `make bench` runs them as root, `make check` does not.
 check_PROGRAMS += tests/bench/start
 tests_bench_start_SOURCES = tests/bench/start.c
 tests_bench_start_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
@@ -200,7 +200,7 @@ RUNS = 2000000
 bench-dashboard: all
 	python3 $(top_srcdir)/tests/bench/dashboard.py $(abs_top_builddir) --runs $(RUNS)
 
-# The web pages in chromium: node, npm, chromium and bats.  What they use comes with npm, in the versions of the lock file.
+# Tests of the web pages need node, npm, chromium and bats.  npm installs their packages in the versions of the lock file.
 browser_files = tests/browser/browser.mjs tests/browser/pages.mjs tests/browser/large.mjs tests/browser/package.json tests/browser/package-lock.json
 pages-test/installed: $(browser_files)
 	$(MKDIR_P) pages-test && for f in $(browser_files); do cp -f $(top_srcdir)/$$f pages-test || exit; done
@@ -209,14 +209,14 @@ pages-test/installed: $(browser_files)
 check-pages: all pages-test/installed
 	PAGES=$(abs_builddir)/pages-test top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --tap $(top_srcdir)/tests/browser/pages.bats
 
-# Pictures of every page at four widths, light and dark, in pages-test/shots.
+# Takes pictures of every page at four widths, light and dark, into pages-test/shots.
 screenshots: all pages-test/installed
 	$(MKDIR_P) pages-test/shots
 	SHOTS=$(abs_builddir)/pages-test/shots PAGES=$(abs_builddir)/pages-test top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) \
 	bats -f 'every page' $(top_srcdir)/tests/browser/pages.bats
 	@echo "pictures are in $(abs_builddir)/pages-test/shots"
 
-# Layout and mistakes of scripts and style sheets: node and npm.  The tools come with npm, in the versions of the lock file.
+# Checks layout and mistakes of scripts and style sheets.  Needs node and npm, which installs the tools of the lock file.
 pages_lint_files = tests/pages/package.json tests/pages/package-lock.json tests/pages/prettier.config.mjs \
 	tests/pages/eslint.config.mjs tests/pages/stylelint.config.mjs
 pages-lint/installed: $(pages_lint_files)
@@ -229,11 +229,11 @@ lint-pages: pages-lint/installed
 format-pages: pages-lint/installed
 	$(SHELL) $(top_srcdir)/tests/pages/lint.sh --fix $(top_srcdir) $(abs_builddir)/pages-lint
 
-# The longest frame with 1,000 agents and 200 targets.
+# Measures the longest frame with 1,000 agents and 200 targets.
 bench-pages: all pages-test/installed
 	PAGES=$(abs_builddir)/pages-test LARGE=1 top_builddir=$(abs_top_builddir) top_srcdir=$(abs_top_srcdir) bats --show-output-of-passing-tests $(top_srcdir)/tests/browser/large.bats
 
-# The packages under a real systemd, as root: contrib/check.sh installs what that needs.
+# Tests the packages under a real systemd, as root; contrib/check.sh installs the tools for it.
 check-vm: all
 	$(top_srcdir)/tests/vm/check.sh $(abs_top_builddir)
 

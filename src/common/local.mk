@@ -1,4 +1,4 @@
-# libcommon: what every program may use.  libjson adds jansson, libconf libconfuse, libdb SQLite,
+# libcommon is for every program.  libjson adds jansson, libconf libconfuse, libdb SQLite,
 # libfilter libseccomp, libhttpd libmicrohttpd on libev.
 noinst_LIBRARIES += src/common/libcommon.a src/common/libconf.a src/common/libjson.a src/common/libdb.a \
 	src/common/libfilter.a src/common/libhttpd.a

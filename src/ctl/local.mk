@@ -1,6 +1,6 @@
 bin_PROGRAMS += k6fleetctl
 noinst_LIBRARIES += src/ctl/libctl.a
-# libctl: all but main(), for the tests.
+# libctl contains everything except main(), so that tests can link it.
 src_ctl_libctl_a_SOURCES = \
 	src/ctl/client.c src/ctl/client.h src/ctl/complete.c src/ctl/complete.h src/ctl/ctl.c src/ctl/ctl.h \
 	src/ctl/help.c src/ctl/help.h src/ctl/merge.c src/ctl/merge.h src/ctl/options.c src/ctl/options.h \

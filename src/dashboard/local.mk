@@ -61,7 +61,7 @@ k6fleet_dashboard_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) -Wno-strict-aliasing
 k6fleet_dashboard_LDADD = src/dashboard/libdashboard.a src/common/libdb.a src/common/libhttpd.a src/common/libfilter.a $(COMMON_LIBS) $(CONFUSE_LIBS) \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(MHD_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(EV_LIBS) -lm
 
-# The pages as they are served: www.stamp stands for the tree below src/dashboard/www of the build.
+# Lays the pages out as they are served; www.stamp represents the tree src/dashboard/www.out.
 www_sources = $(srcdir)/src/dashboard/www
 www_files = src/dashboard/www/app.js \
 	src/dashboard/www/common/api.js \
@@ -99,7 +99,7 @@ src/dashboard/www.stamp: $(www_files) contrib/stage-www.sh $(UPLOT_STAMP)
 	$(AM_V_GEN)$(MKDIR_P) src/dashboard && \
 	$(SHELL) $(srcdir)/contrib/stage-www.sh $(www_sources) src/dashboard/www.out $(UPLOT_DIR) && echo >$@
 
-# Exactly the version, and the contents, that package-lock.json names.
+# Installs exactly the version, with the checksum, of package-lock.json.
 npm/uplot.stamp: $(www_sources)/package.json $(www_sources)/package-lock.json
 	$(AM_V_GEN)$(MKDIR_P) npm && cp $(www_sources)/package.json $(www_sources)/package-lock.json npm && \
 	chmod u+w npm/*.json && cd npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent && echo >uplot.stamp

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# contract.sh BUILDDIR: docs/openapi.yaml is valid, and a property-based tester that knows nothing else
-# (schemathesis, from PyPI) finds no 5xx, no status or content type that is not in it and no answer that
-# does not fit its schema, with both credentials and with things there, so that every operation also succeeds.
+# contract.sh BUILDDIR: checks that docs/openapi.yaml is valid, and that a property-based tester that knows only this file
+# (schemathesis, from PyPI) finds no 5xx, no undocumented status or content type, and no response that
+# differs from its schema.  It has both credentials and a filled database, so every operation also succeeds.
 set -euo pipefail
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
-# The environment is renewed when a version in requirements.txt, or Python's, is another.
+# The environment is made again when a version in requirements.txt, or Python's, has changed.
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/k6fleet/contract
 wanted=$(python3 --version; sha256sum <"$here/requirements.txt")
 [ "$(cat "$venv/made" 2>/dev/null)" = "$wanted" ] || {
@@ -33,7 +33,7 @@ from openapi_spec_validator import validate
 validate(yaml.safe_load(open(sys.argv[1])))
 PY
 
-# What the operations are about.
+# Objects for the operations.
 call() { curl -fsS -X "$1" -H 'Content-Type: application/json' -d "$4" -H "Authorization: $2" "$url$3"; }
 agent="Bearer $DASHBOARD_SECRET" admin="Basic $(printf %s "$ADMIN_BASIC_AUTH" | base64)"
 call POST "$agent" /api/k6/agents/register '{"host":"web1","managed":true,"maxAgents":100000,"agents":[{"name":"a-0"},{"name":"a-1"}]}' >/dev/null
@@ -60,7 +60,7 @@ parameters = {id = "$target"}
 include-path = "/api/dashboard/k6/targets/{id}/series"
 parameters = {id = "$target"}
 CONF
-# The stream of events never ends; tests/program/api.bats looks at it.
+# The stream of events never ends; tests/program/api.bats tests it.
 (cd "$T" && timeout 300 "$venv/bin/schemathesis" --config-file "$T/schemathesis.toml" run "$here/../../docs/openapi.yaml" \
 	--url "$url" --no-color --max-examples "${EXAMPLES:-30}" --request-timeout 5 --suppress-health-check all --exclude-path /api/events \
 	--checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance) >"$T/out" 2>&1 || {
@@ -72,6 +72,6 @@ if grep -q '429 Too Many Requests' "$T/out"; then
 	echo "operations were not tested for want of credentials"
 	exit 1
 fi
-# It is still well, and what was there is still there.
+# The dashboard is healthy, and the objects still exist.
 [ "$(curl -fsS "$url/readyz" | jq -r .status)" = ok ]
 call GET "$admin" "/api/admin/k6/targets/$target" '' | jq -e '.id' >/dev/null || call GET "$admin" /api/admin/k6/targets '' | jq -e '.items' >/dev/null

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# arm64-sysroot.sh DIR: the headers and libraries of Debian's arm64 that k6fleet is built against, unpacked and not
-# installed, so that nothing of arm64 runs while it is made.  Made again only when the packages or this script have
-# changed.  Needs mmdebstrap.  MIRROR: where Debian is fetched from, else as this machine's apt does.
+# arm64-sysroot.sh DIR: unpacks the headers and libraries of Debian's arm64 that k6fleet needs.  They are not
+# installed, so no arm64 program runs here.  Unpacks them again only when the packages or this script have
+# changed.  Needs mmdebstrap.  MIRROR: the Debian mirror; by default that of this machine's apt.
 set -euo pipefail
 
 DIR=$(readlink -m "$1") SELF=$(readlink -f "$0")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # musl-sysroot.sh DIR: builds the libraries that k6fleet links, and cmocka, with musl-gcc from Debian's source packages:
 # DIR/include, DIR/lib with static libraries and their .pc files.  Builds them again only when a version or this script
-# has changed.  curl comes without TLS: the unit tests have no use for it.  Needs musl-tools, autoconf, libtool, tclsh.
+# has changed.  curl has no TLS, which the unit tests do not need.  Needs musl-tools, autoconf, libtool, tclsh.
 set -euo pipefail
 
 DIR=$(readlink -m "$1") SELF=$(readlink -f "$0")
@@ -12,7 +12,7 @@ mkdir -p "$DIR"
 work=$(mktemp -d "$DIR.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# The system's own sources of packages, as sources of source packages, in a directory of our own.
+# apt reads the system's list of package archives as source archives, in a directory of its own.
 mkdir -p "$work/apt/parts" "$work/apt/lists/partial" "$work/src"
 for list in /etc/apt/sources.list /etc/apt/sources.list.d/debian*.list /etc/apt/sources.list.d/debian*.sources; do
 	[ -f "$list" ] || continue
@@ -28,7 +28,7 @@ APT::Sandbox::User "";
 CONF
 export APT_CONFIG=$work/apt/conf
 
-# What is wanted: without the network, what is there is taken as it is, unless this script has changed.
+# The wanted versions.  Without a network an existing root is used as it is, unless this script has changed.
 script=$(sha256sum <"$SELF")
 made=$(cat "$DIR/made" 2>/dev/null || true)
 if ! apt-get update -qq >"$work/apt/log" 2>&1; then
@@ -42,13 +42,13 @@ rm -rf "$DIR"
 mkdir -p "$DIR/include" "$DIR/lib/pkgconfig"
 (cd "$work/src" && apt-get source --tar-only -qq "${SOURCES[@]}")
 
-# musl has no headers of the kernel, and musl-gcc looks into nobody else's directories.
+# musl has no kernel headers, and musl-gcc searches its own directories only.
 multiarch=$(gcc -print-multiarch)
 ln -s /usr/include/linux /usr/include/asm-generic "$DIR/include/"
 ln -s "/usr/include/$multiarch/asm" "$DIR/include/asm"
 export CC=musl-gcc CPPFLAGS="-I$DIR/include" LDFLAGS="-L$DIR/lib" CFLAGS=-O1 PKG_CONFIG_LIBDIR=$DIR/lib/pkgconfig
 
-# unpack PACKAGE: its sources, in $work/PACKAGE.
+# unpack PACKAGE: unpacks its sources into $work/PACKAGE.
 unpack() {
 	local orig=("$work/src/$1"_*.orig.tar.*)
 	mkdir "$work/$1"
@@ -101,7 +101,7 @@ build_sqlite3() {
 	a_pc sqlite3 "$(version sqlite3)" '-lsqlite3 -lpthread -lm'
 }
 
-# One file, for which cmake would have to be installed.
+# The library is one file; its own build would need cmake.
 build_cmocka() {
 	unpack cmocka
 	: >config.h
@@ -113,7 +113,7 @@ build_cmocka() {
 	a_pc cmocka "$(version cmocka)" -lcmocka
 }
 
-# version PACKAGE: of its sources.
+# version PACKAGE: prints the version of its sources.
 version() {
 	local orig=("$work/src/$1"_*.orig.tar.*)
 	basename "${orig[0]}" | sed -E 's/^[^_]*_(.*)\.orig.*/\1/'

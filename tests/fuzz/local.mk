@@ -1,4 +1,4 @@
-# Fuzz targets.  `make check` replays their corpus, with any compiler; `make fuzz` looks for new inputs with libFuzzer
+# Fuzz targets.  `make check` replays their corpus, with any compiler.  `make fuzz` searches new inputs with libFuzzer
 # (clang), in a build of its own below fuzz-build: FUZZ_SECONDS for each target, FUZZ=msg for one of them.
 FUZZ_TARGETS = msg conf k6out summary control quantile_lists target body
 FUZZ_SECONDS = 60
