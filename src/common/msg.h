@@ -18,6 +18,8 @@
 /* Two messages of this size fit into the default socket buffers, unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
 #define MSG_PROTOCOL 5
+/* The oldest protocol of a keeper whose workers a supervisor takes over: AGENT_RESULT_4 is all that differs. */
+#define MSG_PROTOCOL_OLDEST 4
 /* Room for the longest explanation in a message, with its NUL. */
 #define MSG_TEXT_MAX 1024
 
@@ -182,7 +184,25 @@ struct msg_bytes {
 		FIELD(flag, first)              /* output of before WORK_LOG */                    \
 		FIELD(bytes, output)            /* of k6 */                                        \
 		END(agent_log)                                                                     \
-	/* Of a run that has ended. */                                                              \
+	/* AGENT_RESULT of a worker of protocol 4, which a hand-over may have left.  See run_v4.h. */ \
+	MESSAGE(AGENT_RESULT_4, agent_result_4, MSG_TO_SUPERVISOR_W, MSG_MAX_BYTES, false)         \
+		FIELD(text, run_id)                                                                \
+		FIELD(u8, status)                                                                  \
+		FIELD(u8, reason)                                                                  \
+		FIELD(i32, exit_code)                                                              \
+		FIELD(u64, started_wall_ms)                                                        \
+		FIELD(u64, finished_wall_ms)                                                       \
+		FIELD(text, message)                                                               \
+		FIELD(u32, metrics_mask)                                                           \
+		FIELD(bytes, metrics)                                                              \
+		FIELD(bytes, quantiles)                                                            \
+		FIELD(bytes, thresholds)                                                           \
+		FIELD(u64, cpu_ms)                                                                 \
+		FIELD(u64, max_rss_bytes)                                                          \
+		FIELD(u64, tmp_bytes)                                                              \
+		FIELD(text, log)                                                                   \
+		END(agent_result_4)                                                                \
+	/* Of a run that has ended. */                                                             \
 	MESSAGE(AGENT_RESULT, agent_result, MSG_TO_SUPERVISOR_W, MSG_MAX_BYTES, false)             \
 		FIELD(bytes, fields)            /* as run_put() of common/run.h writes them */     \
 		END(agent_result)

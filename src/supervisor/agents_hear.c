@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/msg.h"
 #include "common/run.h"
+#include "common/run_v4.h"
 #include "common/units.h"
 #include "supervisor/runs.h"
 
@@ -136,8 +137,9 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 	struct run r;
 	struct err err;
 	bool keep = false;
+	int rc = in->type == MSG_AGENT_RESULT_4 ? run_v4_get(in, &r, &err) : run_get(in, &r, &err);
 
-	if (run_get(in, &r, &err) < 0) {
+	if (rc < 0) {
 		agent_kill_worker(ag, err.msg);
 	} else if (ag->run && !strcmp(r.id, agent_run_id(ag))) {
 		if (ag->adopted) {
@@ -170,6 +172,7 @@ static bool handle_message(struct agent *ag, size_t len)
 	case MSG_AGENT_STARTED: on_started(ag, &in); break;
 	case MSG_AGENT_PLANNED: on_planned(ag, &in); break;
 	case MSG_AGENT_LOG: on_log(ag, &in); break;
+	case MSG_AGENT_RESULT_4:
 	case MSG_AGENT_RESULT:
 		if (on_result(ag, &in))
 			return false;

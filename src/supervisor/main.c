@@ -465,9 +465,11 @@ static int check_handover(const char *protocol)
 {
 	char own[16];
 
-	snprintf(own, sizeof(own), "%d", MSG_PROTOCOL);
-	if (!strcmp(protocol, own))
-		return 0;
+	for (int known = MSG_PROTOCOL_OLDEST; known <= MSG_PROTOCOL; known++) {
+		snprintf(own, sizeof(own), "%d", known);
+		if (!strcmp(protocol, own))
+			return 0;
+	}
 	fprintf(stderr, "k6fleet-supervisor %s speaks protocol %s, not \"%s\"\n", PACKAGE_VERSION,
 		own, protocol);
 	return 1;

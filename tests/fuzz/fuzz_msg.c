@@ -9,6 +9,7 @@
 
 #include "common/msg.h"
 #include "common/run.h"
+#include "common/run_v4.h"
 
 /* The writer's message read and written once more is the same. */
 #define MESSAGE(NAME, name, dir, max, fd) \
@@ -38,10 +39,12 @@ static void take_result(const uint8_t *data, size_t size)
 	struct msg_reader r;
 	struct run run;
 	struct err err;
+	int type = msg_open(&r, data, size, MSG_TO_SUPERVISOR_W, &err);
 
-	if (msg_open(&r, data, size, MSG_TO_SUPERVISOR_W, &err) != MSG_AGENT_RESULT)
+	if (type != MSG_AGENT_RESULT && type != MSG_AGENT_RESULT_4)
 		return;
-	if (run_get(&r, &run, &err) == 0) {
+	if ((type == MSG_AGENT_RESULT ? run_get(&r, &run, &err) : run_v4_get(&r, &run, &err)) ==
+		0) {
 		struct msg_writer w = {0};
 		struct run same;
 

@@ -8,6 +8,8 @@
 
 #include "common/chan.h"
 #include "common/msg.h"
+#include "common/run.h"
+#include "common/run_v4.h"
 
 /* The values of the fields of a struct. */
 enum pattern { ZERO, MIXED, LARGEST, SMALLEST, PATTERNS };
@@ -288,7 +290,7 @@ static void the_wire_has_a_number(void **state)
 			hash = (hash ^ (uint8_t)*p) * 16777619;
 	}
 	assert_int_equal(MSG_PROTOCOL, 5);
-	assert_int_equal(hash, 0x7405e664);
+	assert_int_equal(hash, 0x27be4424);
 }
 
 static void every_cut_is_refused(void **state)
@@ -400,6 +402,175 @@ static void channel_carries_descriptors(void **state)
 	free(buf);
 }
 
+/* --- results of workers of protocol 4 ------------------------------------------------ */
+
+static void put_doubles(struct msg_writer *w, const double *v, size_t count)
+{
+	w->len = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bits;
+
+		memcpy(&bits, &v[i], sizeof(bits));
+		msg_put_u64(w, bits);
+	}
+}
+
+static struct msg_bytes bytes_of(const struct msg_writer *w)
+{
+	return (struct msg_bytes){(const char *)w->data, w->len};
+}
+
+struct old_result {
+	struct msg_agent_result_4 m;
+	double metrics[13], quantiles[101];
+	struct msg_writer packed_metrics, packed_quantiles, thresholds;
+};
+
+static void make_old(struct old_result *o)
+{
+	*o = (struct old_result){.m = {.run_id = msg_text("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"),
+					 .status = RUN_FAILED,
+					 .reason = RUN_REASON_THRESHOLDS,
+					 .exit_code = 99,
+					 .started_wall_ms = 1,
+					 .finished_wall_ms = 2,
+					 .message = msg_text("crossed"),
+					 .metrics_mask = 1 << 1 | 1 << 12,
+					 .cpu_ms = 3,
+					 .max_rss_bytes = 4,
+					 .tmp_bytes = 5,
+					 .log = msg_text("the log")}};
+	o->metrics[1] = 1.5;
+	o->metrics[2] = 9;
+	o->metrics[12] = 7;
+	for (int i = 0; i < 101; i++)
+		o->quantiles[i] = i;
+	msg_put_str(&o->thresholds, "http_req_duration");
+	msg_put_str(&o->thresholds, "p(95)<1");
+	msg_put_u8(&o->thresholds, 0);
+	msg_put_str(&o->thresholds, "checks");
+	msg_put_str(&o->thresholds, "rate>0");
+	msg_put_u8(&o->thresholds, 1);
+}
+
+static int read_old(struct old_result *o, struct run *r)
+{
+	struct msg_writer w = {0};
+	struct msg_reader in;
+	struct err err;
+	int rc;
+
+	put_doubles(&o->packed_metrics, o->metrics, ARRAY_SIZE(o->metrics));
+	put_doubles(&o->packed_quantiles, o->quantiles, ARRAY_SIZE(o->quantiles));
+	o->m.metrics = bytes_of(&o->packed_metrics);
+	o->m.quantiles = bytes_of(&o->packed_quantiles);
+	o->m.thresholds = bytes_of(&o->thresholds);
+	msg_put_agent_result_4(&w, &o->m);
+	assert_int_equal(
+		msg_open(&in, w.data, w.len, MSG_TO_SUPERVISOR_W, &err), MSG_AGENT_RESULT_4);
+	rc = run_v4_get(&in, r, &err);
+	msg_free(&w);
+	return rc;
+}
+
+static void free_old(struct old_result *o)
+{
+	msg_free(&o->packed_metrics);
+	msg_free(&o->packed_quantiles);
+	msg_free(&o->thresholds);
+}
+
+static void old_results_are_read(void **state)
+{
+	struct old_result o;
+	struct run r;
+
+	(void)state;
+	/* The number that AGENT_RESULT had in protocol 4. */
+	assert_int_equal(MSG_AGENT_RESULT_4, 28);
+	make_old(&o);
+	assert_int_equal(read_old(&o, &r), 0);
+	assert_string_equal(r.id, "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee");
+	assert_int_equal(r.status, RUN_FAILED);
+	assert_int_equal(r.reason, RUN_REASON_THRESHOLDS);
+	assert_int_equal(r.exit_code, 99);
+	assert_int_equal(r.started_ms, 1);
+	assert_int_equal(r.finished_ms, 2);
+	assert_string_equal(r.message, "crossed");
+	assert_near(r.p95_ms, 1.5, 0);
+	assert_near(r.vus, 7, 0);
+	/* Its bit is not set. */
+	assert_true(isnan(r.p99_ms));
+	assert_near(r.quantiles[100], 100, 0);
+	assert_int_equal(r.thresholds.count, 2);
+	assert_string_equal(r.thresholds.list[0].expression, "p(95)<1");
+	assert_false(r.thresholds.list[0].ok);
+	assert_true(r.thresholds.list[1].ok);
+	assert_int_equal(r.cpu_ms, 3);
+	assert_int_equal(r.max_rss_bytes, 4);
+	assert_int_equal(r.tmp_bytes, 5);
+	assert_string_equal(r.log, "the log");
+	run_clear(&r);
+	o.m.exit_code = INT32_MIN;
+	assert_int_equal(read_old(&o, &r), 0);
+	assert_true(r.exit_code == RUN_NONE);
+	run_clear(&r);
+	free_old(&o);
+}
+
+static void refuse_old(struct old_result *o)
+{
+	struct run r;
+
+	assert_int_equal(read_old(o, &r), -1);
+	run_clear(&r);
+	free_old(o);
+	make_old(o);
+}
+
+static void forged_old_results_are_refused(void **state)
+{
+	struct old_result o;
+
+	(void)state;
+	make_old(&o);
+	o.metrics[5] = NAN;
+	refuse_old(&o);
+	o.metrics[5] = INFINITY;
+	refuse_old(&o);
+	o.metrics[5] = -1;
+	refuse_old(&o);
+	o.quantiles[7] = NAN;
+	refuse_old(&o);
+	o.m.status = RUN_RUNNING;
+	refuse_old(&o);
+	o.m.status = RUN_STATUS_COUNT;
+	refuse_old(&o);
+	o.m.status = RUN_SUCCESS; /* with a reason */
+	refuse_old(&o);
+	o.m.status = RUN_ERROR;
+	o.m.reason = RUN_REASON_NONE;
+	refuse_old(&o);
+	o.m.reason = RUN_REASON_COUNT;
+	refuse_old(&o);
+	o.m.run_id = msg_text("../../etc/passwd");
+	refuse_old(&o);
+	o.m.run_id = msg_text("");
+	refuse_old(&o);
+	/* Cut within a threshold. */
+	for (size_t cut = o.thresholds.len - 1; cut > o.thresholds.len - 19; cut--) {
+		o.thresholds.len = cut;
+		refuse_old(&o);
+	}
+	for (int i = 0; i < RUN_WORKER_THRESHOLDS; i++) {
+		msg_put_str(&o.thresholds, "m");
+		msg_put_str(&o.thresholds, "e");
+		msg_put_u8(&o.thresholds, 1);
+	}
+	refuse_old(&o);
+	free_old(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +581,8 @@ int main(void)
 		cmocka_unit_test(every_cut_is_refused),
 		cmocka_unit_test(wrong_side_type_and_size),
 		cmocka_unit_test(channel_carries_descriptors),
+		cmocka_unit_test(old_results_are_read),
+		cmocka_unit_test(forged_old_results_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("msg", tests, NULL, NULL);
