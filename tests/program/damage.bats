@@ -1,25 +1,25 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # The supervisor's database with damaged pages: nothing that was kept is forgotten, no run is started by a wrong
-# setting, and everybody is told.
+# setting, and everybody is told.  The dashboard's: what cannot be read is an error, never an empty list.
 
 load helpers
 
 setup() { setup_dir; }
 teardown() { teardown_dir; }
 
-# objects: each table and index of the database, one a line.
+# objects DB: each table and index of the database, one a line.
 objects() {
-	/usr/bin/python3 - "$T/state/supervisor.db" <<'PY'
+	/usr/bin/python3 - "$1" <<'PY'
 import sqlite3, sys
 for (name,) in sqlite3.connect(sys.argv[1]).execute("SELECT name FROM sqlite_master WHERE rootpage > 0 ORDER BY name"):
     print(name)
 PY
 }
 
-# damage NAME...: overwrites the beginning of each one's first page, as a bad sector would.
-damage() {
-	/usr/bin/python3 - "$T/state/supervisor.db" "$@" <<'PY'
+# damage_db DB NAME...: overwrites the beginning of each one's first page, as a bad sector would.
+damage_db() {
+	/usr/bin/python3 - "$@" <<'PY'
 import sqlite3, sys
 db, *names = sys.argv[1:]
 c = sqlite3.connect(db)
@@ -32,8 +32,11 @@ with open(db, "r+b") as f:
         f.seek((page - 1) * size + 8)
         f.write(b"\xff" * 16)
 PY
-	rm -f "$T/state/supervisor.db-wal" "$T/state/supervisor.db-shm"
-	chown --reference="$T/state" "$T"/state/supervisor.db
+	rm -f "$1-wal" "$1-shm"
+	chown --reference="$(dirname "$1")" "$1"
+}
+damage() {
+	damage_db "$T/state/supervisor.db" "$@"
 }
 
 # kept: what status says of what operators have asked for.
@@ -124,7 +127,7 @@ says_so() {
 @test "a damaged page of each table and index: it is said, no run is started, all is back after a repair" {
 	paused_fleet
 	n=0
-	for name in $(objects); do
+	for name in $(objects "$T/state/supervisor.db"); do
 		echo "# $name"
 		damage "$name"
 		launch_fleet
@@ -140,4 +143,114 @@ says_so() {
 	done
 	[ "$n" -ge 7 ]
 	start_as_before
+}
+
+# --- the dashboard ---------------------------------------------------------------------------------------
+
+is_not_ready() {
+	[ "$(curl -sS -o "$T/ready" -w '%{http_code}' "$DASH/readyz")" = 503 ] &&
+		jq -e '.error | .code == "database_unavailable" and (.message | test("malformed"))' "$T/ready"
+}
+
+# Of 700 minutes there are eleven or twelve whole hours.
+is_rolled_up() {
+	/usr/bin/python3 -c 'import sqlite3, sys
+sys.exit(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM k6_rollups").fetchone()[0] < 11)' "$DB"
+}
+
+# A stopped dashboard with three targets, an agent, runs and an entry in the audit trail.  Its database is saved.
+filled_dashboard() {
+	start_dashboard
+	for label in One Two Three; do
+		admin POST /api/admin/k6/targets "{\"url\":\"http://h/\",\"label\":\"$label\"}" >/dev/null
+	done
+	agent POST /api/k6/agents/register '{"host":"h","managed":true,"agents":[{"name":"a"}]}' >/dev/null
+	jq -nc '{runs: [range(700) | {id: "run-\(.)", agent: "a", host: "h", targetId: "t", status: "success",
+		startedAt: (now - (700 - .) * 60 | floor | todate)}]}' >"$T/runs.json"
+	agent POST /api/k6/runs "$(cat "$T/runs.json")" | jq -e '.accepted == 700'
+	DB=$T/dash/dashboard.db
+	# Hours are rolled up after the start.
+	stop_dashboard
+	start_dashboard
+	retry 20 is_rolled_up
+	stop_dashboard
+	damage_db "$DB" # of nothing: only the log is put in its place
+	cp -p "$DB" "$T/saved.db"
+}
+
+restore_dashboard() {
+	rm -f "$DB"*
+	cp -p "$T/saved.db" "$DB"
+}
+
+@test "dashboard: targets that cannot be read are no empty list and no empty export; not ready, one line" {
+	filled_dashboard
+	damage_db "$DB" k6_targets
+	start_dashboard
+	is_not_ready
+	for path in /api/admin/k6/targets /api/admin/k6/targets/export /api/dashboard/k6/targets /api/metrics; do
+		ask -u "$ADMIN_BASIC_AUTH" "$DASH$path"
+		[ "$(cut -d' ' -f3 "$ANSWER.meta")" = 503 ]
+		jq -e '.error.code == "database_unavailable"' "$ANSWER.body"
+	done
+	[ "$(status_of -H "Authorization: Bearer $DASHBOARD_SECRET" "$DASH/api/k6/targets?host=h")" = 503 ]
+	# Everything else is served.
+	[ "$(get /api/dashboard/k6/agents | jq '.items | length')" = 1 ]
+	[ "$(get /api/dashboard/k6/runs | jq .total)" = 700 ]
+	is_not_ready
+	[ "$(grep -c 'error database: is damaged' "$T/dashboard.log")" = 1 ]
+	grep 'error database: is damaged' "$T/dashboard.log" | grep -- '--backup.*malformed'
+	stop_dashboard
+	restore_dashboard
+	start_dashboard
+	[ "$(curl -sS "$DASH/readyz")" = '{"status":"ok"}' ]
+	[ "$(curl -sS -u "$ADMIN_BASIC_AUTH" "$DASH/api/admin/k6/targets/export" | jq '.targets | length')" = 3 ]
+}
+
+@test "dashboard: a damaged page of each table and index is said at the start, and it still serves what it can" {
+	filled_dashboard
+	n=0
+	for name in $(objects "$DB"); do
+		echo "# $name"
+		damage_db "$DB" "$name"
+		: >"$T/dashboard.log"
+		start_dashboard
+		case $name in
+		# Nothing is stored there, so nothing can be damaged.
+		*k6_commands*) ;;
+		*)
+			is_not_ready
+			[ "$(grep -c 'error database: is damaged' "$T/dashboard.log")" = 1 ]
+			;;
+		esac
+		[ "$(status_of "$DASH/healthz")" = 200 ]
+		stop_dashboard
+		restore_dashboard
+		n=$((n + 1))
+	done
+	[ "$n" -ge 20 ]
+}
+
+@test "dashboard: runs as CSV that cannot be read to the end are cut off, not ended" {
+	filled_dashboard
+	# An old run, far behind the first part that is sent.
+	/usr/bin/python3 - "$DB" <<'PY'
+import sqlite3, sys
+size = sqlite3.connect(sys.argv[1]).execute("PRAGMA page_size").fetchone()[0]
+data = open(sys.argv[1], "rb").read()
+pages = [p for p in range(0, len(data), size) if b'"id":"run-250"' in data[p:p + size]]
+assert pages
+with open(sys.argv[1], "r+b") as f:
+    for p in pages:
+        f.seek(p)
+        f.write(b"\xff" * size)
+PY
+	start_dashboard
+	[ "$(curl -sS "$DASH/readyz")" = '{"status":"ok"}' ]
+	run curl -fsS -o "$T/runs.csv" "$DASH/api/dashboard/k6/runs.csv"
+	[ "$status" -ne 0 ]
+	grep -q '^"run-699"' "$T/runs.csv"
+	refute grep '^"run-250"' "$T/runs.csv"
+	grep -q 'error runs.csv: cut off' "$T/dashboard.log"
+	is_not_ready
 }
