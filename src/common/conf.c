@@ -188,7 +188,7 @@ static void *begin_target(void *ctx, const char *title)
 	/* Values of the block replace these. */
 	t->vus = conf->k6.vus;
 	t->duration_ms = conf->k6.duration_ms;
-	conf->targets = x_realloc(conf->targets, conf->target_count + 1, sizeof(*conf->targets));
+	conf->targets = x_realloc(conf->targets, conf->target_count + 1, sizeof(struct target *));
 	conf->targets[conf->target_count++] = t;
 	return t;
 }

@@ -22,6 +22,7 @@ static int fail(struct target_error *e, const char *field, enum err_code code, c
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	*e = (struct target_error){0};
 	snprintf(e->field, sizeof(e->field), "%s", field);
 	return err_code_set(&e->err, code, "%s", text);
 }
@@ -213,7 +214,7 @@ static int apply_member(
 		const struct target_field *f = &target_fields[i];
 		void *place = target_place(f, t);
 
-		if (!f->name || strcmp(f->name, name) != 0)
+		if (!f->name || !take[f->kind] || strcmp(f->name, name) != 0)
 			continue;
 		if (!f->null || !json_is_null(v))
 			return take[f->kind](f, place, v, e);
