@@ -34,7 +34,8 @@ static const char *vfs_for(const char *path)
 	return vfs.zName;
 }
 
-/* https://www.sqlite.org/rescode.html: the low byte of an extended result code is the primary one. */
+/* https://www.sqlite.org/rescode.html: the low byte of an extended result code is the primary
+ * one. */
 static enum err_code code_of(int rc)
 {
 	switch (rc & 0xff) {
@@ -56,8 +57,8 @@ int db_fail(sqlite3 *db, struct err *err)
 	return err_code_set(err, code_of(sqlite3_extended_errcode(db)), "%s", sqlite3_errmsg(db));
 }
 
-/* cell_size_check looks at a page only when it is read from the file: a damaged page must not stay in the cache,
- * where the next look-up would take it for sound. */
+/* cell_size_check looks at a page only when it is read from the file: a damaged page must not
+ * stay in the cache, where the next look-up would take it for sound. */
 static void drop_damaged(sqlite3 *db)
 {
 	if (code_of(sqlite3_extended_errcode(db)) == ERR_CORRUPT)
@@ -124,8 +125,8 @@ enum found db_one(sqlite3_stmt *stmt, db_row_fn *row, void *arg, struct err *err
 	rc = step(stmt, err);
 	if (rc == SQLITE_ROW) {
 		found = row && row(stmt, arg, err) < 0 ? FOUND_ERROR : FOUND;
-		/* https://www.sqlite.org/lang_returning.html: the first step has made the change, the last one
-		 * ends it. */
+		/* https://www.sqlite.org/lang_returning.html: the first step has made the
+		 * change, the last one ends it. */
 		while (rc == SQLITE_ROW && !sqlite3_stmt_readonly(stmt))
 			rc = step(stmt, found == FOUND ? err : NULL);
 	}
@@ -216,8 +217,8 @@ int db_open(
 	}
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, 5000);
-	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it a look-up in a damaged page may find
-	 * nothing, without an error. */
+	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it a look-up in a
+	 * damaged page may find nothing, without an error. */
 	if (db_exec(db,
 		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 		    "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;"

@@ -44,8 +44,8 @@ struct err {
 
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 
-/* These four set code and message and return -1, so that `return err_set(...)` reads well.  A NULL err is
- * allowed; a text that does not fit is cut. */
+/* These four set code and message and return -1, so that `return err_set(...)` reads well.  A
+ * NULL err is allowed; a text that does not fit is cut. */
 /* The code becomes ERR_OTHER. */
 int err_set(struct err *err, const char *fmt, ...) _printf_(2, 3);
 int err_code_set(struct err *err, enum err_code code, const char *fmt, ...) _printf_(3, 4);
@@ -54,7 +54,8 @@ int err_sys(struct err *err, int errnum, const char *fmt, ...) _printf_(3, 4);
 /* Puts "context: " in front of the message and keeps the code. */
 int err_prefix(struct err *err, const char *fmt, ...) _printf_(2, 3);
 
-/* ERR_NO_SPACE, ERR_IO, ERR_ACCESS ... for an errno; ERR_SYSTEM for one without a row of its own. */
+/* ERR_NO_SPACE, ERR_IO, ERR_ACCESS ... for an errno; ERR_SYSTEM for one without a row of its
+ * own. */
 enum err_code err_code_of_errno(int errnum);
 /* The name of the row, as in "NO_SPACE"; "?" for a number that is no code.  Static. */
 const char *err_code_name(enum err_code code);

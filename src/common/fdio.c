@@ -49,7 +49,8 @@ size_t fdio_read_upto(int fd, void *buf, size_t len)
 /* The first guess of a pipe's content. */
 #define PIPE_BYTES 16384
 
-/* Room for what is to come behind `got` bytes: a regular file's size at first, then twice as much. */
+/* Room for what is to come behind `got` bytes: a regular file's size at first, then twice as
+ * much. */
 static char *grow(char *text, size_t *cap, size_t size, size_t max)
 {
 	size_t wanted = *cap ? *cap * 2 : size ? size + 1 : PIPE_BYTES;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FNV-1a with 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): the same value on every machine and in every
- * version, so phases of the schedule and ETags may depend on it.  Not for keys that an attacker chooses in order
- * to make them collide, and no protection against forgery.
+ * FNV-1a with 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): the same value on every
+ * machine and in every version, so phases of the schedule and ETags may depend on it.  Not for
+ * keys that an attacker chooses in order to make them collide, and no protection against
+ * forgery.
  */
 #ifndef K6FLEET_HASH_H
 #define K6FLEET_HASH_H
@@ -29,7 +30,8 @@ static inline uint64_t hash_text(uint64_t h, const char *s)
 	return h;
 }
 
-/* Returns h with its halves mixed: FNV's low bits alone are weak, and a table's slot is taken from them. */
+/* Returns h with its halves mixed: FNV's low bits alone are weak, and a table's slot is taken
+ * from them. */
 static inline uint64_t hash_mixed(uint64_t h)
 {
 	return h ^ h >> 32;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The socket is opened once, before the host's root is left.  The kernel adds the sender's ids to each
- * datagram, so entries hold none. */
+/* The socket is opened once, before the host's root is left.  The kernel adds the sender's ids
+ * to each datagram, so entries hold none. */
 #include "common/journal.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The native protocol of systemd's journal (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/): one datagram an
- * entry, with fields that can be searched, as in `journalctl -u k6fleetd AGENT=k6agent-3`.  Only for
- * processes whose standard error goes to the journal anyway.
+ * The native protocol of systemd's journal (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/): one
+ * datagram an entry, with fields that can be searched, as in `journalctl -u k6fleetd
+ * AGENT=k6agent-3`.  Only for processes whose standard error goes to the journal anyway.
  */
 #ifndef K6FLEET_JOURNAL_H
 #define K6FLEET_JOURNAL_H
@@ -28,7 +28,8 @@ bool journal_has_stderr(void);
 void journal_begin(struct journal_entry *entry);
 /* Adds a field.  The name consists of A-Z, 0-9 and _, the value holds no newline. */
 void journal_add(struct journal_entry *entry, const char *name, const char *value);
-/* Sends without waiting.  Returns 0, or -1 if the entry is full, the journal is away or takes no more. */
+/* Sends without waiting.  Returns 0, or -1 if the entry is full, the journal is away or takes no
+ * more. */
 int journal_send(int fd, const struct journal_entry *entry);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One write(2) a line of less than PIPE_BUF, so that lines of several processes on one standard error never
- * mix. */
+/* One write(2) a line of less than PIPE_BUF, so that lines of several processes on one standard
+ * error never mix. */
 #include "common/log.h"
 
 #include <ctype.h>

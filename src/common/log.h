@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log lines on standard error: "subject: event key=value ...", as text, as JSON, or where standard error is
- * the journal as entries with fields of their own, failing that with the <N> priorities of sd-daemon(3).
- * What a reader may want to search for is passed as a field, never parsed out of a text.  Control characters
- * are escaped here, once, so that no peer can forge a line or a field.  Nothing secret may be passed in.
+ * Log lines on standard error: "subject: event key=value ...", as text, as JSON, or where
+ * standard error is the journal as entries with fields of their own, failing that with the <N>
+ * priorities of sd-daemon(3). What a reader may want to search for is passed as a field, never
+ * parsed out of a text.  Control characters are escaped here, once, so that no peer can forge a
+ * line or a field.  Nothing secret may be passed in.
  */
 #ifndef K6FLEET_LOG_H
 #define K6FLEET_LOG_H
@@ -19,8 +20,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 extern const char *const log_level_names[];
 extern const char *const log_format_names[];
 
-/* Sets what the lines begin with, the least important level that is written, and their form.  May be
- * called again after a change of the configuration.  program must stay valid. */
+/* Sets what the lines begin with, the least important level that is written, and their form.
+ * May be called again after a change of the configuration.  program must stay valid. */
 void log_init(const char *program, enum log_level level, bool json);
 /* Entries go to the journal by this socket of journal_open(); -1: to standard error again. */
 void log_use_journal(int fd);
@@ -31,8 +32,8 @@ bool log_wants(enum log_level level);
 
 /* --- events with fields ---------------------------------------------------------- */
 
-/* How the text form shows a field.  JSON has each as the member `name`, the journal as K6FLEET_NAME=, agent
- * and run as AGENT= and RUN=. */
+/* How the text form shows a field.  JSON has each as the member `name`, the journal as
+ * K6FLEET_NAME=, agent and run as AGENT= and RUN=. */
 enum log_shape {
 	LOG_SHAPE_END,    /* of the list */
 	LOG_SHAPE_HIDDEN, /* not at all: subject or event say it already */
@@ -45,8 +46,8 @@ enum log_shape {
 };
 
 struct log_field {
-	const char *
-		name; /* lower case and _; not one of time, level, program, pid, subject, event, msg */
+	/* Lower case and _; not one of time, level, program, pid, subject, event, msg. */
+	const char *name;
 	enum log_shape shape;
 	const char *text; /* NULL: this line is without the field */
 	int64_t number;
@@ -67,8 +68,10 @@ struct log_field {
 #define LOG_ERROR(why)       LOG_TAIL("error", why)
 /* clang-format on */
 
-/* Writes a line about an event: a fixed text, without numbers or names, so that it can be searched for.
- *   log_event(LOG_LEVEL_INFO, "fleet", "scale", LOG_INT("from", 1), LOG_INT("to", 2), LOG_WORD("by", who));
+/* Writes a line about an event: a fixed text, without numbers or names, so that it can be
+ * searched for.
+ *   log_event(LOG_LEVEL_INFO, "fleet", "scale", LOG_INT("from", 1), LOG_INT("to", 2),
+ *   LOG_WORD("by", who));
  * is "fleet: scale from=1 to=2 by=uid=0 pid=77".  At least one field. */
 #define log_event(level, subject, event, ...) \
 	log_emit_event(level, subject, event, \
@@ -99,8 +102,8 @@ void log_emit_agent(enum log_level level, const char *agent, const char *fmt, ..
 
 /* --- limits ---------------------------------------------------------------------- */
 
-/* What a peer can trigger goes through a limit: `burst` lines in ten seconds, then one line that counts
- * the lines left out.  Starts as zeroes. */
+/* What a peer can trigger goes through a limit: `burst` lines in ten seconds, then one line that
+ * counts the lines left out.  Starts as zeroes. */
 struct log_limit {
 	int64_t window_start_ms;
 	unsigned int count;
@@ -110,7 +113,8 @@ struct log_limit {
 /* Returns whether the caller may write one more line. */
 bool log_limit_allows(struct log_limit *limit, unsigned int burst);
 
-/* Start-up only: writes one line to standard error, "PROGRAM: message", and exits with the status. */
+/* Start-up only: writes one line to standard error, "PROGRAM: message", and exits with the
+ * status. */
 __attribute__((noreturn, format(printf, 2, 3))) void fatal(int status, const char *fmt, ...);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ownership of memory and descriptors: cleanup attributes for locals, steal_*() to move ownership, and allocators
- * that end the process instead of returning NULL.  A daemon that cannot get a few hundred bytes cannot report the
- * failure either; its parent restarts it.
+ * Ownership of memory and descriptors: cleanup attributes for locals, steal_*() to move
+ * ownership, and allocators that end the process instead of returning NULL.  A daemon that
+ * cannot get a few hundred bytes cannot report the failure either; its parent restarts it.
  */
 #ifndef K6FLEET_MEM_H
 #define K6FLEET_MEM_H
@@ -12,18 +12,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Never NULL: without memory they print a line to standard error and abort(3).  The caller frees. */
+/* Never NULL: without memory they print a line to standard error and abort(3).  The caller
+ * frees. */
 void *x_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *x_realloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 char *x_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
 char *x_asprintf(const char *fmt, ...)
 	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
-/* Returns zeroed memory that children do not inherit (madvise(2), MADV_DONTFORK): a page that the parent writes after
- * a fork would otherwise be kept twice.  The caller frees with munmap(2). */
+/* Returns zeroed memory that children do not inherit (madvise(2), MADV_DONTFORK): a page that
+ * the parent writes after a fork would otherwise be kept twice.  The caller frees with
+ * munmap(2). */
 void *mem_unshared(size_t size) __attribute__((malloc, returns_nonnull));
-/* Makes free() return blocks of 8 KiB and more to the kernel at once, where the C library can (mallopt(3)).
- * To be called first, because it touches the whole heap. */
+/* Makes free() return blocks of 8 KiB and more to the kernel at once, where the C library can
+ * (mallopt(3)). To be called first, because it touches the whole heap. */
 void mem_return_blocks(void);
 /* Returns the heap's free pages to the kernel, where the C library can (malloc_trim(3)). */
 void mem_trim(void);

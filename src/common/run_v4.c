@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Turns the old form into the present one and reads that, so that all checks of run_get() hold.  Checks here only what
- * the present form cannot express. */
+/* Turns the old form into the present one and reads that, so that all checks of run_get() hold.
+ * Checks here only what the present form cannot express. */
 #include "common/run_v4.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the result of a run as workers of protocol 4 sent it, for a hand-over from a keeper of that protocol. */
+/* Reads the result of a run as workers of protocol 4 sent it, for a hand-over from a keeper of
+ * that protocol. */
 #ifndef K6FLEET_RUN_V4_H
 #define K6FLEET_RUN_V4_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The other end is supervisor/control.c: it sends a greeting, then for each request lines with "progress" and one
- * line with "ok". */
+/* The other end is supervisor/control.c: it sends a greeting, then for each request lines with
+ * "progress" and one line with "ok". */
 #include "ctl/client.h"
 
 #include <errno.h>
@@ -104,7 +104,8 @@ static void send_line(struct ctl_client *c)
 	}
 }
 
-/* Returns the next line without its newline, which the caller frees; NULL: the connection was closed. */
+/* Returns the next line without its newline, which the caller frees; NULL: the connection was
+ * closed. */
 static char *read_line(struct ctl_client *c)
 {
 	size_t looked = 0;
@@ -232,7 +233,8 @@ static int client_begin(struct ctl_client *c, json_t *request, struct ctl_failur
 	return client_ask(c, failure);
 }
 
-/* Returns 1 and the data (new reference) for the last line of a response, 0 for progress, -1 and the failure. */
+/* Returns 1 and the data (new reference) for the last line of a response, 0 for progress, -1 and
+ * the failure. */
 static int client_take(const char *line, ctl_client_progress_fn *progress, json_t **data,
 	struct ctl_failure *failure)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection to k6fleetd: one JSON object a line each way.  A supervisor that is replaced takes its
- * connections along, so a request that may be sent twice is sent again to the next supervisor.  Prints
- * nothing: a failure has its text and the exit status.
+ * The connection to k6fleetd: one JSON object a line each way.  A supervisor that is replaced
+ * takes its connections along, so a request that may be sent twice is sent again to the next
+ * supervisor.  Prints nothing: a failure has its text and the exit status.
  */
 #ifndef K6FLEET_CTL_CLIENT_H
 #define K6FLEET_CTL_CLIENT_H
@@ -34,12 +34,12 @@ struct ctl_failure {
 /* Receives the progress that precedes a response; borrowed. */
 typedef void ctl_client_progress_fn(const json_t *progress);
 
-/* Sends the request (taken over), connecting first where needed, and waits for its response; progress may be
- * NULL.  Returns the response's data, new reference; NULL and the failure. */
+/* Sends the request (taken over), connecting first where needed, and waits for its response;
+ * progress may be NULL.  Returns the response's data, new reference; NULL and the failure. */
 json_t *ctl_client_call(struct ctl_client *client, json_t *request,
 	ctl_client_progress_fn *progress, struct ctl_failure *failure);
-/* The same for a response without progress that is only to be printed: returns the data as JSON in one line,
- * as they came; the caller frees.  NULL and the failure. */
+/* The same for a response without progress that is only to be printed: returns the data as JSON
+ * in one line, as they came; the caller frees.  NULL and the failure. */
 char *ctl_client_call_text(struct ctl_client *client, json_t *request, struct ctl_failure *failure);
 /* The next call connects anew. */
 void ctl_client_disconnect(struct ctl_client *client);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shells call `k6fleetctl __complete WORD...` with the words behind "k6fleetctl" up to the word under the cursor.
- * Each line of the output is a candidate, a tab, and a description; ":files" asks the shell for names of files.
- * The shells' own scripts (contrib/completion) contain no verb and no option, so they cannot be out of date.
+ * Shells call `k6fleetctl __complete WORD...` with the words behind "k6fleetctl" up to the word
+ * under the cursor. Each line of the output is a candidate, a tab, and a description; ":files"
+ * asks the shell for names of files. The shells' own scripts (contrib/completion) contain no
+ * verb and no option, so they cannot be out of date.
  */
 #include "ctl/complete.h"
 
@@ -165,7 +166,8 @@ static const struct option_def *find_option(const struct verb *verb, const char 
 	return NULL;
 }
 
-/* Returns the place of the verb, or argc without a verb; takes the socket from the options before it. */
+/* Returns the place of the verb, or argc without a verb; takes the socket from the options
+ * before it. */
 static int skip_common(struct ctl *ctl, int argc, char **argv)
 {
 	int i = 0;
@@ -182,7 +184,8 @@ static int skip_common(struct ctl *ctl, int argc, char **argv)
 	return i;
 }
 
-/* argv has the words between the verb and the word under the cursor; some shells split "--agent=x" at the "=". */
+/* argv has the words between the verb and the word under the cursor; some shells split
+ * "--agent=x" at the "=". */
 static void complete_verb(struct completion *c, const struct verb *verb, int argc, char **argv)
 {
 	const char *last = argc ? argv[argc - 1] : "", *equals = strchr(c->typed, '=');

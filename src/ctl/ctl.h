@@ -17,8 +17,8 @@ struct ctl {
 
 /* Returns {"verb": name}, new reference. */
 json_t *ctl_request(const char *verb);
-/* ctl_client_call() that prints a failure and exits with its status.  Takes the request over; returns the data,
- * new reference. */
+/* ctl_client_call() that prints a failure and exits with its status.  Takes the request over;
+ * returns the data, new reference. */
 json_t *ctl_call(struct ctl *ctl, json_t *request, ctl_client_progress_fn *progress);
 /* The same for --json where the data is only printed: one line on standard output. */
 void ctl_print_response(struct ctl *ctl, json_t *request);

@@ -14,8 +14,8 @@
 #define MISTAKES_MAX 2
 #define VERB_NAME_MAX 16
 
-/* Prints words from column `at` on and folds them; further lines begin in column `indent`.  Returns the column
- * behind the last word. */
+/* Prints words from column `at` on and folds them; further lines begin in column `indent`.
+ * Returns the column behind the last word. */
 static size_t print_words(FILE *out, size_t at, size_t indent, const char *text)
 {
 	size_t begun = at;

@@ -35,8 +35,8 @@ static void usage(FILE *out)
 		out);
 }
 
-/* Sets up ctl from the environment and the options before the verb.  Returns true if a verb is to be run,
- * whose place is in optind, else false and the exit status. */
+/* Sets up ctl from the environment and the options before the verb.  Returns true if a verb is
+ * to be run, whose place is in optind, else false and the exit status. */
 static bool read_options(struct ctl *ctl, int argc, char **argv, enum ctl_exit *status)
 {
 	static const struct option longopts[] = {

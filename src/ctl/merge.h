@@ -5,7 +5,8 @@
 
 #include <jansson.h>
 
-/* Returns {"runs", "statuses", "metrics", "latencyQuantiles"} of the array of runs, new reference. */
+/* Returns {"runs", "statuses", "metrics", "latencyQuantiles"} of the array of runs, new
+ * reference. */
 json_t *ctl_merge_runs(const json_t *runs);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The options behind a verb.  An option means the same for each verb; the table of verbs says which verb takes
- * which options, and what the option does there. */
+/* The options behind a verb.  An option means the same for each verb; the table of verbs says
+ * which verb takes which options, and what the option does there. */
 #ifndef K6FLEET_CTL_OPTIONS_H
 #define K6FLEET_CTL_OPTIONS_H
 
@@ -91,8 +91,8 @@ static inline bool given(enum option_id id)
 	return ctl_arguments.given[id];
 }
 
-/* Reads argv, whose first word is the verb's name, into ctl_arguments.  Returns CTL_OK, or CTL_USAGE after a
- * message. */
+/* Reads argv, whose first word is the verb's name, into ctl_arguments.  Returns CTL_OK, or
+ * CTL_USAGE after a message. */
 enum ctl_exit ctl_options_read(const struct verb *verb, int argc, char **argv);
 /* Prints "k6fleetctl VERB: WHATARG" and where the help is; returns CTL_USAGE. */
 enum ctl_exit ctl_options_bad_usage(const struct verb *verb, const char *what, const char *arg);

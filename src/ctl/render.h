@@ -24,14 +24,15 @@ void render_progress(const json_t *progress);
 void render_progress_end(void);
 /* Spells a duration with its two largest units, "3d4h", "5m10s", "820ms"; returns buf. */
 const char *render_span(int64_t ms, char *buf, size_t size);
-/* Spells a number in the form "ms", "%", "MiB" or "rps"; returns buf, or "-" for anything but a number. */
+/* Spells a number in the form "ms", "%", "MiB" or "rps"; returns buf, or "-" for anything but a
+ * number. */
 const char *render_number(const json_t *v, const char *fmt, char *buf, size_t size);
 
 /* --- render_run.c: runs ---------------------------------------------------------- */
 
 void render_run(struct screen *screen, const json_t *run);
-/* Prints the progress of runs: on a terminal a bar for each on standard error, drawn over the last ones, else a
- * line for each. */
+/* Prints the progress of runs: on a terminal a bar for each on standard error, drawn over the
+ * last ones, else a line for each. */
 void render_runs_progress(const json_t *runs, bool on_terminal);
 /* Erases the bars. */
 void render_runs_progress_end(bool on_terminal);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any text may come from a target's label or from k6's output, and a terminal obeys control characters, so they
- * are printed as '?'. */
+/* Any text may come from a target's label or from k6's output, and a terminal obeys control
+ * characters, so they are printed as '?'. */
 #include "ctl/render_table.h"
 
 #include <langinfo.h>

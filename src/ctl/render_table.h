@@ -14,7 +14,8 @@
 struct table_column {
 	const char *head;
 	bool right; /* numbers */
-	/* On a narrow terminal the widest column is cut down to so many characters; 0: never cut. */
+	/* On a narrow terminal the widest column is cut down to so many characters; 0: never
+	 * cut. */
 	unsigned char least;
 	/* If cutting is not enough, columns are left out, the highest number first; 0: never. */
 	unsigned char leave_out;

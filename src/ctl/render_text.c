@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The data of k6fleetd as text: the columns of each table, and the order in which a narrow terminal loses them. */
+/* The data of k6fleetd as text: the columns of each table, and the order in which a narrow
+ * terminal loses them. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

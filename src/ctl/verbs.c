@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of verbs: parsing, help and completion come from it.  The functions are in verbs_*.c. */
+/* The table of verbs: parsing, help and completion come from it.  The functions are in
+ * verbs_*.c. */
 #include "ctl/verbs.h"
 
 #include <stdio.h>

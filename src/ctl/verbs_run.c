@@ -53,7 +53,8 @@ static enum ctl_exit add_script(json_t *request, const char *path)
 
 	if (!text)
 		return CTL_FAILED;
-	/* k6fleetd receives the file's name as the label only, so TypeScript is marked in the text. */
+	/* k6fleetd receives the file's name as the label only, so TypeScript is marked in the
+	 * text. */
 	if (len > 3 && !strcmp(copy + len - 3, ".ts")) {
 		char *marked = x_asprintf("%s\n// typescript\n", text);
 

@@ -17,7 +17,8 @@
 
 typedef void renderer(struct screen *screen, const json_t *data);
 
-/* Prints the view every second until it is interrupted: drawn over the last one on a terminal, else below it, with
+/* Prints the view every second until it is interrupted: drawn over the last one on a terminal,
+ * else below it, with
  * --json as one line each.  Takes the request over. */
 static enum ctl_exit watch(struct ctl *ctl, json_t *request, renderer *render)
 {

@@ -255,7 +255,8 @@ static void every_text_becomes_a_json_string(void **state)
 	assert_int_equal(json_get_int(object, "s", 1), 1);
 }
 
-/* Reads text, of which the number may be only a part; returns how many bytes it took, -1 for none. */
+/* Reads text, of which the number may be only a part; returns how many bytes it took, -1 for
+ * none. */
 static int read_fast(const char *text, double *out)
 {
 	const char *behind = json_fast_number(text, text + strlen(text), out);
