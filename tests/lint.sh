@@ -49,9 +49,12 @@ lint_cppcheck() {
 	# cppcheck knows neither the cleanup attribute (so it sees leaks where there are none; the
 	# sanitizers see real ones) nor that fatal() and die() do not return, nor jansson's loops, nor a statement
 	# expression (steal_ptr) in an initialiser.
+	# Of the system's headers it reads the one that is all macros.
+	local queue
+	queue=$(echo '#include <sys/queue.h>' | gcc -E -x c - | sed -n 's/^# 1 "\(.*queue\.h\)".*/\1/p' | head -1)
 	cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,portability,performance "-j$jobs" \
 		--suppress=resourceLeak --suppress=memleak --suppress=nullPointerRedundantCheck --suppress=internalAstError \
-		-D_GNU_SOURCE --include=tests/cppcheck.h -Isrc src
+		-D_GNU_SOURCE "--include=$queue" --include=tests/cppcheck.h -Isrc src
 }
 
 # Versions of clang-format lay the same style out differently: version 14 of Debian 12 decides.

@@ -327,7 +327,7 @@ static int get_number(const struct run_field *f, struct value v, uint64_t *out, 
 /* Half of the range, so that no sum of two values overflows. */
 static int get_time(const struct run_field *f, struct run *r, struct value v, struct err *err)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (get_number(f, v, &n, err) < 0)
 		return -1;
@@ -339,7 +339,7 @@ static int get_time(const struct run_field *f, struct run *r, struct value v, st
 
 static int get_integer(const struct run_field *f, struct run *r, struct value v, struct err *err)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (get_number(f, v, &n, err) < 0)
 		return -1;
@@ -364,7 +364,7 @@ bool run_is_integer(double v)
 
 static int get_real(const struct run_field *f, struct run *r, struct value v, struct err *err)
 {
-	uint64_t bits;
+	uint64_t bits = 0;
 	double n;
 
 	if (get_number(f, v, &bits, err) < 0)

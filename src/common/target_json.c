@@ -3,6 +3,7 @@
  * are part of the API: they name the field, what is allowed and what was given. */
 #include "common/target.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -216,8 +217,10 @@ static int apply_member(
 
 		if (!f->name || !take[f->kind] || strcmp(f->name, name) != 0)
 			continue;
-		if (!f->null || !json_is_null(v))
+		if (!f->null || !json_is_null(v)) {
+			assert(take[f->kind]);
 			return take[f->kind](f, place, v, e);
+		}
 		unset(f, place);
 		return 0;
 	}

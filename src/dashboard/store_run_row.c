@@ -100,33 +100,33 @@ static void (*const binders[RUN_KIND_COUNT])(
 	[RUN_KIND_LOG] = bind_text,
 };
 
-static void make_put_sql(char *out, size_t size, const char *how)
+/* The statement that puts a row; the caller frees it. */
+static char *make_put_sql(const char *how)
 {
-	_cleanup_free_ char *names = NULL, *values = NULL;
-	size_t names_len, values_len;
-	FILE *n = open_memstream(&names, &names_len), *v = open_memstream(&values, &values_len);
+	_cleanup_free_ char *names = x_strdup(""), *values = x_strdup("");
 	int index = 5;
 
 	for (size_t i = 0; i < run_field_count; i++) {
+		_cleanup_free_ char *names_before = NULL, *values_before = NULL;
+
 		if (!run_fields[i].column)
 			continue;
-		fprintf(n, ", %s", run_fields[i].column);
-		fprintf(v, ", ?%d", index++);
+		names_before = steal_ptr(names);
+		values_before = steal_ptr(values);
+		names = x_asprintf("%s, %s", names_before, run_fields[i].column);
+		values = x_asprintf("%s, ?%d", values_before, index++);
 	}
-	fclose(n);
-	fclose(v);
-	snprintf(out, size,
+	return x_asprintf(
 		"%s INTO k6_runs (started_at, target_no, agent_no, json%s) VALUES (?1, ?2, ?3, ?4%s)",
 		how, names, values);
 }
 
 const char *dash_store_put_sql(bool replace)
 {
-	static char texts[2][1024];
+	static char *texts[2];
 
-	if (!texts[replace][0])
-		make_put_sql(texts[replace], sizeof(texts[replace]),
-			replace ? "INSERT OR REPLACE" : "INSERT OR IGNORE");
+	if (!texts[replace])
+		texts[replace] = make_put_sql(replace ? "INSERT OR REPLACE" : "INSERT OR IGNORE");
 	return texts[replace];
 }
 

@@ -46,6 +46,9 @@ mkdir -p "$DIR/include" "$DIR/lib/pkgconfig"
 multiarch=$(gcc -print-multiarch)
 ln -s /usr/include/linux /usr/include/asm-generic "$DIR/include/"
 ln -s "/usr/include/$multiarch/asm" "$DIR/include/asm"
+# As bsd-compat-headers of Alpine has it.
+mkdir "$DIR/include/sys"
+ln -s "/usr/include/$multiarch/sys/queue.h" "$DIR/include/sys/"
 export CC=musl-gcc CPPFLAGS="-I$DIR/include" LDFLAGS="-L$DIR/lib" CFLAGS=-O1 PKG_CONFIG_LIBDIR=$DIR/lib/pkgconfig
 
 # unpack PACKAGE: unpacks its sources into $work/PACKAGE.
@@ -86,7 +89,6 @@ build_libcap2() {
 	unpack libcap2
 	make -s -C libcap libcap.a CC="$CC" BUILD_CC=gcc "COPTS=-O1" SHARED=no
 	cp libcap/libcap.a "$DIR/lib/"
-	mkdir -p "$DIR/include/sys"
 	cp libcap/include/sys/capability.h "$DIR/include/sys/"
 	a_pc libcap "$(version libcap2)" -lcap
 }
