@@ -83,6 +83,8 @@ static void tell_systemd(struct msg_reader *in)
 		[MSG_OBSTACLE_PAUSED] = ", paused",
 		[MSG_OBSTACLE_STORAGE] = ", no place for results: no runs",
 		[MSG_OBSTACLE_K6] = ", k6 is missing: no runs"};
+	_Static_assert(ARRAY_SIZE(dashboards) == MSG_DASHBOARD_UNREACHABLE + 1, "a text each");
+	_Static_assert(ARRAY_SIZE(obstacles) == MSG_OBSTACLE_K6 + 1, "a text each");
 	struct msg_keep_status s;
 
 	msg_get_keep_status(in, &s);
