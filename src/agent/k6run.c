@@ -63,7 +63,7 @@ static void fail_to_start(struct k6run *run, const char *what)
 	snprintf(run->why, sizeof(run->why), "%s: %s", what, strerror(errno));
 }
 
-static void spawn(struct k6run *run, int job_fd)
+static void k6run_spawn(struct k6run *run, int job_fd)
 {
 	int out[2] = {-1, -1}, err[2] = {-1, -1}, fail[2] = {-1, -1};
 
@@ -145,7 +145,7 @@ struct k6run *k6run_start(
 	}
 	/* The summary of the last run goes with it: k6 does not always write a new one. */
 	empty_all(env);
-	spawn(run, job_fd);
+	k6run_spawn(run, job_fd);
 	return run;
 }
 
@@ -165,7 +165,7 @@ static uint64_t read_rss(pid_t pid)
 /* Bounds one turn: a script may print without end, and the worker has other work. */
 #define DRAIN_READS_MAX 64
 
-static void drain(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
+static void k6run_drain_pipe(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
 {
 	char buf[8192];
 
@@ -186,7 +186,7 @@ static void drain(struct k6run *run, int *fd, k6out_emit *emit, void *arg)
 }
 
 /* Takes the duration that k6 has printed, if the target has none. */
-static void take_plan(struct k6run *run)
+static void k6run_take_plan(struct k6run *run)
 {
 	if (run->planned || !run->output.has_plan)
 		return;
@@ -198,9 +198,9 @@ static void take_plan(struct k6run *run)
 void k6run_drain(struct k6run *run, struct hb_page *hb, k6out_emit *emit, void *arg)
 {
 	watch_exec(run);
-	drain(run, &run->out_fd, emit, arg);
-	drain(run, &run->err_fd, emit, arg);
-	take_plan(run);
+	k6run_drain_pipe(run, &run->out_fd, emit, arg);
+	k6run_drain_pipe(run, &run->err_fd, emit, arg);
+	k6run_take_plan(run);
 	if (!run->output.progressed)
 		return;
 	run->output.progressed = false;
@@ -237,7 +237,7 @@ static void signal_k6(struct k6run *run, int sig)
 		kill(run->pid, sig);
 }
 
-static void stop(struct k6run *run, int64_t now)
+static void k6run_stop(struct k6run *run, int64_t now)
 {
 	/* One TERM only: after a second one k6 writes no summary. */
 	if (run->term_sent)
@@ -258,7 +258,7 @@ int64_t k6run_tick(struct k6run *run, int64_t now)
 		if (now < deadline)
 			return deadline - now;
 		run->deadline_passed = true;
-		stop(run, now);
+		k6run_stop(run, now);
 	}
 	if (now < run->kill_at_mono_ms)
 		return run->kill_at_mono_ms - now;
@@ -272,7 +272,7 @@ int64_t k6run_tick(struct k6run *run, int64_t now)
 void k6run_cancel(struct k6run *run, int64_t now)
 {
 	run->cancelled = true;
-	stop(run, now);
+	k6run_stop(run, now);
 }
 
 void k6run_reaped(struct k6run *run, int wait_status, const struct rusage *usage)
@@ -373,8 +373,8 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 	for (int i = 0; i < 1024 && (run->err_fd >= 0 || run->out_fd >= 0); i++) {
 		size_t before = run->output.err.pos + run->output.out.pos;
 
-		drain(run, &run->err_fd, ignore_output, NULL);
-		drain(run, &run->out_fd, ignore_output, NULL);
+		k6run_drain_pipe(run, &run->err_fd, ignore_output, NULL);
+		k6run_drain_pipe(run, &run->out_fd, ignore_output, NULL);
 		if (run->output.err.pos + run->output.out.pos == before)
 			break;
 	}

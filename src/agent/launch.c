@@ -56,7 +56,7 @@ struct launch {
 	size_t allowed_count;
 };
 
-__attribute__((noreturn, format(printf, 3, 4))) static void give_up(
+__attribute__((noreturn, format(printf, 3, 4))) static void launch_give_up(
 	const struct launch *l, enum err_code code, const char *fmt, ...)
 {
 	char report[LAUNCH_REPORT_MAX] = {(char)code};
@@ -70,7 +70,7 @@ __attribute__((noreturn, format(printf, 3, 4))) static void give_up(
 	_exit(127);
 }
 
-static void add(struct strings *s, char *item)
+static void add_string(struct strings *s, char *item)
 {
 	s->items = x_realloc(s->items, s->count + 2, sizeof(*s->items));
 	s->items[s->count++] = item;
@@ -87,21 +87,21 @@ static void read_job(struct launch *l, int fd)
 	char *text = fdio_read_all(fd, "the job", JOB_MAX_BYTES, NULL, &err);
 
 	if (!text)
-		give_up(l, ERR_OTHER, "%s", err.msg);
+		launch_give_up(l, ERR_OTHER, "%s", err.msg);
 	l->job = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	l->target = target_new();
 	if (!l->job || target_apply_json(l->target, l->job, false, &terr) < 0 ||
 		target_validate(l->target, &terr) < 0)
-		give_up(l, ERR_OTHER, "the job makes no sense");
+		launch_give_up(l, ERR_OTHER, "the job makes no sense");
 }
 
-static void write_file(const struct launch *l, const char *path, const char *text)
+static void launch_write_file(const struct launch *l, const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0 || fdio_write_all(fd, text, strlen(text)) < 0)
-		give_up(l, err_code_of_errno(errno), "the script cannot be written: %s%s",
+		launch_give_up(l, err_code_of_errno(errno), "the script cannot be written: %s%s",
 			strerror(errno), errno == ENOSPC ? "; raise limits.tmp_size" : "");
 	close(fd);
 }
@@ -118,15 +118,15 @@ static void write_scripts(struct launch *l)
 		suffix = "ts";
 	if ((!l->target->script && !l->order->start_wall_ms) || !script_is_module(l->script)) {
 		l->script_path = x_asprintf("%s/k6-script-%s.%s", dir, l->order->id, suffix);
-		write_file(l, l->script_path, l->script);
+		launch_write_file(l, l->script_path, l->script);
 		return;
 	}
 	l->script_path = x_asprintf("%s/k6-script-%s.js", dir, l->order->id);
 	name = x_asprintf("./k6-module-%s.%s", l->order->id, suffix);
 	path = x_asprintf("%s/%s", dir, name + 2);
 	around = script_wrap(name, l->order->start_wall_ms, l->order->env->k6.has_es_modules);
-	write_file(l, path, l->script);
-	write_file(l, l->script_path, around);
+	launch_write_file(l, path, l->script);
+	launch_write_file(l, l->script_path, around);
 }
 
 /* --- allowed_hosts ------------------------------------------------------------ */
@@ -195,7 +195,7 @@ static void block(void *arg, const char *cidr)
 {
 	struct launch *l = arg;
 
-	add(&l->blocked, x_strdup(cidr));
+	add_string(&l->blocked, x_strdup(cidr));
 }
 
 /* k6 takes lists of blocked addresses only: it gets the complement of the allowed ones. */
@@ -215,7 +215,8 @@ static void read_allowed_hosts(struct launch *l)
 		l->allowed[l->allowed_count++] =
 			json_string_value(item) ? json_string_value(item) : "";
 	if (l->target->url && (!host || !allow_host(l->allowed, l->allowed_count, host)))
-		give_up(l, ERR_FORBIDDEN, "allowed_hosts does not name the host of the target");
+		launch_give_up(
+			l, ERR_FORBIDDEN, "allowed_hosts does not name the host of the target");
 	/* Shorter than the default of resolv.conf(5), 5 s twice for each server. */
 	setenv("RES_OPTIONS", "timeout:2 attempts:1", 1);
 	a = x_calloc(1, sizeof(*a));
@@ -248,16 +249,16 @@ static void add_proxy_env(const struct launch *l, struct strings *env)
 	FILE *f = open_memstream(&list, &size);
 
 	if (!f)
-		give_up(l, ERR_OTHER, "out of memory");
+		launch_give_up(l, ERR_OTHER, "out of memory");
 	for (size_t i = 0; i < l->allowed_count; i++) {
 		const char *suffix = allow_suffix(l->allowed[i]);
 
 		fprintf(f, "%s%s", i ? "," : "", suffix ? suffix : l->allowed[i]);
 	}
 	fclose(f);
-	add(env, x_strdup("HTTP_PROXY=" NO_SUCH_PROXY));
-	add(env, x_strdup("HTTPS_PROXY=" NO_SUCH_PROXY));
-	add(env, x_asprintf("NO_PROXY=%s", list));
+	add_string(env, x_strdup("HTTP_PROXY=" NO_SUCH_PROXY));
+	add_string(env, x_strdup("HTTPS_PROXY=" NO_SUCH_PROXY));
+	add_string(env, x_asprintf("NO_PROXY=%s", list));
 	free(list);
 }
 
@@ -282,7 +283,7 @@ static void check_imports(const struct launch *l)
 		url = x_strndup(p, len);
 		host = allow_url_host(url);
 		if (!host || !allow_host(l->allowed, l->allowed_count, host))
-			give_up(l, ERR_FORBIDDEN,
+			launch_give_up(l, ERR_FORBIDDEN,
 				"the script imports %.200s, which allowed_hosts does not name",
 				url);
 	}
@@ -301,22 +302,22 @@ static struct strings make_argv(const struct launch *l)
 	struct strings argv = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		add(&argv, x_strdup(fixed[i]));
-	add(&argv, summary_trend_stats());
-	add(&argv, x_strdup("--summary-export"));
-	add(&argv, x_strdup(l->order->summary_path));
+		add_string(&argv, x_strdup(fixed[i]));
+	add_string(&argv, summary_trend_stats());
+	add_string(&argv, x_strdup("--summary-export"));
+	add_string(&argv, x_strdup(l->order->summary_path));
 	if (vus > 0)
-		add(&argv, x_asprintf("--vus=%lld", (long long)vus));
+		add_string(&argv, x_asprintf("--vus=%lld", (long long)vus));
 	if (duration_ms > 0)
-		add(&argv, x_asprintf("--duration=%lldms", (long long)duration_ms));
+		add_string(&argv, x_asprintf("--duration=%lldms", (long long)duration_ms));
 	for (size_t i = 0; i < extra->count; i++)
-		add(&argv, x_strdup(extra->items[i]));
+		add_string(&argv, x_strdup(extra->items[i]));
 	/* After the operator's arguments, whose lists cannot undo these: k6 uses both. */
 	for (size_t i = 0; i < l->blocked.count; i++)
-		add(&argv, x_asprintf("--blacklist-ip=%s", l->blocked.items[i]));
+		add_string(&argv, x_asprintf("--blacklist-ip=%s", l->blocked.items[i]));
 	if (l->is_limited)
-		add(&argv, x_strdup("--block-hostnames=*.invalid"));
-	add(&argv, x_strdup(l->script_path));
+		add_string(&argv, x_strdup("--block-hostnames=*.invalid"));
+	add_string(&argv, x_strdup(l->script_path));
 	return argv;
 }
 
@@ -327,35 +328,35 @@ static struct strings make_env(const struct launch *l)
 	long long go_limit = conf->limits.memory_bytes / 8 * 7;
 	struct strings env = {0};
 
-	add(&env, x_strdup("PATH=/usr/bin:/bin"));
-	add(&env, x_asprintf("HOME=%s", confine_home(l->order->env->sandbox)));
-	add(&env, x_asprintf("TMPDIR=%s", l->order->env->work_dir));
-	add(&env, x_strdup("GOMAXPROCS=1"));
-	add(&env, x_strdup("GOGC=50"));
-	add(&env, x_asprintf("GOMEMLIMIT=%lldB", go_limit));
+	add_string(&env, x_strdup("PATH=/usr/bin:/bin"));
+	add_string(&env, x_asprintf("HOME=%s", confine_home(l->order->env->sandbox)));
+	add_string(&env, x_asprintf("TMPDIR=%s", l->order->env->work_dir));
+	add_string(&env, x_strdup("GOMAXPROCS=1"));
+	add_string(&env, x_strdup("GOGC=50"));
+	add_string(&env, x_asprintf("GOMEMLIMIT=%lldB", go_limit));
 	for (size_t i = 0; i < ARRAY_SIZE(cert_bundles); i++) {
 		if (access(cert_bundles[i], R_OK) == 0) {
-			add(&env, x_asprintf("SSL_CERT_FILE=%s", cert_bundles[i]));
-			add(&env, x_strdup("SSL_CERT_DIR=/nonexistent"));
+			add_string(&env, x_asprintf("SSL_CERT_FILE=%s", cert_bundles[i]));
+			add_string(&env, x_strdup("SSL_CERT_DIR=/nonexistent"));
 			break;
 		}
 	}
-	add(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
+	add_string(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
 	/* k6 makes its summary in JavaScript, which takes 6 s for 12,000 metrics.  The deadline applies, too. */
-	add(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=30s"));
+	add_string(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=30s"));
 	if (l->is_limited)
 		add_proxy_env(l, &env);
 	/* The operator's variables last.  K6_SETUP_TIMEOUT and similar ones overrule the script's options; the deadline
 	 * bounds them. */
 	for (size_t i = 0; i < conf->k6.env.count; i++)
-		add(&env, x_strdup(conf->k6.env.items[i]));
+		add_string(&env, x_strdup(conf->k6.env.items[i]));
 	return env;
 }
 
 /* --- exec ----------------------------------------------------------------------------- */
 
 /* Puts all descriptors at the numbers that they have in k6, and closes the rest. */
-static void place_descriptors(struct launch *l)
+static void launch_place_descriptors(struct launch *l)
 {
 	/* The descriptors that k6 keeps go out of the way before 0 to 4 are overwritten. */
 	int k6_copy = fcntl(l->order->env->k6.fd, F_DUPFD, 10);
@@ -367,7 +368,8 @@ static void place_descriptors(struct launch *l)
 	if (k6_copy < 0 || fail_copy < 0 || null < 0 || dup2(null, 0) < 0 ||
 		dup2(l->order->out_fd, 1) < 0 || dup2(l->order->err_fd, 2) < 0 ||
 		dup2(k6_copy, K6_FD) < 0 || dup3(fail_copy, FAIL_FD, O_CLOEXEC) < 0)
-		give_up(l, ERR_OTHER, "its descriptors cannot be placed: %s", strerror(errno));
+		launch_give_up(
+			l, ERR_OTHER, "its descriptors cannot be placed: %s", strerror(errno));
 	l->fail_fd = FAIL_FD;
 	/* Among them the socket to the supervisor, the lifeline and the descriptor of the heartbeat pages. */
 	fdio_close_range(FAIL_FD + 1, ~0U, false);
@@ -393,7 +395,7 @@ _Noreturn void launch_k6(const struct launch_order *order)
 	bool by_fd = env->k6.by_fd;
 
 	if (!filestamp_fits(&env->k6.stamp, env->k6.fd))
-		give_up(&l, ERR_OTHER,
+		launch_give_up(&l, ERR_OTHER,
 			"the binary was overwritten after it had told its version; `k6fleetctl reload` "
 			"asks it again");
 	read_job(&l, order->job_fd);
@@ -403,19 +405,19 @@ _Noreturn void launch_k6(const struct launch_order *order)
 		check_imports(&l);
 	/* "0" means the writer: from here on the cgroup counts this process. */
 	if (env->cgroup_procs_fd >= 0 && write(env->cgroup_procs_fd, "0", 1) != 1)
-		give_up(&l, ERR_OTHER, "the cgroup cannot be entered: %s", strerror(errno));
+		launch_give_up(&l, ERR_OTHER, "the cgroup cannot be entered: %s", strerror(errno));
 	argv = make_argv(&l);
 	environment = make_env(&l);
-	place_descriptors(&l);
+	launch_place_descriptors(&l);
 	setpgid(0, 0);
 	reset_signals();
 	if (chdir(env->work_dir) < 0 ||
 		confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
-		give_up(&l, ERR_OTHER, "%s", strerror(errno));
+		launch_give_up(&l, ERR_OTHER, "%s", strerror(errno));
 	/* To execute by path the descriptor is not needed any more.  Otherwise it stays open across exec, because the
 	 * interpreter of a script reads it through /dev/fd/3. */
 	if (!by_fd)
 		close(K6_FD);
 	confine_exec(by_fd ? K6_FD : -1, argv.items, environment.items);
-	give_up(&l, ERR_OTHER, "%s", strerror(errno));
+	launch_give_up(&l, ERR_OTHER, "%s", strerror(errno));
 }

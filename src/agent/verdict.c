@@ -62,7 +62,7 @@ static void read_and_judge(
 	outcome_judge(facts, r);
 }
 
-_Noreturn static void child(const struct sandbox *sb, struct summary_file file, int answer,
+_Noreturn static void verdict_child(const struct sandbox *sb, struct summary_file file, int answer,
 	struct outcome_facts *facts, struct run *r)
 {
 	const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, cpu = {CPU_MAX_S, CPU_MAX_S};
@@ -108,7 +108,7 @@ static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
 	return ok;
 }
 
-static void give_up(const char *why, int status, struct outcome_facts *facts, struct run *r)
+static void verdict_give_up(const char *why, int status, struct outcome_facts *facts, struct run *r)
 {
 	struct err err;
 
@@ -136,13 +136,13 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	pid_t pid;
 
 	if (buf == MAP_FAILED || pipe2(pipefd, O_CLOEXEC) < 0) {
-		give_up(strerror(errno), 0, facts, r);
+		verdict_give_up(strerror(errno), 0, facts, r);
 		run_put(r, out);
 		return;
 	}
 	pid = fork();
 	if (pid == 0)
-		child(sb, file, pipefd[1], facts, r);
+		verdict_child(sb, file, pipefd[1], facts, r);
 	close(pipefd[1]);
 	len = pid > 0 ? fdio_read_upto(pipefd[0], buf, MSG_MAX_BYTES) : 0;
 	close(pipefd[0]);
@@ -151,8 +151,8 @@ void verdict_reach(const struct sandbox *sb, const char *path, double run_s,
 	if (len && status == 0 && is_result_of(buf, len, r->id)) {
 		msg_copy(out, buf, len);
 	} else {
-		give_up(pid < 0 ? "there is no room for another process" : "died", status, facts,
-			r);
+		verdict_give_up(pid < 0 ? "there is no room for another process" : "died", status,
+			facts, r);
 		run_put(r, out);
 	}
 	munmap(buf, MSG_MAX_BYTES);

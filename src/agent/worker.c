@@ -133,7 +133,7 @@ static void send_log_chunk(struct worker *w, bool first, const char *text, size_
 
 /* Sends output that somebody follows.  While the socket is full the output is skipped, because k6 must not wait for a
  * slow reader. */
-static void follow(void *arg, const char *text, size_t len)
+static void worker_follow(void *arg, const char *text, size_t len)
 {
 	struct worker *w = arg;
 
@@ -159,7 +159,7 @@ static void note(struct worker *w, const char *what)
 	char text[128];
 	int n = snprintf(text, sizeof(text), "[%s: run %s %s]\n", w->name, w->run_id, what);
 
-	follow(w, text, (size_t)n);
+	worker_follow(w, text, (size_t)n);
 }
 
 static void send_log(struct worker *w, enum msg_log what)
@@ -309,7 +309,7 @@ static void read_messages(struct worker *w)
 	}
 }
 
-static void reap(struct worker *w)
+static void worker_reap(struct worker *w)
 {
 	struct signalfd_siginfo info;
 	struct rusage usage;
@@ -363,12 +363,12 @@ static void attend_run(struct worker *w, bool has_output)
 	if (!w->run)
 		return;
 	if (has_output)
-		k6run_drain(w->run, w->hb, follow, w);
+		k6run_drain(w->run, w->hb, worker_follow, w);
 	tell_progress(w);
 	finish_if_over(w);
 }
 
-static void loop_once(struct worker *w)
+static void worker_loop_once(struct worker *w)
 {
 	struct pollfd fds[WATCHED] = {
 		[CHAN] = {.fd = w->args.chan,
@@ -386,7 +386,7 @@ static void loop_once(struct worker *w)
 	if (fds[CHAN].revents & POLLOUT)
 		flush(w);
 	if (fds[SIGNALS].revents)
-		reap(w);
+		worker_reap(w);
 	attend_run(w, fds[K6_OUT].revents || fds[K6_ERR].revents || fds[K6_FAIL].revents);
 	if (fds[CHAN].revents & (POLLIN | POLLHUP | POLLERR))
 		read_messages(w);
@@ -482,5 +482,5 @@ _Noreturn void worker_main(const struct worker_args *args)
 	beat(&w);
 	send_hello(&w);
 	for (;;)
-		loop_once(&w);
+		worker_loop_once(&w);
 }

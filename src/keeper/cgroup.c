@@ -36,7 +36,7 @@ static int read_at(int dir_fd, const char *file, char *buf)
 }
 
 /* Returns the path of the process's cgroup below the v2 mount, from "0::/PATH" in /proc/self/cgroup. */
-static char *own_path(void)
+static char *cgroup_own_path(void)
 {
 	_cleanup_file_ FILE *f = fopen("/proc/self/cgroup", "re");
 	char line[TEXT_MAX];
@@ -53,7 +53,7 @@ static char *own_path(void)
 static int open_own(struct err *why)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-	_cleanup_free_ char *path = own_path();
+	_cleanup_free_ char *path = cgroup_own_path();
 	size_t len = path ? strlen(path) : 0;
 	struct statfs fs;
 

@@ -32,7 +32,7 @@ int handover_make_config(const struct conf *conf, struct err *err)
 
 /* Puts every descriptor at its number of enum handover_fd; the number of a descriptor of -1 is closed.  Returns a
  * descriptor of the binary, or -1 with errno. */
-static int place_descriptors(const struct handover *h, int chan)
+static int handover_place_descriptors(const struct handover *h, int chan)
 {
 #define AT(number) [number - HANDOVER_FD_KEEPER]
 	int from[] = {
@@ -76,7 +76,7 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 	struct err err;
 	sigset_t none;
 	gid_t groups[1] = {h->control_gid};
-	int exe = place_descriptors(h, chan);
+	int exe = handover_place_descriptors(h, chan);
 	extern char **environ;
 
 	if (exe < 0)

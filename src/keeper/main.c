@@ -51,7 +51,7 @@ static void set_up_signals(struct keeper *k)
 		fatal(EXIT_START, "signalfd: %s", strerror(errno));
 }
 
-static void reap(struct keeper *k)
+static void keeper_reap(struct keeper *k)
 {
 	int status, slot;
 	pid_t pid;
@@ -97,7 +97,7 @@ static void read_signals(struct keeper *k)
 		default: break;
 		}
 	}
-	reap(k);
+	keeper_reap(k);
 }
 
 /* Returns the milliseconds until the next deadline; -1: there is none. */
@@ -137,7 +137,7 @@ static void check_deadlines(struct keeper *k)
 	}
 }
 
-static void loop(struct keeper *k)
+static void keeper_loop(struct keeper *k)
 {
 	while (!k->quit) {
 		int64_t before = units_now_mono_ms(), wait_ms = next_deadline(k, before);
@@ -196,13 +196,13 @@ int main(int argc, char **argv)
 	if (k.resumed) {
 		/* The file may have changed, and children may have died, between the two images. */
 		keeper_reload(&k, 0);
-		reap(&k);
+		keeper_reap(&k);
 	}
 	/* Overwrites the original bytes of the environment, with the secret in them, before the first fork of a
 	 * worker. */
 	title_set("k6fleetd", "k6fleetd: keeper");
 	supervisor_life_start(&k);
-	loop(&k);
+	keeper_loop(&k);
 	end_all(&k);
 	log_info("k6fleetd", "stopped");
 	return k.exit_status;

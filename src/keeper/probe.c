@@ -19,7 +19,7 @@
 #define PROBE_TIMEOUT_MS 10000
 #define EXEC_FAILED 127
 
-_Noreturn static void child(
+_Noreturn static void probe_child(
 	const struct sandbox *sb, const struct conf *conf, const struct k6bin *k6, int out)
 {
 	char *const argv[] = {x_strdup("k6"), x_strdup("version"), NULL};
@@ -59,7 +59,7 @@ int probe_k6(const struct sandbox *sb, const struct conf *conf, struct k6bin *k6
 		return err_sys(err, errno, "cannot make a pipe");
 	pid = sandbox_clone(sb, false);
 	if (pid == 0)
-		child(sb, conf, k6, pipefd[1]);
+		probe_child(sb, conf, k6, pipefd[1]);
 	close(pipefd[1]);
 	while (pid > 0 && len < sizeof(out) - 1) {
 		struct pollfd pfd = {.fd = pipefd[0], .events = POLLIN};

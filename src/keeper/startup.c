@@ -198,7 +198,7 @@ static int open_supervisor(struct keeper *k)
 }
 
 /* Returns the path of this program, where a hand-over will look for a newer one. */
-static char *own_path(void)
+static char *startup_own_path(void)
 {
 	char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -258,7 +258,7 @@ static void open_host(struct keeper *k, struct k6bin *k6)
 {
 	struct err err;
 
-	k->exe_path = own_path();
+	k->exe_path = startup_own_path();
 	if (privs_raise_files((unsigned long)k->conf->max_workers + FILES_SLACK, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	notify_open();

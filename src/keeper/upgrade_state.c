@@ -121,7 +121,7 @@ static int from_text(const json_t *v, char **out, const char *key, struct err *e
 
 /* --- groups -------------------------------------------------------------------- */
 
-static void add(json_t *group, const char *key, json_t *value)
+static void add_value(json_t *group, const char *key, json_t *value)
 {
 	if (json_is_object(group))
 		json_object_set_new(group, key, value);
@@ -130,7 +130,7 @@ static void add(json_t *group, const char *key, json_t *value)
 }
 
 /* Returns NULL if it is missing. */
-static const json_t *get(const json_t *group, const char *key, size_t place)
+static const json_t *get_value(const json_t *group, const char *key, size_t place)
 {
 	return json_is_object(group) ? json_object_get(group, key) : json_array_get(group, place);
 }
@@ -144,7 +144,7 @@ static const json_t *get(const json_t *group, const char *key, size_t place)
 	static json_t *write_##name(const struct upgrade_state_##name *g) \
 	{ \
 		json_t *group = json_array();
-#define FIELD(type, name, key, fallback) add(group, key, to_##type(g->name));
+#define FIELD(type, name, key, fallback) add_value(group, key, to_##type(g->name));
 #define END(name) \
 		return group; \
 	}
@@ -169,7 +169,7 @@ UPGRADE_STATE_TABLE(OBJECT, LIST, LIST, FIELD, END)
 		if (group && !json_is_array(group)) \
 			return wrong(key, err);
 #define FIELD(type, name, key, fallback) \
-		v = get(group, key, place++); \
+		v = get_value(group, key, place++); \
 		g->name = fallback; \
 		if (v && from_##type(v, &g->name, key, err) < 0) \
 			return -1;
