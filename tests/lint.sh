@@ -28,6 +28,7 @@ have() {
 # Compares files that repeat a fact of another file.
 lint_documents() {
 	contrib/version.sh --check || return 1
+	python3 tests/routes.py || return 1
 	# .clang-tidy has a line with the reason for each disabled check.
 	local check rc=0
 	while read -r check; do

@@ -17,7 +17,7 @@ K6_TESTS = tests/program/runs.bats tests/program/now.bats tests/program/scripts.
 # tests/layers tests the sources and needs no cmocka.
 UNIT_TESTS = tests/layers tests/probes \
 	$(CMOCKA_TESTS)
-EXTRA_DIST += tests/layers tests/probes tests/without-cmocka tests/columns.py tests/archive.sh tests/cross \
+EXTRA_DIST += tests/layers tests/probes tests/without-cmocka tests/columns.py tests/routes.py tests/archive.sh tests/cross \
 	tests/contract/requirements.txt
 if HAVE_CMOCKA
 check_PROGRAMS += $(CMOCKA_TESTS)
