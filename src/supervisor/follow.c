@@ -85,13 +85,16 @@ static bool any_goes_on(const struct follower *fo)
 
 static void settle(struct follower *fo)
 {
+	_cleanup_json_ json_t *ids = NULL;
 	json_t *id;
 	size_t i;
 
 	if (fo->records || any_goes_on(fo))
 		return;
 	fo->records = json_array();
-	json_array_foreach (fo->ids, i, id)
+	/* The last callback frees fo, and comes from inside the call if the store's queue is full. */
+	ids = json_incref(fo->ids);
+	json_array_foreach (ids, i, id)
 		fleet_store_get_run(fo->all->store, json_string_value(id), on_record, fo);
 }
 

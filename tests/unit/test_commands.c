@@ -172,6 +172,8 @@ static void expect_done(const char *text)
 
 static void a_run_is_ordered_once(void **state)
 {
+	_cleanup_json_ json_t *heard = NULL;
+
 	(void)state;
 	assert_true(take(RUN("c1")));
 	assert_int_equal(world.ordered, 1);
@@ -182,7 +184,8 @@ static void a_run_is_ordered_once(void **state)
 	/* Sent again before the dashboard heard of it. */
 	assert_false(take(RUN("c1")));
 	assert_int_equal(world.ordered, 1);
-	commands_acknowledged(commands, json_loads("[\"c1\"]", 0, NULL));
+	heard = json_pack("[s]", "c1");
+	commands_acknowledged(commands, heard);
 	expect_done("[]");
 	/* And again after that: told once more, not done. */
 	assert_true(take(RUN("c1")));
