@@ -18,7 +18,10 @@ bool run_filter_read(
 	struct api_request *req, struct api_response *res, struct dash_store_run_filter *f)
 {
 	static const char *const sorts[] = {
-		"-startedAt", "startedAt", "-p95_ms", "-error_rate", "-lagMs"};
+#define X(name, index, by) name,
+		DASH_STORE_RUN_ORDERS(X)
+#undef X
+	};
 
 	*f = (struct dash_store_run_filter){
 		.target_id = query_text(req, "targetId"),
@@ -39,7 +42,11 @@ bool run_filter_read(
 	}
 	if (f->sort && run_find_name(sorts, ARRAY_SIZE(sorts), f->sort) < 0) {
 		api_error(res, 422, "invalid_parameter", "sort",
-			"sort must be one of -startedAt startedAt -p95_ms -error_rate -lagMs");
+			"sort must be one of"
+#define X(name, index, by) " " name
+			DASH_STORE_RUN_ORDERS(X)
+#undef X
+		);
 		return false;
 	}
 	return true;

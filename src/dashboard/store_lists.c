@@ -238,11 +238,9 @@ static enum found read_row(struct dash_store *s, int64_t seq, json_t **run, stru
 static const struct order {
 	const char *name, *index, *by;
 } orders[] = {
-	{"-startedAt", NULL, "started_at DESC, seq DESC"},
-	{"startedAt", NULL, "started_at, seq"},
-	{"-p95_ms", "k6_runs_p95", "p95_ms DESC, seq DESC"},
-	{"-error_rate", "k6_runs_errors", "error_rate DESC, seq DESC"},
-	{"-lagMs", "k6_runs_lag", "lag_ms DESC, seq DESC"},
+#define X(name, index, by) {name, index, by},
+	DASH_STORE_RUN_ORDERS(X)
+#undef X
 };
 
 static const struct order *find_order(const char *name)

@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 #include "common/run.h"
+#include "dashboard/store_lists.h"
 
 #define WWW TOP_SRCDIR "/src/dashboard/www/"
 #define OPERATIONS TOP_SRCDIR "/docs/operations.md"
@@ -365,12 +366,39 @@ static void words_are_the_same_everywhere(void **state)
 	}
 }
 
+/* Names are quoted in JavaScript, and in YAML where they begin with a dash. */
+static void orders_are_the_same_everywhere(void **state)
+{
+	static const char *const names[] = {
+#define X(name, index, by) name,
+		DASH_STORE_RUN_ORDERS(X)
+#undef X
+	};
+	_cleanup_free_ char *openapi = read_file(OPENAPI);
+	_cleanup_free_ char *page = read_file(WWW "pages/runs/runs.js");
+	_cleanup_free_ char *quoted = join(names, ARRAY_SIZE(names), "\"");
+	_cleanup_free_ char *line = x_strdup("{name: sort, in: query, schema: {enum: [");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *quote = *names[i] == '-' ? "'" : "";
+		char *longer =
+			x_asprintf("%s%s%s%s%s", line, i ? ", " : "", quote, names[i], quote);
+
+		free(line);
+		line = longer;
+	}
+	want_text("docs/openapi.yaml", openapi, line);
+	want_text("pages/runs/runs.js", page, quoted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_in_openapi),
 		cmocka_unit_test(runs_in_the_schema_of_the_command_line),
 		cmocka_unit_test(words_are_the_same_everywhere),
+		cmocka_unit_test(orders_are_the_same_everywhere),
 	};
 
 	return cmocka_run_group_tests_name("run_documents", tests, NULL, NULL);
