@@ -300,7 +300,7 @@ begin() {
 	(
 		LOGS=$LANE_DIR/$lane RESULTS=$LANE_DIR/$lane/results
 		: >"$RESULTS"
-		[ "$(field "$(row "$lane")" 2)" != side ] || renice -n 10 "$BASHPID" >/dev/null 2>&1 || true
+		[ "$(field "$(row "$lane")" 2)" != side ] || renice -n 15 "$BASHPID" >/dev/null 2>&1 || true
 		"lane_$lane"
 	) >"$LANE_DIR/$lane/log" 2>&1 </dev/null &
 	set +m
