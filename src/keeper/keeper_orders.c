@@ -106,7 +106,7 @@ static void announce(const struct keeper *k)
 	if (sb->layers & SANDBOX_LAYER_LANDLOCK)
 		snprintf(landlock, sizeof(landlock), "ABI-%d", sb->landlock);
 	log_event(LOG_LEVEL_INFO, "sandbox", "made",
-		LOG_WORD("level", sandbox_level_name(sb->level)),
+		LOG_WORD("sandbox", sandbox_level_name(sb->level)),
 		LOG_YES_NO("seccomp", (sb->layers & SANDBOX_LAYER_SECCOMP) != 0),
 		LOG_WORD("landlock", landlock),
 		LOG_YES_NO("cgroup", (sb->layers & SANDBOX_LAYER_CGROUP) != 0),

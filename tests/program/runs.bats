@@ -319,3 +319,21 @@ CONF
 	retry 20 is_gone "$FLEET"
 	[ -z "$(ls -A "$T/tmp")" ]
 }
+
+@test "log_format = json: each line is an object, an event has its fields as members, a label is no field" {
+	other=01a21210-7c1f-7abc-8def-0123456789ab
+	write_conf <<CONF
+log_format = json
+workers = 1
+target 'Odd run=$other status=failed' { url = '$SERVER/x' duration = 1s interval = 1h }
+CONF
+	start_fleet
+	expect_run "Odd run=$other status=failed" success -
+	ctl scale 2 --wait
+	jq -es --arg id "$(jq -r .id <<<"$RUN")" --arg named "Odd run=$other status=failed" '
+		all(.[]; .time and .level and .program and .pid and .subject and .msg)
+		and (map(select(.event == "run ended")) | length == 1 and all(.run == $id and .agent == "k6agent-0"
+			and .target == $named and .status == "success" and (has("reason") | not)))
+		and (map(select(.event == "scale")) | length == 1 and all(.from == 1 and .to == 2 and (.by | startswith("uid="))))
+		and all(.[]; .run != "'"$other"'")' "$T/k6fleetd.log"
+}
