@@ -91,45 +91,47 @@ bool api_is_object(struct api_request *req, struct api_response *res)
 	return false;
 }
 
-bool api_take_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
-	int64_t max, int64_t fallback, int64_t *out)
+static bool check_range(
+	struct api_response *res, const struct api_int *rule, const char *code, int64_t n)
 {
-	const json_t *v = json_object_get(req->json, name);
+	if (n >= rule->min && n <= rule->max)
+		return true;
+	api_error(res, 422, code, rule->name, "%s must be %lld..%lld, got %lld", rule->name,
+		(long long)rule->min, (long long)rule->max, (long long)n);
+	return false;
+}
 
-	*out = fallback;
+bool api_take_int(
+	struct api_request *req, struct api_response *res, const struct api_int *rule, int64_t *out)
+{
+	const json_t *v = json_object_get(req->json, rule->name);
+
+	*out = rule->fallback;
 	if (!v)
 		return true;
 	if (!json_is_integer(v)) {
-		api_error(res, 400, "invalid_field", name, "%s must be an integer", name);
+		api_error(
+			res, 400, "invalid_field", rule->name, "%s must be an integer", rule->name);
 		return false;
 	}
 	*out = json_integer_value(v);
-	if (*out < min || *out > max) {
-		api_error(res, 422, "invalid_field", name, "%s must be %lld..%lld, got %lld", name,
-			(long long)min, (long long)max, (long long)*out);
-		return false;
-	}
-	return true;
+	return check_range(res, rule, "invalid_field", *out);
 }
 
-bool api_query_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
-	int64_t max, int64_t fallback, int64_t *out)
+bool api_query_int(
+	struct api_request *req, struct api_response *res, const struct api_int *rule, int64_t *out)
 {
-	const char *text = req->query(req, name);
+	const char *text = req->query(req, rule->name);
 
-	*out = fallback;
+	*out = rule->fallback;
 	if (!text || !*text)
 		return true;
 	if (units_parse_int(text, out, NULL) < 0) {
-		api_error(res, 400, "invalid_parameter", name, "%s must be a whole number", name);
+		api_error(res, 400, "invalid_parameter", rule->name, "%s must be a whole number",
+			rule->name);
 		return false;
 	}
-	if (*out < min || *out > max) {
-		api_error(res, 422, "invalid_parameter", name, "%s must be %lld..%lld, got %lld",
-			name, (long long)min, (long long)max, (long long)*out);
-		return false;
-	}
-	return true;
+	return check_range(res, rule, "invalid_parameter", *out);
 }
 
 bool api_query_time(

@@ -29,6 +29,7 @@ struct throttle;
 #define API_PARAMS_MAX 2
 #define API_PARAM_BYTES 512
 #define API_BODY_MAX (4 * 1024 * 1024)
+#define API_PAGE_MAX 1000000000 /* the number of a page */
 
 /* What all calls share.  main.c makes it, and it lives until the process ends. */
 struct api {
@@ -108,12 +109,17 @@ void api_reply_found(struct api_response *res, enum found found, json_t *json, c
 bool api_only_members(struct api_response *res, const json_t *object, const char *const known[]);
 /* The body is an object. */
 bool api_is_object(struct api_request *req, struct api_response *res);
-/* Sets *out to an integer member of the body in min..max, or to fallback when the body does not have it. */
-bool api_take_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
-	int64_t max, int64_t fallback, int64_t *out);
-/* The same for a query parameter. */
-bool api_query_int(struct api_request *req, struct api_response *res, const char *name, int64_t min,
-	int64_t max, int64_t fallback, int64_t *out);
+/* An integer in min..max; fallback when the client has not sent it. */
+struct api_int {
+	const char *name;
+	int64_t min, max, fallback;
+};
+/* Sets *out to an integer member of the body. */
+bool api_take_int(struct api_request *req, struct api_response *res, const struct api_int *rule,
+	int64_t *out);
+/* Sets *out to an integer query parameter. */
+bool api_query_int(struct api_request *req, struct api_response *res, const struct api_int *rule,
+	int64_t *out);
 /* Sets *out to a query parameter that is an RFC 3339 time, in ms; 0 when the client has not sent it. */
 bool api_query_time(
 	struct api_request *req, struct api_response *res, const char *name, int64_t *out);

@@ -102,7 +102,8 @@ void api_host_put(struct api_request *req, struct api_response *res)
 	int64_t n;
 
 	if (!api_is_object(req, res) || !api_only_members(res, req->json, known) ||
-		!api_take_int(req, res, "desiredAgents", 0, LIMIT_AGENTS, -1, &n))
+		!api_take_int(
+			req, res, &(struct api_int){"desiredAgents", 0, LIMIT_AGENTS, -1}, &n))
 		return;
 	if (n < 0) {
 		api_error(res, 400, "invalid_field", "desiredAgents", "desiredAgents is required");
@@ -215,8 +216,9 @@ void api_audit_list(struct api_request *req, struct api_response *res)
 	struct err err;
 	json_t *list;
 
-	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &page) ||
-		!api_query_int(req, res, "pageSize", 1, AUDIT_PAGE_MAX, 50, &size))
+	if (!api_query_int(req, res, &(struct api_int){"page", 1, API_PAGE_MAX, 1}, &page) ||
+		!api_query_int(
+			req, res, &(struct api_int){"pageSize", 1, AUDIT_PAGE_MAX, 50}, &size))
 		return;
 	if (dash_store_list_audit(req->api->store, page, size, &list, &err) < 0)
 		api_store_error(res, &err);

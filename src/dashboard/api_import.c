@@ -110,42 +110,59 @@ static int take_one(
 	return rc;
 }
 
-void api_targets_import(struct api_request *req, struct api_response *res)
+/* Sets *dry_run and *list.  Returns false after it has filled the response. */
+static bool read_import(
+	struct api_request *req, struct api_response *res, bool *dry_run, json_t **list)
 {
 	static const char *const known[] = {"targets", NULL};
 	const char *dry = req->query(req, "dryRun");
-	bool dry_run = dry && strcmp(dry, "false") != 0;
-	json_t *list = json_object_get(req->json, "targets"), *item;
-	struct import im = {0};
-	_cleanup_json_ json_t *answer = NULL;
-	struct err err;
-	size_t i;
-	int rc = 0;
 
 	if (dry && strcmp(dry, "true") != 0 && strcmp(dry, "false") != 0) {
 		api_error(res, 400, "invalid_parameter", "dryRun", "dryRun must be true or false");
-		return;
+		return false;
 	}
+	*dry_run = dry && strcmp(dry, "false") != 0;
 	if (!api_is_object(req, res) || !api_only_members(res, req->json, known))
-		return;
-	if (!json_is_array(list)) {
+		return false;
+	*list = json_object_get(req->json, "targets");
+	if (!json_is_array(*list)) {
 		api_error(res, 400, "invalid_field", "targets", "targets must be an array");
-		return;
+		return false;
 	}
-	if (json_array_size(list) > IMPORT_MAX) {
+	if (json_array_size(*list) > IMPORT_MAX) {
 		api_error(res, 413, "too_large", "targets", "an import has at most %d targets",
 			IMPORT_MAX);
-		return;
+		return false;
 	}
-	if (api_begin(req, res) < 0)
+	return true;
+}
+
+static int take_all(struct dash_store *s, struct import *im, json_t *list, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (take_one(s, im, i, item, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void api_targets_import(struct api_request *req, struct api_response *res)
+{
+	struct import im = {0};
+	_cleanup_json_ json_t *answer = NULL;
+	struct err err;
+	json_t *list;
+	bool dry_run;
+	int rc;
+
+	if (!read_import(req, res, &dry_run, &list) || api_begin(req, res) < 0)
 		return;
 	im.rejected = json_array();
 	im.labels = json_object();
-	json_array_foreach (list, i, item) {
-		rc = take_one(req->api->store, &im, i, item, &err);
-		if (rc < 0)
-			break;
-	}
+	rc = take_all(req->api->store, &im, list, &err);
 	json_decref(im.labels);
 	answer = json_pack("{s:b, s:I, s:I, s:I, s:o}", "dryRun", dry_run, "created",
 		(json_int_t)im.created, "updated", (json_int_t)im.updated, "unchanged",

@@ -50,7 +50,7 @@ void api_read_targets(struct api_request *req, struct api_response *res)
 	struct err err;
 	int rc;
 
-	if (!api_query_int(req, res, "recent", 0, RECENT_MAX, 0, &recent))
+	if (!api_query_int(req, res, &(struct api_int){"recent", 0, RECENT_MAX, 0}, &recent))
 		return;
 	rc = dash_store_list_targets(req->api->store,
 		req->is_admin ? TARGET_FOR_ADMIN : TARGET_FOR_PUBLIC, &targets, &err);

@@ -30,7 +30,7 @@ void api_read_series(struct api_request *req, struct api_response *res)
 
 	if (!api_query_time(req, res, "from", &r.from_ms) ||
 		!api_query_time(req, res, "to", &r.to_ms) ||
-		!api_query_int(req, res, "step", 60, DAY_S, 0, &step_s))
+		!api_query_int(req, res, &(struct api_int){"step", 60, DAY_S, 0}, &step_s))
 		return;
 	r.to_ms = r.to_ms ? r.to_ms : now;
 	r.from_ms = r.from_ms ? r.from_ms : r.to_ms - DAY_MS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table of some ten thousand entries that are all looked at: simple, and faster than any index over
- * the runs themselves. */
+/* A hash table of some ten thousand entries.  Each question looks at all of them, which is faster than any index over
+ * the runs. */
 #include "dashboard/counts.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 struct entry {
 	struct counts_key key;
-	uint32_t n; /* 0: free, or all of them have gone */
+	uint32_t n; /* 0: the entry is free, or its runs have gone */
 };
 
 struct change {
@@ -22,7 +22,7 @@ struct change {
 
 struct counts {
 	struct entry *table;
-	size_t size, used; /* a power of two; entries with a key */
+	size_t size, used; /* entries: a power of two; entries with a key */
 	struct change *pending;
 	size_t pending_len, pending_cap;
 };
@@ -62,7 +62,7 @@ static bool is_same(const struct counts_key *a, const struct counts_key *b)
 		a->status == b->status;
 }
 
-/* Days start in 1970 plus one, so that a key of zeroes is none. */
+/* Days begin with 1, so a key of zeroes is no key. */
 static bool is_free(const struct entry *e)
 {
 	return !e->key.day;
@@ -77,7 +77,7 @@ static struct entry *find(struct entry *table, size_t size, const struct counts_
 	return &table[i];
 }
 
-/* Twice as large, or as it was but without what has gone. */
+/* Makes a table of at least four times the entries with runs, and drops entries whose runs have gone. */
 static void rebuild(struct counts *c)
 {
 	struct entry *old = c->table;
@@ -110,7 +110,7 @@ static void apply(struct counts *c, const struct counts_key *key, int64_t n)
 		e->key = *key;
 		c->used++;
 	}
-	/* Never below nothing, whatever was changed behind our back. */
+	/* Another process may have changed rows: the count stays at 0 at least. */
 	e->n = (int64_t)e->n + n > 0 ? (uint32_t)((int64_t)e->n + n) : 0;
 }
 
@@ -141,43 +141,44 @@ void counts_rollback(struct counts *c)
 }
 
 static bool matches(
-	const struct counts_filter *f, const struct counts_key *k, uint16_t first, uint16_t last)
+	const struct counts_filter *f, const struct counts_key *k, struct counts_days days)
 {
-	return k->day >= first && k->day <= last && (f->status < 0 || k->status == f->status) &&
+	return k->day >= days.first && k->day <= days.last &&
+		(f->status < 0 || k->status == f->status) &&
 		(f->target < 0 || k->target == f->target) &&
 		(!f->agents || (k->agent < f->agent_count && f->agents[k->agent]));
 }
 
-int64_t counts_total(
-	const struct counts *c, const struct counts_filter *f, uint16_t first, uint16_t last)
+int64_t counts_total(const struct counts *c, const struct counts_filter *f, struct counts_days days)
 {
 	int64_t total = 0;
 
 	for (size_t i = 0; i < c->size; i++) {
-		if (c->table[i].n && matches(f, &c->table[i].key, first, last))
+		if (c->table[i].n && matches(f, &c->table[i].key, days))
 			total += c->table[i].n;
 	}
 	return total;
 }
 
-bool counts_find_day(const struct counts *c, const struct counts_filter *f, uint16_t first,
-	uint16_t last, bool newest_first, int64_t *offset, uint16_t *day)
+bool counts_find_day(const struct counts *c, const struct counts_filter *f, struct counts_days days,
+	bool newest_first, int64_t *offset, uint16_t *day)
 {
-	_cleanup_free_ int64_t *days = x_calloc(DAYS, sizeof(*days));
+	_cleanup_free_ int64_t *runs = x_calloc(DAYS, sizeof(*runs));
 	int step = newest_first ? -1 : 1;
 
 	for (size_t i = 0; i < c->size; i++) {
 		const struct entry *e = &c->table[i];
 
-		if (e->n && matches(f, &e->key, first, last))
-			days[e->key.day] += e->n;
+		if (e->n && matches(f, &e->key, days))
+			runs[e->key.day] += e->n;
 	}
-	for (int d = newest_first ? last : first; d >= first && d <= last; d += step) {
-		if (*offset < days[d]) {
+	for (int d = newest_first ? days.last : days.first; d >= days.first && d <= days.last;
+		d += step) {
+		if (*offset < runs[d]) {
 			*day = (uint16_t)d;
 			return true;
 		}
-		*offset -= days[d];
+		*offset -= runs[d];
 	}
 	return false;
 }

@@ -313,6 +313,23 @@ static void set_up(struct ev_loop *loop)
 		log_warn("dashboard", "%s", err.msg);
 }
 
+static void tear_down(void)
+{
+	http_stop(app.http);
+	upkeep_stop(app.upkeep);
+	events_free(app.api.events);
+	live_free(app.api.live);
+	page_cache_free(app.api.pages);
+	dash_store_close(app.api.store);
+	mem_wipe(app.api.secret, strlen(app.api.secret));
+	mem_wipe(app.api.admin, strlen(app.api.admin));
+	free(app.api.secret);
+	free(app.api.admin);
+	assets_free(app.api.assets);
+	throttle_free(app.api.throttle);
+	settings_free(&app.config);
+}
+
 int main(int argc, char **argv)
 {
 	struct ev_loop *loop;
@@ -352,18 +369,6 @@ int main(int argc, char **argv)
 		LOG_WORD("listen", app.config.listen),
 		LOG_WORD("scheme", app.config.tls_cert[0] ? "https" : "http"));
 	ev_run(loop, 0);
-	http_stop(app.http);
-	upkeep_stop(app.upkeep);
-	events_free(app.api.events);
-	live_free(app.api.live);
-	page_cache_free(app.api.pages);
-	dash_store_close(app.api.store);
-	mem_wipe(app.api.secret, strlen(app.api.secret));
-	mem_wipe(app.api.admin, strlen(app.api.admin));
-	free(app.api.secret);
-	free(app.api.admin);
-	assets_free(app.api.assets);
-	throttle_free(app.api.throttle);
-	settings_free(&app.config);
+	tear_down();
 	return EXIT_OK;
 }

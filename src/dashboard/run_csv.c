@@ -30,15 +30,22 @@ static void put_value(FILE *f, const json_t *v)
 		fprintf(f, "%.9g", json_number_value(v));
 }
 
-static size_t find_columns(const struct run_field **columns)
+/* Returns the number of columns; they are found once. */
+static size_t find_columns(const struct run_field *const **columns)
 {
-	return run_order(offsetof(struct run_field, csv), columns);
+	static const struct run_field *found[RUN_FIELD_MAX];
+	static size_t n;
+
+	if (!n)
+		n = run_order(offsetof(struct run_field, csv), found);
+	*columns = found;
+	return n;
 }
 
 void run_csv_head(FILE *f)
 {
-	const struct run_field *columns[RUN_FIELD_MAX];
-	size_t n = find_columns(columns);
+	const struct run_field *const *columns;
+	size_t n = find_columns(&columns);
 
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, "%s%s", i ? "," : "", columns[i]->name);
@@ -47,8 +54,8 @@ void run_csv_head(FILE *f)
 
 void run_csv_row(FILE *f, const json_t *run)
 {
-	const struct run_field *columns[RUN_FIELD_MAX];
-	size_t n = find_columns(columns);
+	const struct run_field *const *columns;
+	size_t n = find_columns(&columns);
 
 	for (size_t i = 0; i < n; i++) {
 		const char *group = run_group_names[columns[i]->group];

@@ -30,8 +30,9 @@ bool run_filter_read(
 		.status = query_text(req, "status"),
 		.sort = query_text(req, "sort"),
 	};
-	if (!api_query_int(req, res, "page", 1, 1000000000, 1, &f->page) ||
-		!api_query_int(req, res, "pageSize", 1, PAGE_SIZE_MAX, 50, &f->page_size) ||
+	if (!api_query_int(req, res, &(struct api_int){"page", 1, API_PAGE_MAX, 1}, &f->page) ||
+		!api_query_int(req, res, &(struct api_int){"pageSize", 1, PAGE_SIZE_MAX, 50},
+			&f->page_size) ||
 		!api_query_time(req, res, "from", &f->from_ms) ||
 		!api_query_time(req, res, "to", &f->to_ms))
 		return false;

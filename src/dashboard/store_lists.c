@@ -113,19 +113,20 @@ static const char *choose_index(const struct dash_store *s, const struct query *
 	const struct counts_filter by_target = {.target = q->counts.target, .status = -1};
 	const struct counts_filter by_status = {.target = -1, .status = q->counts.status};
 	const struct counts_filter by_agent = {q->counts.agents, q->counts.agent_count, -1, -1};
+	const struct counts_days all_days = {1, DASH_STORE_LAST_DAY};
 	const char *best = "k6_runs_time";
 	int64_t least = INT64_MAX, n;
 
 	if (q->f->target_id) {
 		best = "k6_runs_target";
-		least = counts_total(s->counts, &by_target, 1, DASH_STORE_LAST_DAY);
+		least = counts_total(s->counts, &by_target, all_days);
 	}
-	n = q->one_agent ? counts_total(s->counts, &by_agent, 1, DASH_STORE_LAST_DAY) : INT64_MAX;
+	n = q->one_agent ? counts_total(s->counts, &by_agent, all_days) : INT64_MAX;
 	if (n < least) {
 		best = "k6_runs_agent";
 		least = n;
 	}
-	n = q->f->status ? counts_total(s->counts, &by_status, 1, DASH_STORE_LAST_DAY) : INT64_MAX;
+	n = q->f->status ? counts_total(s->counts, &by_status, all_days) : INT64_MAX;
 	if (n < least)
 		best = "k6_runs_status";
 	return best;
@@ -159,8 +160,8 @@ static int count_between(struct dash_store *s, const struct query *q, int64_t fr
 /* The time that a filter asks for: a part of a day, whole days, a part of a day. */
 struct span {
 	int64_t from_ms, to_ms;
-	uint16_t first_day, last_day; /* whole ones; none where first > last */
-	int64_t head, tail;           /* runs before and behind those */
+	struct counts_days days; /* whole ones */
+	int64_t head, tail;      /* runs before and behind those */
 	int64_t total;
 	int64_t offset; /* of the page's first run in the span */
 };
@@ -173,28 +174,26 @@ static int measure_span(
 
 	*sp = (struct span){.from_ms = f->from_ms ? f->from_ms : INT64_MIN,
 		.to_ms = f->to_ms ? f->to_ms : INT64_MAX,
-		.first_day = 1,
-		.last_day = DASH_STORE_LAST_DAY};
+		.days = {1, DASH_STORE_LAST_DAY}};
 	if (f->from_ms) {
-		sp->first_day = dash_store_day_of(f->from_ms);
-		if (f->from_ms > dash_store_day_start(sp->first_day))
-			sp->first_day = (uint16_t)(sp->first_day + 1);
+		sp->days.first = dash_store_day_of(f->from_ms);
+		if (f->from_ms > dash_store_day_start(sp->days.first))
+			sp->days.first = (uint16_t)(sp->days.first + 1);
 	}
 	if (f->to_ms)
-		sp->last_day = (uint16_t)(dash_store_day_of(f->to_ms) - 1);
-	if (sp->first_day > sp->last_day) {
+		sp->days.last = (uint16_t)(dash_store_day_of(f->to_ms) - 1);
+	if (sp->days.first > sp->days.last) {
 		if (count_between(s, q, sp->from_ms, sp->to_ms, &sp->head, err) < 0)
 			return -1;
 		sp->total = sp->head;
 		return 0;
 	}
-	head_end = f->from_ms ? dash_store_day_start(sp->first_day) : sp->from_ms;
-	tail_start = f->to_ms ? dash_store_day_start((uint16_t)(sp->last_day + 1)) : sp->to_ms;
+	head_end = f->from_ms ? dash_store_day_start(sp->days.first) : sp->from_ms;
+	tail_start = f->to_ms ? dash_store_day_start((uint16_t)(sp->days.last + 1)) : sp->to_ms;
 	if (count_between(s, q, sp->from_ms, head_end, &sp->head, err) < 0 ||
 		count_between(s, q, tail_start, sp->to_ms, &sp->tail, err) < 0)
 		return -1;
-	sp->total = sp->head + sp->tail +
-		counts_total(s->counts, &q->counts, sp->first_day, sp->last_day);
+	sp->total = sp->head + sp->tail + counts_total(s->counts, &q->counts, sp->days);
 	return 0;
 }
 
@@ -206,19 +205,18 @@ static void skip_to_page(
 	int64_t whole = sp->total - sp->head - sp->tail;
 	uint16_t day;
 
-	if (sp->offset < near || sp->first_day > sp->last_day)
+	if (sp->offset < near || sp->days.first > sp->days.last)
 		return;
 	sp->offset -= near;
 	if (sp->offset >= whole) {
 		sp->offset -= whole;
 		if (newest_first)
-			sp->to_ms = dash_store_day_start(sp->first_day);
+			sp->to_ms = dash_store_day_start(sp->days.first);
 		else
-			sp->from_ms = dash_store_day_start((uint16_t)(sp->last_day + 1));
+			sp->from_ms = dash_store_day_start((uint16_t)(sp->days.last + 1));
 		return;
 	}
-	if (!counts_find_day(s->counts, &q->counts, sp->first_day, sp->last_day, newest_first,
-		    &sp->offset, &day))
+	if (!counts_find_day(s->counts, &q->counts, sp->days, newest_first, &sp->offset, &day))
 		return;
 	if (newest_first && day < DASH_STORE_LAST_DAY)
 		sp->to_ms = dash_store_day_start((uint16_t)(day + 1));

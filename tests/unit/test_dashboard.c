@@ -438,6 +438,7 @@ static void counts_as_a_plain_count(void **state)
 			.status = random() % 2 ? (int)(random() % 4) : -1};
 		uint16_t first = (uint16_t)(1 + random() % 100),
 			 last = (uint16_t)(1 + random() % 100);
+		const struct counts_days days = {first, last};
 		int64_t want = 0, per_day[102] = {0}, offset, left;
 		bool newest = random() % 2;
 		uint16_t day = 0;
@@ -457,13 +458,13 @@ static void counts_as_a_plain_count(void **state)
 			want++;
 			per_day[model[i].day]++;
 		}
-		assert_int_equal(counts_total(c, &f, first, last), want);
+		assert_int_equal(counts_total(c, &f, days), want);
 		offset = left = want ? random() % (2 * want) : 0;
 		if (offset >= want) {
-			assert_false(counts_find_day(c, &f, first, last, newest, &offset, &day));
+			assert_false(counts_find_day(c, &f, days, newest, &offset, &day));
 			continue;
 		}
-		assert_true(counts_find_day(c, &f, first, last, newest, &offset, &day));
+		assert_true(counts_find_day(c, &f, days, newest, &offset, &day));
 		for (int d = newest ? last : first; d != day; d += newest ? -1 : 1)
 			left -= per_day[d];
 		assert_int_equal(offset, left);
