@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Fills responses and checks requests for the handlers of all calls. Knows no route. */
 #include "dashboard/api.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The admin's calls: targets and the desired count. */
+/* Calls of the admin: targets and the desired count. */
 #include <string.h>
 
 #include "common/json.h"
@@ -70,7 +70,7 @@ void api_targets_get(struct api_request *req, struct api_response *res)
 	reply_target(req, res, 200, req->params[0]);
 }
 
-/* Their names: values may be secrets. */
+/* Returns the names of the fields for the audit trail.  Their values may be secrets. */
 static json_t *changed_fields(const json_t *patch)
 {
 	json_t *names = json_array(), *value;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls of agents and hosts.  Unknown fields are ignored here: agents of other makes may
- * say more than this dashboard knows. */
+/* Calls of hosts and of agents of other makes.  A field that this dashboard does not know is ignored. */
 #include <string.h>
 
 #include "common/agent_state.h"
@@ -30,8 +29,8 @@ static json_t *desired_json(const struct dash_store_desired *d)
 		"{s:I, s:I}", "agents", (json_int_t)d->agents, "revision", (json_int_t)d->revision);
 }
 
-/* The agents of a call: its "agents" array, or the object itself.  New reference, or NULL after
- * an error. */
+/* Returns the agents of a call as an array, a new reference: its "agents", or the body itself as the only one.  Sets
+ * *host.  Returns NULL after it has filled the response. */
 static json_t *agents_of(struct api_request *req, struct api_response *res, const char **host)
 {
 	json_t *list, *item;
@@ -166,10 +165,10 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 	publish_agents(req, h.host, names);
 }
 
-/* What a heartbeat has brought. */
+/* The agents of a heartbeat that need a reaction. */
 struct heard {
 	json_t *unknown; /* names of agents that have not registered */
-	json_t *changed; /* names of agents that are not as they were, for readers of events */
+	json_t *changed; /* names of agents whose state differs from before, for readers of events */
 };
 
 static int heartbeat_all(
@@ -253,7 +252,7 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	publish_agents(req, host, changed);
 }
 
-/* Everything that a host asks for, in one transaction.  On -1 there is nothing to free. */
+/* Reads all that a poll returns, in one transaction.  Returns 0, or -1 with err and nothing to free. */
 static int read_for_host(struct dash_store *s, const char *host, struct dash_store_desired *d,
 	json_t **targets, json_t **commands, struct err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The admin's calls that reach hosts with their next poll. */
+/* Calls of the admin that make commands, which hosts get with their next poll. */
 #include <string.h>
 
 #include "common/json.h"
@@ -12,7 +12,7 @@
 #include "dashboard/store_runs.h"
 #include "dashboard/store_targets.h"
 
-/* Commits and answers 202 with what was made; in each case the transaction has an end. */
+/* Commits and replies 202 with the commands.  Ends the transaction in every case. */
 static void finish(
 	struct api_request *req, struct api_response *res, const char *action, json_t *made)
 {

@@ -17,13 +17,13 @@
 
 #define CSV_CHUNK 200
 
-/* The filter's texts are copies: the request is gone when the next part is read. */
+/* The texts of the filter are copies, because the request is freed before the next part is read. */
 struct csv {
 	struct stream stream;
 	struct dash_store *store;
 	struct dash_store_run_filter filter;
 	char *texts[5];
-	char *text; /* what is ready to be sent */
+	char *text; /* the part that is being sent */
 	size_t len, offset;
 	bool ended;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole fleet: overview, one host's count, reconcile, the kill switch, the audit trail. */
+/* Calls about the whole fleet: overview, number of agents of one host, reconcile, pause, audit trail. */
 #include <math.h>
 #include <string.h>
 
@@ -163,7 +163,7 @@ void api_reconcile(struct api_request *req, struct api_response *res)
 	api_config_changed(req);
 }
 
-/* --- the kill switch -------------------------------------------------------------------- */
+/* --- pause and resume -------------------------------------------------------------------- */
 
 static void set_paused(struct api_request *req, struct api_response *res, bool pause, bool at_once)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Targets as one file: out of one dashboard, into another.  Labels tell which is which. */
+/* Export and import of all targets as one file.  The label decides which target an item of the file is. */
 #include <string.h>
 
 #include "common/json.h"
@@ -37,8 +37,8 @@ void api_targets_export(struct api_request *req, struct api_response *res)
 
 struct import {
 	int64_t created, updated, unchanged;
-	json_t *rejected; /* array */
-	json_t *labels;   /* seen in this import, as keys */
+	json_t *rejected; /* array of {"index","label","error"} */
+	json_t *labels;   /* object: the labels that were in the file so far */
 };
 
 static void reject(struct import *im, size_t index, const json_t *item, const char *why)

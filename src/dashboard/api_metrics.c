@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* https://prometheus.io/docs/instrumenting/exposition_formats/.  The only label that people can choose is the
- * label of a target; there are at most LIVE_TARGETS_MAX of those. */
+/* Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/.  At most LIVE_TARGETS_MAX
+ * targets have series of their own; their label is the only text that a user chooses. */
 #include "config.h"
 
 #include <math.h>
@@ -36,7 +36,7 @@ static void put_target(void *arg, const char *target_id, double p95_ms, double e
 
 	if (isnan(v))
 		return;
-	/* The id keeps targets of one label apart. */
+	/* Two targets may have the same label; the id is unique. */
 	fprintf(pt->f, "%s{target=\"", pt->metric);
 	prom_label(pt->f, *label ? label : target_id);
 	fputs("\",id=\"", pt->f);
@@ -44,7 +44,7 @@ static void put_target(void *arg, const char *target_id, double p95_ms, double e
 	fprintf(pt->f, "\"} %.9g\n", v);
 }
 
-/* What the store has for a scrape. */
+/* The part of a scrape that comes from the store. */
 struct facts {
 	json_t *labels; /* of targets, by id */
 	json_t *counts;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of the pages, and the two calls of whoever watches the process. */
+/* Files of the pages, and the probes of a service manager: /healthz and /readyz. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@
 #include "dashboard/etag.h"
 #include "dashboard/store.h"
 
-/* RFC 9110 12.5.3, as browsers and curl send it: named, and not with a weight of 0. */
+/* Returns whether Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110 12.5.3, in the form that browsers
+ * and curl send). */
 static bool takes_gzip(const struct api_request *req)
 {
 	const char *at = req->accept_encoding ? strstr(req->accept_encoding, "gzip") : NULL;

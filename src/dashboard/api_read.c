@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading: lists and single objects for pages, scripts and people. */
+/* Calls that read: lists, single runs, the stream of events. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,9 @@
 #include "dashboard/store_runs.h"
 #include "dashboard/store_targets.h"
 
-#define RECENT_MAX 60 /* runs of each target */
+#define RECENT_MAX 60 /* runs of a target in the list of targets */
 
-/* rc: of the function that has made items. */
+/* rc is the result of the function that has made items. */
 static void reply_items(struct api_response *res, int rc, json_t *items, const struct err *err)
 {
 	if (rc == 0)
@@ -83,7 +83,7 @@ static const char *or_none(const char *text)
 	return text ? text : "";
 }
 
-/* Lengths in front, so that no text can look like two. */
+/* Returns a text that differs for each filter.  A length before each text keeps ("a", "bc") and ("ab", "c") apart. */
 static char *make_key(const struct dash_store_run_filter *f)
 {
 	const char *texts[] = {or_none(f->target_id), or_none(f->agent), or_none(f->host),

@@ -20,7 +20,7 @@ struct news {
 	bool corrected;
 };
 
-/* What becomes of the runs of one call. */
+/* The results of one call. */
 struct intake {
 	struct news *news; /* published when they are on disk */
 	size_t count, cap;
@@ -28,7 +28,7 @@ struct intake {
 	json_t *rejected;
 };
 
-/* Takes the run over. */
+/* Moves the run out of *run, which is empty afterwards. */
 static void add_news(
 	struct intake *in, struct dash_store_run *run, const struct dash_store_upserted *what)
 {
@@ -43,7 +43,7 @@ static void add_news(
 	run_init(&run->run);
 }
 
-/* The runs go into the last hour and to readers of events. */
+/* Adds the runs to the figures of the last hour and publishes them as events. */
 static void publish_runs(struct api *api, const struct intake *in)
 {
 	int64_t now = units_now_wall_ms();
@@ -71,7 +71,7 @@ static double *take_list(void *arg, long long number)
 	return quantile_lists_take(arg, number);
 }
 
-/* lists: what was lifted out of the body.  Returns 0, or -1 with err and nothing to clear. */
+/* Reads one run; lists are the lists of numbers of the body.  Returns 0, or -1 with err and nothing to free. */
 static int take_run(const json_t *item, struct quantile_lists *lists, struct dash_store_run *out,
 	struct err *err)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Walks the directory of the pages once. A file that changes later is not noticed. */
 #include "dashboard/assets.h"
 
 #include <errno.h>

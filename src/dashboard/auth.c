@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Compares credentials in constant time. Decoding them is the HTTP server's work, counting wrong ones throttle.c's. */
 #include "dashboard/auth.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "dashboard/api.h"
 #include "dashboard/throttle.h"
 
-/* Compares in a time that depends on the length of what came, not on how much of it is right. */
+/* Compares in a time that depends only on the length of `given`, so that it does not tell how many bytes are right. */
 static bool same_secret(const char *given, size_t given_len, const char *secret)
 {
 	size_t len = strlen(secret);
@@ -57,7 +58,7 @@ static bool is_admin(struct api_request *req)
 	return ok;
 }
 
-/* RFC 6585: somebody at this address has guessed too often. */
+/* Replies 429 (RFC 6585) when this address has sent wrong credentials too often. */
 static bool is_slowed(struct api_request *req, struct api_response *res)
 {
 	int wait_s = req->authorization

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A tag is a hash of the body, so two bodies with one tag are possible and harmless: a page would be shown late. */
 #include "dashboard/etag.h"
 
 #include <stdio.h>

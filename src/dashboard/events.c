@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An event is made into text once, for all readers.  An id is the process's start and a number: a reader that
- * comes back after a restart, or too late, is told to read everything anew. */
+/* The text of an event is made once, for all readers.  The id of an event is the start of the process and a number, so
+ * a reader that comes back after a restart, or too late, is told to read everything again. */
 #include "dashboard/events.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define RING 4096
 #define COMES_BACK_MS 600000
-/* So that a fleet of 10,000 agents does not hold its events by the megabyte. */
+/* Limits the memory of large events: 4096 of them could have many megabytes. */
 #define RING_BYTES (4 * 1024 * 1024)
 
 static const char hello[] = "retry: 2000\n: connected\n\n";
@@ -32,8 +32,8 @@ struct reader {
 	struct events *all;
 	LIST_ENTRY(reader) entry;
 	uint64_t place;    /* number of the next event */
-	size_t offset;     /* of it that has been sent */
-	const char *first; /* to be sent before any event, NULL: nothing */
+	size_t offset;     /* bytes of it that have been sent */
+	const char *first; /* sent before any event; NULL: nothing */
 	size_t first_offset;
 	bool beat;
 };
@@ -45,7 +45,7 @@ struct events {
 	size_t bytes;
 	LIST_HEAD(, reader) readers;
 	unsigned int count;
-	int64_t left_mono_ms; /* when the last reader went; 0: there was none yet */
+	int64_t left_mono_ms; /* monotonic time when the last reader left; 0: there was none yet */
 };
 
 struct events *events_new(int64_t started_ms)
@@ -122,7 +122,7 @@ void events_publish_text(struct events *e, const char *name, const char *text)
 	wake_all(e);
 }
 
-/* Copies what is left of a text; true: all of it. */
+/* Copies the rest of a text, from *offset on, behind the *n bytes of buf.  Returns whether all of it fitted. */
 static bool copy(const char *text, size_t len, size_t *offset, char *buf, size_t size, size_t *n)
 {
 	size_t part = len - *offset < size - *n ? len - *offset : size - *n;
@@ -146,7 +146,7 @@ static ssize_t read_events(void *state, char *buf, size_t size)
 		r->first = NULL;
 	if (r->first)
 		return (ssize_t)n;
-	/* Too slow for the ring: it comes back and is told so. */
+	/* The next event has left the ring: the client reconnects and gets "reset". */
 	if (r->place < e->oldest)
 		return STREAM_END;
 	while (r->place < e->next && n < size) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).  All readers look into
- * one ring of the last events, each at a place of its own: a thousand readers cost a thousand numbers, and
- * one that falls behind the ring is cut.
+ * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).  All readers share one ring of
+ * the last events and have a place in it, so a reader costs a few bytes.  A reader that falls behind the ring is
+ * disconnected.
  */
 #ifndef K6FLEET_DASHBOARD_EVENTS_H
 #define K6FLEET_DASHBOARD_EVENTS_H
@@ -14,21 +14,24 @@
 struct events;
 struct stream;
 
-/* started_ms tells the events of this process from those of earlier ones. */
+/* started_ms, the wall time of the start, makes the ids differ from ids of earlier processes. */
 struct events *events_new(int64_t started_ms);
+/* All readers must have been closed.  NULL is allowed. */
 void events_free(struct events *e);
-/* name: "agent", "run", "target" or "config"; data is taken over. */
+/* Adds an event to the ring and wakes the readers, which read it later.  name is "agent", "run", "target" or "config";
+ * takes the reference over. */
 void events_publish(struct events *e, const char *name, json_t *data);
-/* The same with JSON as text. */
+/* The same with JSON as text, which is copied. */
 void events_publish_text(struct events *e, const char *name, const char *text);
-/* A reader that goes on behind last_id, or NULL: with what comes from now on. */
+/* Returns the stream of a new reader; its close() frees it.  The stream begins behind the event last_id, or with the
+ * next event when last_id is NULL; when last_id is not in the ring, it begins with the event "reset". */
 struct stream *events_open(struct events *e, const char *last_id);
-/* Every quarter of a minute: a line that shows both sides whether the other is there. */
+/* Sends a comment to all readers, so that both sides notice a connection that has broken.  Called every 15 s. */
 void events_beat(struct events *e);
-/* Whether somebody reads, or did lately and may come back: else nothing is kept, and who comes back later is told
- * to read everything anew. */
+/* Returns whether there is a reader, or was one within the last ten minutes, who may come back.  If not, the ring is
+ * empty, and publishing costs nothing. */
 bool events_wanted(const struct events *e);
-/* How many readers there are. */
+/* Returns the number of readers. */
 unsigned int events_readers(const struct events *e);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Turns requests of libmicrohttpd into struct api_request, and struct api_response into responses. */
 #include "dashboard/http.h"
 
 #include <microhttpd.h>
@@ -185,7 +186,7 @@ static enum MHD_Result respond(struct http *h, struct MHD_Connection *c, const c
 	return rc;
 }
 
-/* More than allowed is read and thrown away, so that the client gets its 413. */
+/* A body that is too long is read to its end and dropped, because a client reads the 413 only after it has sent all. */
 static void add_to_body(struct upload *up, const char *data, size_t size)
 {
 	if (up->len + size > API_BODY_MAX) {
@@ -237,8 +238,8 @@ static void on_completed(
 	*state = NULL;
 }
 
-/* Called for the path and for each name and value of the query.  The path stays as it came: the
- * router decodes its segments, so that %2F stays inside one. */
+/* MHD_UnescapeCallback: called for the path and for each name and value of the query.  The path is not decoded here:
+ * routes.c decodes each segment, so that %2F does not split one. */
 static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
 {
 	(void)arg;

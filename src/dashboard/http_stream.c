@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Joins a struct stream and a connection of libmicrohttpd, which reads it as its client takes the bytes. */
 #include "dashboard/http_stream.h"
 
 #include <microhttpd.h>

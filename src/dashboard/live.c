@@ -10,7 +10,7 @@
 #include "common/run.h"
 
 #define MINUTE_MS 60000
-#define MINUTES 61 /* the last hour, and the minute that goes on */
+#define MINUTES 61 /* the last hour, and the present minute */
 
 struct minute {
 	int64_t number; /* since 1970 */
@@ -52,7 +52,7 @@ void live_free(struct live *l)
 	free(l);
 }
 
-/* NULL: too old, or too far ahead, to be of the last hour. */
+/* Returns the minute of a wall time, emptied if it held an older one; NULL when the time is not within the last hour. */
 static struct minute *find_minute(struct live *l, int64_t at_ms, int64_t now_ms)
 {
 	int64_t number = at_ms / MINUTE_MS, now = now_ms / MINUTE_MS;
@@ -102,7 +102,7 @@ void live_add(struct live *l, const struct sample *run, bool corrected, int64_t 
 	remember_target(l, run);
 	if (!m)
 		return;
-	/* It was counted when it was given up. */
+	/* It was added as an error when the reaper gave it up. */
 	if (corrected && m->error) {
 		m->runs--;
 		m->error--;

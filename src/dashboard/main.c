@@ -169,7 +169,7 @@ static char *open_database_dir(const struct settings *c, const struct creds *own
 	return owner ? x_asprintf("/proc/self/fd/%d/%s", fd, base) : x_strdup(c->database);
 }
 
-/* dash_store_changed_fn: one line a change, with the advice that fits. */
+/* dash_store_changed_fn: logs one line a change, with advice for its cause. */
 static void on_database(void *arg, const struct err *why)
 {
 	const struct settings *c = arg;
@@ -189,7 +189,7 @@ static void on_database(void *arg, const struct err *why)
 			LOG_QUOTED("file", c->database), LOG_ERROR(why->msg));
 }
 
-/* What a failure to open the database is best answered with. */
+/* Returns what an operator can do when the database cannot be opened. */
 static const char *advice_on(enum err_code code)
 {
 	switch (code) {
@@ -234,7 +234,7 @@ static void backup(const struct settings *c, const char *to)
 	printf("%s holds a complete copy of %s\n", to, c->database);
 }
 
-/* Secrets and pages, which may be readable for root only. */
+/* Reads secrets and pages, which may be readable for root only. */
 static void read_files(const struct settings *c)
 {
 	app.api.secret =
@@ -308,7 +308,7 @@ static void set_up(struct ev_loop *loop)
 	if (!app.http)
 		fatal(EXIT_START, "%s%s", err.msg,
 			cert ? " (do tls_cert and tls_key fit together?)" : "");
-	/* Without seccomp in the kernel it goes on: its user has no capabilities either way. */
+	/* Safe without: on a kernel without seccomp the process still has no capability. */
 	if (filter_confine_self(FILTER_SUPERVISOR, &err) < 0)
 		log_warn("dashboard", "%s", err.msg);
 }

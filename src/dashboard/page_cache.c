@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* One slot a hash value: a new page replaces the page that was there. */
 #include "dashboard/page_cache.h"
 
 #include <string.h>

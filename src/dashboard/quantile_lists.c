@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A key "latencyQuantiles" is told from a value by the colon behind it.  What stands in the place of a list is a
- * bare integer: a body that has a number of its own there, or a key with an escape in it that might spell the same
- * name, is not touched.
+ * A string is a key when a colon follows it.  The index that replaces a list is a bare integer, so a body is left alone
+ * when it has an integer of its own there, or a key with an escape, which might spell the same name.
  */
 #include "dashboard/quantile_lists.h"
 
@@ -29,7 +28,7 @@ static bool is_digit(const char *p, const char *end)
 	return p < end && *p >= '0' && *p <= '9';
 }
 
-/* Behind the string that begins at p, or end when it does not close. */
+/* Returns the place behind the string that begins at p, or end when it does not close. */
 static const char *skip_string(const char *p, const char *end, bool *escaped)
 {
 	*escaped = false;
@@ -42,7 +41,7 @@ static const char *skip_string(const char *p, const char *end, bool *escaped)
 	return p < end ? p + 1 : end;
 }
 
-/* p is at the '['.  Behind the ']', or NULL when this is no list of 101 numbers that do not fall. */
+/* p is at the '['.  Returns the place behind the ']', or NULL when this is no list of 101 ascending numbers. */
 static const char *read_list(const char *p, const char *end, double *out)
 {
 	for (int i = 0; i < QUANTILES; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lists of 101 numbers in a body of runs, read without a JSON object for each number: they are most of the body,
- * and those objects were half of the work of taking a run in.  Pure.
+ * Reads the lists of 101 numbers in a body of runs without a JSON object for each number.  The lists are most of the
+ * body, and these objects were half of the work of taking a run in.  Pure.
  */
 #ifndef K6FLEET_DASHBOARD_QUANTILE_LISTS_H
 #define K6FLEET_DASHBOARD_QUANTILE_LISTS_H
@@ -10,18 +10,19 @@
 #include <stddef.h>
 
 struct quantile_lists {
-	char *text; /* the body with its number in `lists` in place of each list */
+	char *text; /* the body, each list replaced by its index in `lists` */
 	size_t len;
-	double **lists; /* 101 numbers each that do not fall; who takes one leaves NULL */
+	double **lists; /* 101 ascending numbers each; NULL: it was taken */
 	size_t count, cap;
 };
 
 /*
- * False when the body has to be read as it is: something in it could be taken for such a number.  A list that is
- * not well-formed stays where it is, for the reader of JSON to complain about; so does everything else.
+ * Lifts the lists out of a body.  Returns true with l filled, which quantile_lists_free() empties.  Returns false, with
+ * nothing to free, when the body must be parsed as it is, because something in it could be mistaken for an index.  A
+ * list that is not well-formed stays in the text, for the JSON parser to refuse.
  */
 bool quantile_lists_lift(struct quantile_lists *l, const char *body, size_t len);
-/* The list of that number, the caller's to free, or NULL. */
+/* Returns the list with this index, which the caller frees; NULL when there is none or it was taken. */
 double *quantile_lists_take(struct quantile_lists *l, long long number);
 void quantile_lists_free(struct quantile_lists *l);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The first route that matches method and path is called; its row says who may call it and what its body is. */
 #include "dashboard/routes.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ enum route_body {
 };
 
 /* clang-format off */
-/* {} stands for one path segment, {*} for all that follow. */
+/* {} is one segment of the path, {*} all segments that follow. */
 static const struct route {
 	const char *method, *path;
 	enum auth_access access;
@@ -80,7 +81,7 @@ static int hex_value(char c)
 	return -1;
 }
 
-/* One percent-decoded segment into out; false when it does not fit or hides a NUL. */
+/* Percent-decodes one segment into out.  Returns false when it is empty, malformed or too long, or has a NUL. */
 static bool decode_segment(const char *in, size_t len, char *out, size_t size)
 {
 	size_t n = 0;
@@ -143,7 +144,8 @@ static const struct route *find_route(struct api_request *req, struct api_respon
 
 /* --- before the call -------------------------------------------------------------------------- */
 
-/* RFC 9110: everything but GET changes something, and a browser must not be made to do it. */
+/* A method other than GET changes something.  A page of another origin must not make a browser send it, so origin and
+ * content type are checked. */
 static bool check_change(struct api_request *req, struct api_response *res)
 {
 	const char *type = req->content_type ? req->content_type : "";

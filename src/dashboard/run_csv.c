@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Quotes every text. Numbers are written as JSON has them. */
 #include "dashboard/run_csv.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks values; whether a target, agent or host of that name exists is not asked here. */
 #include "dashboard/run_filter.h"
 
 #include "common/mem.h"

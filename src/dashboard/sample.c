@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Copies the numbers of a run and borrows its texts. */
 #include "dashboard/sample.h"
 
 #include <string.h>

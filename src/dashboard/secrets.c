@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Secrets come from one of three places and leave no copy in the environment. */
 #include "dashboard/secrets.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #define SECRET_BYTES 32
 #define PEM_MAX_BYTES (256 * 1024)
 
-/* 256 bits from the kernel as hexadecimal digits: nothing that a shell or URL would mangle. */
+/* Writes 256 random bits as hexadecimal digits, which neither a shell nor a URL changes. */
 static void make_token(char *out)
 {
 	unsigned char raw[SECRET_BYTES];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Only sums are added: no average is averaged again. */
+/* Adds sums only: an average of averages would be wrong. */
 #include "dashboard/slice.h"
 
 #include <math.h>

@@ -42,8 +42,8 @@ static const char *const migrations[] = {
 	" type TEXT NOT NULL, target_id TEXT, run_id TEXT, agents INTEGER NOT NULL, sync INTEGER NOT NULL,"
 	" created_at INTEGER NOT NULL);"
 	"CREATE INDEX k6_commands_host ON k6_commands (host, seq);",
-	/* Runs in a table by number, in which a row of 1.5 KiB does not take a page of its own.  What lists are filtered
-	 * by has numbers and stands in the index whole; what charts need has columns. */
+	/* Runs move into a table with integer keys, where a row of 1.5 KiB does not take a page of its own.  Each index
+	 * holds all columns that lists are filtered by, with numbers for names; figures for charts have columns. */
 	"CREATE TABLE k6_names (no INTEGER PRIMARY KEY, kind INTEGER NOT NULL, host TEXT NOT NULL, name TEXT NOT NULL,"
 	" UNIQUE (kind, host, name));"
 	"CREATE TABLE runs_new (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agent TEXT, host TEXT NOT NULL,"
@@ -72,7 +72,7 @@ static const char *const migrations[] = {
 	" worst_p95 REAL, digest BLOB, frozen INTEGER NOT NULL, PRIMARY KEY (target_id, hour)) WITHOUT ROWID;"
 	"CREATE TABLE k6_rollup_dirty (hour INTEGER NOT NULL, target_id TEXT NOT NULL,"
 	" PRIMARY KEY (hour, target_id)) WITHOUT ROWID;"
-	/* pause_seq: which pause or resume a host has carried out, and which one a command is. */
+	/* pause_seq: the number of the last pause or resume that a host has carried out, and the number of a command. */
 	"ALTER TABLE hosts ADD COLUMN pause_seq INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE k6_commands ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE k6_commands ADD COLUMN pause_seq INTEGER NOT NULL DEFAULT 0;"
@@ -83,7 +83,7 @@ static const char *const migrations[] = {
 };
 /* clang-format on */
 
-/* The process before this one was killed, or the power went. */
+/* Returns whether the last process was killed, or the power failed. */
 static bool was_left_open(const char *path)
 {
 	_cleanup_free_ char *wal = x_asprintf("%s-wal", path);
@@ -105,7 +105,7 @@ static int read_verdict(sqlite3_stmt *st, void *arg, struct err *err)
 		verdict);
 }
 
-/* https://www.sqlite.org/pragma.html#pragma_quick_check: pages and rows, not indices against tables. */
+/* Checks pages and rows, but not indices against tables: https://www.sqlite.org/pragma.html#pragma_quick_check */
 static int check_integrity(struct dash_store *s, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, "PRAGMA quick_check(1)", err);
@@ -181,7 +181,7 @@ struct dash_store *dash_store_open(const char *path, struct err *err)
 	bool left_open = was_left_open(path);
 	struct err damage;
 
-	/* 6 MiB of cache keep the pages in memory that each batch of runs writes: those of the indices. */
+	/* 6 MiB of cache hold the pages of the indices that each batch of runs writes to. */
 	if (db_open(path, migrations, ARRAY_SIZE(migrations), &s->db, err) < 0 ||
 		db_exec(s->db, "PRAGMA cache_size = -6144; PRAGMA journal_size_limit = 33554432",
 			err) < 0) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* An agent is known by host and name; its id is made at its first registration and stays. */
 #include "dashboard/store_agents.h"
 
 #include <stdio.h>
@@ -52,7 +53,7 @@ static int read_same(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Whether the agent is known, and whether it says something new. */
+/* Returns FOUND when the agent is known; *news says whether its status, run or progress has changed. */
 static enum found is_news(struct dash_store *s, const char *host,
 	const struct body_agent_heartbeat *a, const char *progress, bool *news, struct err *err)
 {

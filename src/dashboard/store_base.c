@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statements, transactions, rows and columns: what lies under all other files of the store.  Knows no table but
- * meta. */
+/* Statements, transactions, rows and columns, under all other files of the store.  Knows no table but meta. */
 #include "dashboard/store_priv.h"
 
 #include <math.h>
@@ -62,7 +61,7 @@ sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err 
 	return st;
 }
 
-/* The last call failed.  A function for rows may have failed instead, and then SQLite has no error. */
+/* The last call failed, or the function for its rows; then SQLite has no error. */
 static void note_sqlite(struct dash_store *s)
 {
 	struct err err;

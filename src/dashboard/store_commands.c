@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Commands are rows that the host reads with its next poll. Pausing is also kept in meta, for hosts that are away. */
 #include "dashboard/store_commands.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Decides which number of agents each host has to keep: the host's own, or a share of the total. */
 #include "dashboard/store_hosts.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int read_fleet(struct dash_store *s, struct fleet *f, struct err *err)
 		s, "SELECT value FROM meta WHERE key = 'total'", -1, &f->total, err);
 }
 
-/* Keeps a total that has been set equal to the sum of its shares. */
+/* Adds n to a total that somebody has set, which stays the sum of the shares. */
 static int add_to_total(struct dash_store *s, const struct fleet *f, int64_t n, struct err *err)
 {
 	int64_t total = f->total + n;
@@ -54,7 +55,7 @@ struct shares {
 	size_t count;
 };
 
-/* Evenly, each up to its cap: one more for everybody who has room, until all is given out. */
+/* Divides count evenly, each share up to its cap, until everything is given out or all shares are at their caps. */
 static void divide(struct share *shares, size_t n, int64_t count)
 {
 	while (count > 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs by page.  They are found in an index that has all that they are filtered by, from the day on that the page
- * begins in (counts.h); only the rows of the page itself are read. */
+/* A page of runs is found in an index that holds all columns of the filter, from the day on in which the page begins
+ * (counts.h).  Only the rows of the page itself are read. */
 #include "dashboard/store_lists.h"
 
 #include <stdio.h>
@@ -15,13 +15,13 @@
 #include "dashboard/store_priv.h"
 #include "dashboard/store_run_row.h"
 
-/* A filter in numbers. */
+/* A filter with numbers for its names. */
 struct query {
 	const struct dash_store_run_filter *f;
 	struct counts_filter counts;
 	bool *agents;
-	int64_t one_agent; /* the only one, 0: any number of them */
-	bool nothing;      /* it names something that there is no run of */
+	int64_t one_agent; /* the number of the only agent that matches; 0: none or several match */
+	bool nothing;      /* no run matches: one of the names has no number */
 };
 
 struct agents {
@@ -81,7 +81,8 @@ static int read_query(struct dash_store *s, const struct dash_store_run_filter *
 	return f->agent || f->host ? find_agents(s, q, err) : 0;
 }
 
-/* What the index is asked for beside the time.  Parameters: 1 target, 2 agent, 3 host, 4 status, 9 the one agent. */
+/* Writes the condition of a query.  Parameters: 1 target, 2 agent, 3 host, 4 status, 5 and 6 the time, 9 the only
+ * agent. */
 static void make_where(const struct query *q, char *buf, size_t size)
 {
 	const struct dash_store_run_filter *f = q->f;
@@ -107,7 +108,7 @@ static void bind_query(sqlite3_stmt *st, const struct query *q, int64_t from_ms,
 	sqlite3_bind_int64(st, 9, q->one_agent);
 }
 
-/* The index that has the fewest runs to look at. */
+/* Returns the index in which the fewest runs must be looked at. */
 static const char *choose_index(const struct dash_store *s, const struct query *q)
 {
 	const struct counts_filter by_target = {.target = q->counts.target, .status = -1};
@@ -157,11 +158,11 @@ static int count_between(struct dash_store *s, const struct query *q, int64_t fr
 	return dash_store_one(s, st, read_count, n, err) == FOUND_ERROR ? -1 : 0;
 }
 
-/* The time that a filter asks for: a part of a day, whole days, a part of a day. */
+/* The time of a filter: a part of a day, whole days, a part of a day. */
 struct span {
 	int64_t from_ms, to_ms;
 	struct counts_days days; /* whole ones */
-	int64_t head, tail;      /* runs before and behind those */
+	int64_t head, tail;      /* numbers of runs before and behind the whole days */
 	int64_t total;
 	int64_t offset; /* of the page's first run in the span */
 };
@@ -197,7 +198,7 @@ static int measure_span(
 	return 0;
 }
 
-/* Narrows the span to where the page begins; what is left of the offset is to be skipped there. */
+/* Narrows the span to the day in which the page begins, and the offset to runs within it. */
 static void skip_to_page(
 	const struct dash_store *s, const struct query *q, struct span *sp, bool newest_first)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Counts rows; numbers of runs come from counts.h and live.h. */
 #include "dashboard/store_overview.h"
 
 #include "dashboard/store_priv.h"

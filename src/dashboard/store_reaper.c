@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Runs without a result, silent agents, and runs that are older than the retention. */
 #include "dashboard/store_reaper.h"
 
 #include "common/json.h"
@@ -55,7 +56,7 @@ static int reap_rows(struct reaping *r, const char *sql, int64_t limit, int64_t 
 	return 0;
 }
 
-/* Runs of agents that are forgotten: they go as well, or stay without their agent. */
+/* Deletes the runs of agents that are deleted, or keeps them without their agent. */
 static int let_runs_go(struct dash_store *s, bool keep, int64_t limit, struct err *err)
 {
 	static const char orphans[] = "DELETE FROM k6_runs WHERE agent_no IN " GONE_AGENTS
@@ -160,7 +161,7 @@ int dash_store_expire(struct dash_store *s, int64_t before_ms, struct err *err)
 
 	int64_t gone = 0;
 
-	/* In small steps: no request waits for a year of runs to go. */
+	/* In small steps, so that no request waits until a year of runs is deleted. */
 	if (dash_store_begin(s, err) < 0)
 		return -1;
 	if (dash_store_rollup_freeze(s, hours, before_ms, err) < 0 ||

@@ -21,8 +21,8 @@ struct rollup_job {
 	char *target_id;
 	int64_t hour;
 	int64_t after_ms, after_seq; /* started_at and seq of the last run that was read */
-	int limit, last_chunk;       /* runs: that the present step may read, that it has read */
-	bool stale;                  /* a run of the hour has changed since the job began */
+	int limit, last_chunk; /* runs that the present step may read; runs that it has read */
+	bool stale;            /* a run of the hour has changed since the job began */
 	struct slice slice;
 };
 
@@ -313,7 +313,7 @@ int dash_store_rollup_step(struct dash_store *s, int64_t now_ms, struct err *err
 	state_of(s);
 	if (dash_store_begin(s, err) < 0)
 		return -1;
-	/* Small hours together, since each commit waits for the disk. */
+	/* Several small hours share a commit, which waits for the disk. */
 	while (more > 0 && budget > 0)
 		more = roll_up(s, now_ms, &budget, err);
 	sqlite3_wal_autocheckpoint(s->db, DASH_STORE_WAL_PAGES_BACKGROUND);

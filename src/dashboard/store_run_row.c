@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The statements that write a run are made from the table in common/run.h. */
 #include "dashboard/store_run_row.h"
 
 #include <math.h>

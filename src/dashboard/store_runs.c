@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A run is stored once by its id: sending it again changes nothing. */
 #include "dashboard/store_runs.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads columns; the sums are made in slice.c. */
 #include "dashboard/store_samples.h"
 
 #include <math.h>

@@ -146,7 +146,7 @@ int dash_store_series(struct dash_store *s, const char *target_id,
 struct caller {
 	sample_fn *each;
 	void *arg;
-	const char *status; /* instead of the run's; NULL: the run's */
+	const char *status; /* replaces the status of each run; NULL: keep it */
 };
 
 static int call_each(sqlite3_stmt *st, void *arg, struct err *err)

@@ -64,7 +64,7 @@ enum found dash_store_delete_target(struct dash_store *s, const char *id, struct
 	return changed_one(s, st, err);
 }
 
-/* What becomes of a row with the columns json, created_at, updated_at. */
+/* A row with the columns json, created_at, updated_at, as JSON for a reader and as a target. */
 struct target_row {
 	enum target_reader reader;
 	json_t *json;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A leaky bucket an address, in a table where a new address takes the place of another one that has the same
- * hash: who fills it with addresses of his own has slowed nobody but himself. */
+/* A table of leaky buckets, one an address.  A new address replaces an address with the same hash: an attacker who
+ * fills the table frees others from waiting, and slows only the addresses that he uses. */
 #include "dashboard/throttle.h"
 
 #include <stdbool.h>
@@ -12,11 +12,11 @@
 #include "common/mem.h"
 
 #define SLOTS 4096
-#define LEAK_MS 6000 /* for one attempt */
+#define LEAK_MS 6000 /* time in which one attempt leaks out */
 
 struct bucket {
 	char address[64];
-	int64_t full_until_ms; /* when the last attempt has leaked out */
+	int64_t full_until_ms; /* monotonic time when the last attempt has leaked out */
 };
 
 struct throttle {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Timers on the loop. Each step is short, so that requests between two steps do not wait. */
 #include "dashboard/upkeep.h"
 
 #include <ev.h>
