@@ -38,7 +38,7 @@ LANES=(
 )
 QUICK=(build units lint contract runs)
 
-TEST_PACKAGES=(libcmocka-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus
+TEST_PACKAGES=(libcmocka-dev systemtap-sdt-dev bats openssl python3 util-linux procps xz-utils sqlite3 prometheus
 	python3-venv python3-yaml python3-jsonschema tmux bash-completion zsh fish)
 PAGES_PACKAGES=(chromium fonts-dejavu-core)
 LINT_PACKAGES=(clang-format clang-tidy cppcheck mandoc shellcheck)

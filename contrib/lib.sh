@@ -48,6 +48,7 @@ provides() {
 	libsqlite3-dev) echo pc sqlite3 ;;
 	libconfuse-dev) echo pc libconfuse ;;
 	libcmocka-dev) echo pc cmocka ;;
+	systemtap-sdt-dev) echo header sys/sdt.h ;;
 	util-linux) echo cmd unshare ;;
 	procps) echo cmd pgrep ;;
 	xz-utils) echo cmd xz ;;
