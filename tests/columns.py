@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Lines that are too wide: comments in C beyond 100 columns, scripts and style sheets of the pages beyond 120.
 
-usage: columns.py [--fix]    from the top of the sources; --fix wraps the comments anew
+usage: columns.py [--fix [FILE...]]    from the top of the sources; --fix wraps the comments of these files, or of all
 
 Code is laid out by clang-format (100) and prettier (120).  clang-format leaves comments, string literals and
 tables between "clang-format off" and "on" as they are: the last two may be wide, so that a message can be found
@@ -103,8 +103,8 @@ def fix(path):
 def main():
     found = 0
     c = sorted(p for root in ROOTS for p in pathlib.Path(root).rglob("*.[ch]"))
-    if "--fix" in sys.argv[1:]:
-        for path in c:
+    if sys.argv[1:2] == ["--fix"]:
+        for path in map(pathlib.Path, sys.argv[2:]) if sys.argv[2:] else c:
             fix(path)
     for path in c:
         lines = path.read_text(encoding="utf-8").split("\n")
