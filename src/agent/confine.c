@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs in a child that has one thread and its own copy of the worker's memory.  Every step only takes away rights. */
+/* Runs in a child that has one thread and its own copy of the worker's memory.  Every step only
+ * takes away rights. */
 #include "agent/confine.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static void set_limit(limit_name what, int64_t value)
 {
 	struct rlimit old, lim = {(rlim_t)value, (rlim_t)value};
 
-	/* Not above the hard limit that the process has: raising that fails and would leave the limit unset. */
+	/* Not above the hard limit that the process has: raising that fails and would leave the
+	 * limit unset. */
 	if (getrlimit(what, &old) == 0 && old.rlim_max != RLIM_INFINITY &&
 		lim.rlim_max > old.rlim_max)
 		lim.rlim_cur = lim.rlim_max = old.rlim_max;
@@ -42,8 +44,9 @@ static void offer_to_oom_killer(void)
 {
 	int fd;
 
-	/* The /proc files of a non-dumpable process belong to root.  Safe: this is a fork with its own memory, and all
-	 * processes that the last run left in this pid namespace are dead. */
+	/* The /proc files of a non-dumpable process belong to root.  Safe: this is a fork with
+	 * its own memory, and all processes that the last run left in this pid namespace are
+	 * dead. */
 	prctl(PR_SET_DUMPABLE, 1);
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -54,15 +57,16 @@ static void offer_to_oom_killer(void)
 	close(fd);
 }
 
-/* RLIMIT_NPROC counts the processes of a uid (getrlimit(2)), and all agents share one uid.  But each user namespace has a
- * count of its own (user_namespaces(7)).  So k6 gets a user namespace, without any ids mapped, before the limit is
- * set. */
+/* RLIMIT_NPROC counts the processes of a uid (getrlimit(2)), and all agents share one uid.  But
+ * each user namespace has a count of its own (user_namespaces(7)).  So k6 gets a user namespace,
+ * without any ids mapped, before the limit is set. */
 static int count_processes_apart(const struct sandbox *sb, const struct conf *conf)
 {
 	if (sb->user_namespaces) {
 		if (unshare(CLONE_NEWUSER) < 0)
 			return -1;
-		/* A new user namespace gives its first process all capabilities in it and a full bounding set. */
+		/* A new user namespace gives its first process all capabilities in it and a full
+		 * bounding set. */
 		creds_prepare();
 		if (creds_drop_all_caps(NULL) < 0)
 			return -1;
@@ -70,7 +74,8 @@ static int count_processes_apart(const struct sandbox *sb, const struct conf *co
 	} else if (sb->as_root) {
 		set_limit(RLIMIT_NPROC, conf->limits.processes * conf->max_workers);
 	}
-	/* The limit would count the other processes of an ordinary user, too: his own limit stays. */
+	/* The limit would count the other processes of an ordinary user, too: his own limit
+	 * stays. */
 	return 0;
 }
 
@@ -107,7 +112,8 @@ void confine_exec(int k6_fd, char *const argv[], char *const envp[])
 	if (k6_fd < 0)
 		execve(ROOTFS_K6, argv, envp);
 	else
-		/* The path may lead through a directory that only root may search, or lie outside this root. */
+		/* The path may lead through a directory that only root may search, or lie
+		 * outside this root. */
 		syscall(SYS_execveat, k6_fd, "", argv, envp, AT_EMPTY_PATH);
 }
 

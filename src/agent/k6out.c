@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6 prints its scenarios at the start and a line of progress each second.  Both are the same from v0.49 to v2 (cmd/ui.go
- * and the package execution in its sources). */
+/* k6 prints its scenarios at the start and a line of progress each second.  Both are the same
+ * from v0.49 to v2 (cmd/ui.go and the package execution in its sources). */
 #include "agent/k6out.h"
 
 #include <ctype.h>
@@ -17,7 +17,8 @@
 
 #define OUT_TAIL_BYTES 8192
 #define ERR_TAIL_BYTES (RUN_LOG_MAX - OUT_TAIL_BYTES)
-/* The part of a line of standard output that is kept: a trend with its 101 percentiles is longer. */
+/* The part of a line of standard output that is kept: a trend with its 101 percentiles is
+ * longer. */
 #define OUT_LINE_KEPT 200
 #define DURATION_MAX_MS (366 * DAY_MS)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts, watches, stops and measures one k6 process.  launch.c has what the child does before the exec. */
+/* Starts, watches, stops and measures one k6 process.  launch.c has what the child does before
+ * the exec. */
 #include "agent/k6run.h"
 
 #include <errno.h>
@@ -27,7 +28,8 @@ static void empty_all(const struct k6run_env *env)
 		sandbox_empty_dir(ROOTFS_HOME, NULL);
 }
 
-/* Returns the number after a word in a file of the slot's cgroup, 0 if there is none: cgroups(7). */
+/* Returns the number after a word in a file of the slot's cgroup, 0 if there is none:
+ * cgroups(7). */
 static uint64_t read_cgroup(const struct k6run_env *env, const char *file, const char *word)
 {
 	char text[2048];
@@ -46,8 +48,8 @@ static uint64_t read_cgroup(const struct k6run_env *env, const char *file, const
 	return p ? strtoull(p + strlen(word), NULL, 10) : 0;
 }
 
-/* Returns how many processes of the cgroup the OOM killer has killed, and the CPU time of all its processes, both
- * counted over all runs. */
+/* Returns how many processes of the cgroup the OOM killer has killed, and the CPU time of all
+ * its processes, both counted over all runs. */
 static uint64_t count_oom_kills(const struct k6run_env *env)
 {
 	return read_cgroup(env, "memory.events", "oom_kill ");
@@ -101,8 +103,8 @@ out:
 	}
 }
 
-/* Reads the report of the launch, if it has come.  The child may take long before the exec, because it looks up the names
- * of allowed_hosts: so the worker polls and does not wait for it. */
+/* Reads the report of the launch, if it has come.  The child may take long before the exec,
+ * because it looks up the names of allowed_hosts: so the worker polls and does not wait for it. */
 static void watch_exec(struct k6run *run)
 {
 	char report[LAUNCH_REPORT_MAX];
@@ -294,8 +296,8 @@ bool k6run_is_over(const struct k6run *run)
 static void end_descendants(const struct k6run *run)
 {
 	if (run->env->is_init) {
-		/* Safe: this process is pid 1 of its own pid namespace, so -1 reaches only k6's descendants: kill(2),
-		 * pid_namespaces(7). */
+		/* Safe: this process is pid 1 of its own pid namespace, so -1 reaches only k6's
+		 * descendants: kill(2), pid_namespaces(7). */
 		kill(-1, SIGKILL);
 		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 			;
@@ -335,8 +337,9 @@ static void measure(const struct k6run *run, struct run *r, bool *tmp_full)
 		r->tmp_bytes += (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
 }
 
-/* Returns the time over which rps is counted: as long as virtual users ran, by k6's progress or else by the clock; not
- * longer than planned, because a generated script starts no request after that. */
+/* Returns the time over which rps is counted: as long as virtual users ran, by k6's progress or
+ * else by the clock; not longer than planned, because a generated script starts no request after
+ * that. */
 static double seconds_run(const struct k6run *run)
 {
 	int64_t ms = run->output.has_progress && run->output.elapsed_ms > 0
@@ -386,7 +389,8 @@ void k6run_finish(struct k6run *run, struct msg_writer *out)
 	measure(run, &r, &facts.tmp_full);
 	if (run->started) {
 		r.started_ms = run->start_wall_ms;
-		/* The duration is of the monotonic clock: a jump of the wall clock does not change it. */
+		/* The duration is of the monotonic clock: a jump of the wall clock does not
+		 * change it. */
 		r.finished_ms = run->start_wall_ms + (run->end_mono_ms - run->start_mono_ms);
 	}
 	r.log = k6out_log(&run->output, &facts.log_from);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of k6 inside a worker: script, process, pipes, deadline, summary, result.  Does not block, but for
- * k6run_finish(), which waits for the reader of the summary.  The worker polls the descriptors and passes the time.
+ * One run of k6 inside a worker: script, process, pipes, deadline, summary, result.  Does not
+ * block, but for k6run_finish(), which waits for the reader of the summary.  The worker polls
+ * the descriptors and passes the time.
  */
 #ifndef K6FLEET_AGENT_K6RUN_H
 #define K6FLEET_AGENT_K6RUN_H
@@ -29,7 +30,8 @@ struct k6run_env {
 	const struct sandbox *sandbox;
 	const char *work_dir;
 	struct k6bin k6; /* opened by the keeper */
-	bool is_init; /* the worker is pid 1 of its own pid namespace: it may signal all processes there */
+	/* The worker is pid 1 of its own pid namespace: it may signal all processes there. */
+	bool is_init;
 	int cgroup_fd, cgroup_procs_fd; /* k6's own cgroup; -1: none */
 };
 
@@ -43,8 +45,9 @@ struct k6run_plan {
 	bool is_quiet;         /* k6.args keep k6 from printing its plan */
 };
 
-/* Time limits of a script without a timeout of its own.  k6 does not limit init code; the limits of setup() and
- * teardown() are k6's defaults (https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/). */
+/* Time limits of a script without a timeout of its own.  k6 does not limit init code; the limits
+ * of setup() and teardown() are k6's defaults
+ * (https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/). */
 #define K6RUN_INIT_MS 60000
 #define K6RUN_SETUP_MS 60000
 #define K6RUN_TEARDOWN_MS 60000
@@ -61,7 +64,8 @@ struct k6run {
 	char id[UUID_MAX];
 	char *summary_path;
 	pid_t pid;
-	/* Read ends: k6's stdout and stderr, and the report of its launch (launch.h); -1 when closed. */
+	/* Read ends: k6's stdout and stderr, and the report of its launch (launch.h); -1 when
+	 * closed. */
 	int out_fd, err_fd, fail_fd;
 	char why[K6RUN_WHY_MAX];   /* why k6 could not be executed; "": it was executed */
 	enum err_code not_started; /* the code of that failure, launch.h */
@@ -76,16 +80,17 @@ struct k6run {
 	struct k6out output;
 };
 
-/* Starts k6 for the target in job_fd, a memfd with JSON that stays the caller's.  Never returns NULL: a failure becomes
- * the result of the run.  env must outlive the run.  The caller frees it with k6run_free(). */
+/* Starts k6 for the target in job_fd, a memfd with JSON that stays the caller's.  Never returns
+ * NULL: a failure becomes the result of the run.  env must outlive the run.  The caller frees it
+ * with k6run_free(). */
 struct k6run *k6run_start(
 	const struct k6run_env *env, int job_fd, const char *id, const struct k6run_plan *plan);
 /* Reads all that k6 has written: hb gets its progress, emit() the rest, synchronously. */
 void k6run_drain(struct k6run *run, struct hb_page *hb, k6out_emit *emit, void *arg);
 /* Returns the end of the output so far; the caller frees it. */
 char *k6run_log(const struct k6run *run);
-/* Sends TERM at the deadline and KILL after K6RUN_KILL_AFTER_MS.  Returns the ms until the next call is needed; -1: none
- * is. */
+/* Sends TERM at the deadline and KILL after K6RUN_KILL_AFTER_MS.  Returns the ms until the next
+ * call is needed; -1: none is. */
 int64_t k6run_tick(struct k6run *run, int64_t now_mono_ms);
 /* Sends TERM, once; the result will say that the run was cancelled. */
 void k6run_cancel(struct k6run *run, int64_t now_mono_ms);
@@ -95,8 +100,8 @@ void k6run_reaped(struct k6run *run, int wait_status, const struct rusage *usage
 bool k6run_is_over(const struct k6run *run);
 /* Returns the ms from the start of this k6 to the common start of all agents; 0: no waiting. */
 int64_t k6run_wait_ms(const struct k6run *run);
-/* Kills all processes that k6 has left, lets a confined child read the summary (verdict.h), waits for it, and makes out
- * the AGENT_RESULT message. */
+/* Kills all processes that k6 has left, lets a confined child read the summary (verdict.h),
+ * waits for it, and makes out the AGENT_RESULT message. */
 void k6run_finish(struct k6run *run, struct msg_writer *out);
 void k6run_free(struct k6run *run);
 

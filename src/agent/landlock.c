@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bits are those of linux/landlock.h.  They stand here because the header that the program is built with may be
- * older than the kernel that it runs on. */
+/* The bits are those of linux/landlock.h.  They stand here because the header that the program
+ * is built with may be older than the kernel that it runs on. */
 #include "agent/landlock.h"
 
 #include <errno.h>
@@ -64,7 +64,8 @@ static int allow_beneath(int ruleset, const char *path, uint64_t access)
 int landlock_confine(int abi, const char *const *writable, int exe_fd)
 {
 	struct ruleset_attr attr = {.handled_access_fs = FS_ABI1};
-	/* A kernel refuses a longer structure than its own if the part that it does not know is not zero. */
+	/* A kernel refuses a longer structure than its own if the part that it does not know is
+	 * not zero. */
 	size_t size = abi >= 6 ? sizeof(attr) : offsetof(struct ruleset_attr, handled_access_net);
 	uint64_t everything;
 	int ruleset, rc;

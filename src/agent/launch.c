@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/architecture.md has the reason for each flag and variable.  The target is read and the script is written in this
- * process, so that the worker's memory stays small. */
+/* docs/architecture.md has the reason for each flag and variable.  The target is read and the
+ * script is written in this process, so that the worker's memory stays small. */
 #include "agent/launch.h"
 
 #include <errno.h>
@@ -142,8 +142,8 @@ static void allow_block(struct allowed *a, const char *text)
 		a->count++;
 }
 
-/* Adds the present addresses of the name, by the same resolver configuration as k6's.  A name without an address adds
- * nothing: k6 reports it. */
+/* Adds the present addresses of the name, by the same resolver configuration as k6's.  A name
+ * without an address adds nothing: k6 reports it. */
 static void allow_name(struct allowed *a, const char *name)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -237,9 +237,9 @@ static void read_allowed_hosts(struct launch *l)
 	free(a);
 }
 
-/* The same list for requests by name, and for modules imported by URL, which k6 fetches before its block lists apply.
- * Requests to all other names go to a proxy that does not exist, whose name says why.
- * https://pkg.go.dev/golang.org/x/net/http/httpproxy */
+/* The same list for requests by name, and for modules imported by URL, which k6 fetches before
+ * its block lists apply. Requests to all other names go to a proxy that does not exist, whose
+ * name says why. https://pkg.go.dev/golang.org/x/net/http/httpproxy */
 #define NO_SUCH_PROXY "http://not-in-allowed-hosts.invalid:9"
 
 static void add_proxy_env(const struct launch *l, struct strings *env)
@@ -342,12 +342,13 @@ static struct strings make_env(const struct launch *l)
 		}
 	}
 	add_string(&env, x_strdup("K6_AUTO_EXTENSION_RESOLUTION=false"));
-	/* k6 makes its summary in JavaScript, which takes 6 s for 12,000 metrics.  The deadline applies, too. */
+	/* k6 makes its summary in JavaScript, which takes 6 s for 12,000 metrics.  The deadline
+	 * applies, too. */
 	add_string(&env, x_strdup("K6_HANDLE_SUMMARY_TIMEOUT=30s"));
 	if (l->is_limited)
 		add_proxy_env(l, &env);
-	/* The operator's variables last.  K6_SETUP_TIMEOUT and similar ones overrule the script's options; the deadline
-	 * bounds them. */
+	/* The operator's variables last.  K6_SETUP_TIMEOUT and similar ones overrule the
+	 * script's options; the deadline bounds them. */
 	for (size_t i = 0; i < conf->k6.env.count; i++)
 		add_string(&env, x_strdup(conf->k6.env.items[i]));
 	return env;
@@ -371,7 +372,8 @@ static void launch_place_descriptors(struct launch *l)
 		launch_give_up(
 			l, ERR_OTHER, "its descriptors cannot be placed: %s", strerror(errno));
 	l->fail_fd = FAIL_FD;
-	/* Among them the socket to the supervisor, the lifeline and the descriptor of the heartbeat pages. */
+	/* Among them the socket to the supervisor, the lifeline and the descriptor of the
+	 * heartbeat pages. */
 	fdio_close_range(FAIL_FD + 1, ~0U, false);
 }
 
@@ -414,8 +416,8 @@ _Noreturn void launch_k6(const struct launch_order *order)
 	if (chdir(env->work_dir) < 0 ||
 		confine_k6(env->sandbox, env->conf, env->work_dir, by_fd ? K6_FD : -1) < 0)
 		launch_give_up(&l, ERR_OTHER, "%s", strerror(errno));
-	/* To execute by path the descriptor is not needed any more.  Otherwise it stays open across exec, because the
-	 * interpreter of a script reads it through /dev/fd/3. */
+	/* To execute by path the descriptor is not needed any more.  Otherwise it stays open
+	 * across exec, because the interpreter of a script reads it through /dev/fd/3. */
 	if (!by_fd)
 		close(K6_FD);
 	confine_exec(by_fd ? K6_FD : -1, argv.items, environment.items);

@@ -36,7 +36,8 @@ struct outcome_facts {
 
 /* Sets status, reason, exit_code and message of r.  r has its metrics and thresholds already. */
 void outcome_judge(const struct outcome_facts *facts, struct run *r);
-/* Returns the last error in k6's log (JSON lines or plain text) as one line, "" if there is none; the caller frees it. */
+/* Returns the last error in k6's log (JSON lines or plain text) as one line, "" if there is
+ * none; the caller frees it. */
 char *outcome_last_error(const char *log);
 
 #endif

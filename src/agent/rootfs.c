@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A read-only bind of the host's root would hide nothing: k6 could still connect to its sockets and open its devices
- * (path_resolution(7), mount_namespaces(7)).  So the root is a small tmpfs with bind mounts of some of the host's
- * directories.  Directories, not files: a bind mount of a file does not follow rename(2).
+ * A read-only bind of the host's root would hide nothing: k6 could still connect to its sockets
+ * and open its devices (path_resolution(7), mount_namespaces(7)).  So the root is a small tmpfs
+ * with bind mounts of some of the host's directories.  Directories, not files: a bind mount of a
+ * file does not follow rename(2).
  */
 #include "config.h"
 
@@ -60,7 +61,8 @@ static const struct shown {
 
 static const char own_config[] = SYSCONFDIR "/k6fleet";
 
-/* Paths with secrets.  Their modes should keep agents out; these covers do so if a mode is wrong. */
+/* Paths with secrets.  Their modes should keep agents out; these covers do so if a mode is
+ * wrong. */
 static const char *const covered[] = {
 	"/etc/k6fleet",
 	"/etc/shadow",
@@ -100,8 +102,8 @@ static int set_attrs(const char *path, uint64_t attrs, bool recursive)
 		sizeof(attr));
 }
 
-/* Makes the parents of a path, and with `whole` the path itself, below the current directory.  The path is absolute, as
- * the agents will see it. */
+/* Makes the parents of a path, and with `whole` the path itself, below the current directory.
+ * The path is absolute, as the agents will see it. */
 static int make_parents(const char *path, bool whole, struct err *err)
 {
 	_cleanup_free_ char *copy = x_strdup(path + 1);
@@ -112,7 +114,8 @@ static int make_parents(const char *path, bool whole, struct err *err)
 	return fdio_mkdir_parents(copy, 0755, (uid_t)-1, (gid_t)-1, err);
 }
 
-/* Binds the file or directory of fd (O_PATH) at `path` in the new root, which is the current directory. */
+/* Binds the file or directory of fd (O_PATH) at `path` in the new root, which is the current
+ * directory. */
 static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 {
 	char source[64];
@@ -130,8 +133,8 @@ static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 				err, errno, "cannot make room for %s in the agents' root", path);
 		close(file);
 	}
-	/* By descriptor: the name was looked up while all of the host could be seen.  Recursive, because in a user
-	 * namespace the kernel refuses to separate inherited mounts. */
+	/* By descriptor: the name was looked up while all of the host could be seen.  Recursive,
+	 * because in a user namespace the kernel refuses to separate inherited mounts. */
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
 	if (mount(source, path + 1, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(err, errno, "cannot bind %s into the agents' root", path);
@@ -179,9 +182,9 @@ struct sources {
 	char *resolver_path;
 };
 
-/* /etc/resolv.conf is often a link to a file below /run, which is replaced by rename(2): so its directory is shown.
- * Returns a descriptor of that directory with its path, which the caller frees; or -1 and NULL if the file is in a
- * directory that is shown anyway. */
+/* /etc/resolv.conf is often a link to a file below /run, which is replaced by rename(2): so its
+ * directory is shown. Returns a descriptor of that directory with its path, which the caller
+ * frees; or -1 and NULL if the file is in a directory that is shown anyway. */
 static int resolver_dir(char **path)
 {
 	_cleanup_free_ char *real = realpath("/etc/resolv.conf", NULL);
@@ -195,7 +198,8 @@ static int resolver_dir(char **path)
 	return open(*path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Opens k6 again, as a file of a mount of this namespace, and checks that it is the one that was opened before. */
+/* Opens k6 again, as a file of a mount of this namespace, and checks that it is the one that was
+ * opened before. */
 static int reopen_k6(const struct conf *conf, int k6_fd, struct err *err)
 {
 	_cleanup_fd_ int fd = open(conf->k6.binary, O_PATH | O_CLOEXEC);
@@ -252,8 +256,9 @@ static int move_in(const struct conf *conf, const struct sources *from, struct e
 {
 	const char *staging = conf->limits.tmp_dir;
 
-	/* Safe: no other process is in this namespace, and nothing propagates out of it.  The mount point is a directory
-	 * that root's configuration names; the mount hides it in this namespace only. */
+	/* Safe: no other process is in this namespace, and nothing propagates out of it.  The
+	 * mount point is a directory that root's configuration names; the mount hides it in this
+	 * namespace only. */
 	if (mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		    "mode=0755,size=1m,nr_inodes=512") < 0)
 		return err_sys(err, errno, "cannot mount the agents' root on %s", staging);
@@ -263,8 +268,8 @@ static int move_in(const struct conf *conf, const struct sources *from, struct e
 		return -1;
 	if (set_attrs(".", READ_ONLY | MOUNT_ATTR_NOEXEC, false) < 0)
 		return err_sys(err, errno, "cannot make the agents' root read-only");
-	/* pivot_root(2), section "pivot_root(".", ".")": the old root is stacked on the new one and then unmounted with
-	 * everything in it. */
+	/* pivot_root(2), section "pivot_root(".", ".")": the old root is stacked on the new one
+	 * and then unmounted with everything in it. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(err, errno, "cannot change to the agents' root (pivot_root)");
 	if (umount2(".", UMOUNT_DETACH) < 0 || chdir("/") < 0)
@@ -283,7 +288,8 @@ int rootfs_enter(const struct conf *conf, int k6_fd, struct err *err)
 	/* First of all: mounts made from here on must not propagate to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sys(err, errno, "cannot make the mounts private");
-	/* As slaves, so that an unmount on the host reaches the kept tree and no file system stays busy. */
+	/* As slaves, so that an unmount on the host reaches the kept tree and no file system
+	 * stays busy. */
 	if (hostfs_keep(err) < 0)
 		return -1;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Namespaces, mounts and identity of workers.  The order of the steps matters: each comment gives the reason for a step's
- * place.  confine.c has the rules for k6 alone. */
+/* Namespaces, mounts and identity of workers.  The order of the steps matters: each comment
+ * gives the reason for a step's place.  confine.c has the rules for k6 alone. */
 #include "agent/sandbox.h"
 
 #include <errno.h>
@@ -39,8 +39,8 @@ static int write_file(const char *path, const char *text)
 	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* Maps only the process's own uid and gid, to themselves.  Inside it has all capabilities over what the namespace owns;
- * outside it has no more rights than before. */
+/* Maps only the process's own uid and gid, to themselves.  Inside it has all capabilities over
+ * what the namespace owns; outside it has no more rights than before. */
 static int enter_user_namespace(struct err *err)
 {
 	char map[64];
@@ -66,8 +66,8 @@ pid_t sandbox_clone(const struct sandbox *sb, bool share_files)
 	unsigned long flags = SIGCHLD | (sb->level == SANDBOX_OFF ? 0 : WORKER_NAMESPACES) |
 		(share_files ? CLONE_FILES : 0);
 
-	/* The system call without a stack behaves as fork(2).  The caller has one thread, so no lock can be held for
-	 * which glibc's fork() has handlers. */
+	/* The system call without a stack behaves as fork(2).  The caller has one thread, so no
+	 * lock can be held for which glibc's fork() has handlers. */
 	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 }
 
@@ -79,17 +79,18 @@ static int mount_tmpfs(const struct sandbox *sb, const char *dir, int64_t bytes,
 
 	snprintf(opts, sizeof(opts), "mode=0700,uid=%u,gid=%u,size=%lld,nr_inodes=%d", uid, gid,
 		(long long)bytes, TMP_INODES);
-	/* Safe: the mount namespace belongs to this worker and nothing propagates out of it.  The directory comes from
-	 * root's configuration, never from a socket. */
+	/* Safe: the mount namespace belongs to this worker and nothing propagates out of it.
+	 * The directory comes from root's configuration, never from a socket. */
 	if (mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, opts) < 0)
 		return err_sys(err, errno, "cannot mount a tmpfs on %s", dir);
 	return 0;
 }
 
-/* Mounts a /proc for the new pid namespace; in the old one k6 would see the host's processes.  The mount options leave
- * only the directories of pids, and of these only those that k6 could trace: no /proc/sys, no /proc/sysrq-trigger, and
- * not the worker, which is non-dumpable (proc(5)).  The kernel refuses in a container that has masked parts of /proc:
- * an empty directory hides as much. */
+/* Mounts a /proc for the new pid namespace; in the old one k6 would see the host's processes.
+ * The mount options leave only the directories of pids, and of these only those that k6 could
+ * trace: no /proc/sys, no /proc/sysrq-trigger, and not the worker, which is non-dumpable
+ * (proc(5)).  The kernel refuses in a container that has masked parts of /proc: an empty
+ * directory hides as much. */
 static int mount_proc(struct err *err)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -104,8 +105,8 @@ static int mount_proc(struct err *err)
 static int enter_namespaces(
 	const struct sandbox *sb, const struct conf *conf, const char *name, struct err *err)
 {
-	/* The keeper made all mounts private when it made the agents' root, and this namespace is a copy of the keeper's:
-	 * no mount propagates to the host. */
+	/* The keeper made all mounts private when it made the agents' root, and this namespace
+	 * is a copy of the keeper's: no mount propagates to the host. */
 	if (mount_tmpfs(sb, conf->limits.tmp_dir, conf->limits.tmp_bytes, err) < 0 ||
 		mount_tmpfs(sb, ROOTFS_HOME, conf->limits.home_bytes, err) < 0 ||
 		mount_proc(err) < 0)
@@ -129,7 +130,8 @@ int sandbox_enter(const struct sandbox *sb, const struct conf *conf, const char 
 		return -1;
 	if (creds_drop_all_caps(err) < 0)
 		return -1;
-	/* Non-dumpable: k6 has the same uid, and must not trace the worker or take its descriptors. */
+	/* Non-dumpable: k6 has the same uid, and must not trace the worker or take its
+	 * descriptors. */
 	if (sb->level != SANDBOX_OFF && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, errno, "cannot become non-dumpable");
 	if (sb->level == SANDBOX_OFF) {
@@ -190,8 +192,8 @@ static int make_cage(const struct sandbox *sb, const struct conf *conf, int k6_f
 		return -1;
 	if (rootfs_enter(conf, k6_fd, err) < 0)
 		return -1;
-	/* An ordinary user's processes all have one uid: k6 must not be able to trace the keeper.  After the maps are
-	 * written, because a non-dumpable process cannot write them. */
+	/* An ordinary user's processes all have one uid: k6 must not be able to trace the
+	 * keeper.  After the maps are written, because a non-dumpable process cannot write them. */
 	if (!sb->as_root && prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(err, errno, "cannot become non-dumpable");
 	return 0;
@@ -223,8 +225,8 @@ static int rehearse_worker(const struct sandbox *sb, const struct conf *conf, st
 	return REHEARSAL_FAILED;
 }
 
-/* Tries all steps in a child: a keeper that failed half-way would have a root that is half made.  The child's error comes
- * back in shared memory. */
+/* Tries all steps in a child: a keeper that failed half-way would have a root that is half made.
+ * The child's error comes back in shared memory. */
 static int rehearse(struct sandbox *sb, const struct conf *conf, int k6_fd, struct err *err)
 {
 	struct err *why =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes k6 scripts.  All values of a target are in one JSON literal, made by jansson with all characters outside ASCII
- * escaped.  JSON is a subset of JavaScript (ECMA-262, "JSON superset"), so no URL, header or body can end the literal and
- * become code.
+ * Writes k6 scripts.  All values of a target are in one JSON literal, made by jansson with all
+ * characters outside ASCII escaped.  JSON is a subset of JavaScript (ECMA-262, "JSON superset"),
+ * so no URL, header or body can end the literal and become code.
  */
 #include "agent/script.h"
 
@@ -13,9 +13,10 @@
 #include "common/mem.h"
 
 /*
- * A virtual user sleeps before every request but the first, and starts no request that would not end before the run, to
- * judge by the last one.  So the end of the run interrupts a sleep, not a request, and k6 counts as many requests as the
- * server.  gracefulStop 0: the run ends at the planned time.
+ * A virtual user sleeps before every request but the first, and starts no request that would not
+ * end before the run, to judge by the last one.  So the end of the run interrupts a sleep, not a
+ * request, and k6 counts as many requests as the server.  gracefulStop 0: the run ends at the
+ * planned time.
  */
 static const char program[] =
 	"import http from 'k6/http';\n"
@@ -43,8 +44,8 @@ static const char program[] =
 	"  lastMs = Date.now() - startMs;\n"
 	"}\n"
 	"\n"
-	/* Instead of k6's text, with 101 percentiles a line, which nobody reads and which takes a quarter of the CPU
-	 * time of a short run. */
+	/* Instead of k6's text, with 101 percentiles a line, which nobody reads and which takes
+	 * a quarter of the CPU time of a short run. */
 	"export function handleSummary() {\n"
 	"  return {};\n"
 	"}\n";
@@ -85,7 +86,8 @@ static const char around_begin[] = "import { sleep } from 'k6';\n"
 				   "export default script.default;\n";
 static const char around_end[] = "\nexport { options, handleSummary%s };\n";
 
-/* k6 up to v0.52 turns modules into CommonJS, where a name that comes by `export *` cannot be defined again. */
+/* k6 up to v0.52 turns modules into CommonJS, where a name that comes by `export *` cannot be
+ * defined again. */
 static const char old_begin[] = "const { sleep } = require('k6');\n"
 				"const script = require('%s');\n";
 static const char old_end[] =
@@ -108,15 +110,17 @@ static const char around[] =
 	"  return lines;\n"
 	"}\n"
 	"\n"
-	/* Instead of k6's text, as in a generated script: with thousands of metrics it takes minutes and gigabytes. */
+	/* Instead of k6's text, as in a generated script: with thousands of metrics it takes
+	 * minutes and gigabytes. */
 	"function handleSummary(data) {\n"
 	"  if (script.handleSummary) return script.handleSummary(data);\n"
 	"  const lines = failedChecks(data.root_group || {}, []);\n"
 	"  return lines.length ? { stdout: lines.join('\\n') + '\\n' } : {};\n"
 	"}\n";
 
-/* setup() runs once, before all virtual users (https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/).  The wait
- * is added to the time that the script allows for its own setup(). */
+/* setup() runs once, before all virtual users
+ * (https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/).  The wait is added to the time
+ * that the script allows for its own setup(). */
 static const char together[] =
 	"\n"
 	"const startMs = %lld;\n"

@@ -2,8 +2,9 @@
 /*
  * The k6 script of a target.  Pure: text in, text out.
  *
- * k6 runs a user's script through a small module around it.  The module exports all exports of the script, adds the
- * sub-metric of requests without a response, and, for a common start, a setup() that waits for that time.
+ * k6 runs a user's script through a small module around it.  The module exports all exports of
+ * the script, adds the sub-metric of requests without a response, and, for a common start, a
+ * setup() that waits for that time.
  */
 #ifndef K6FLEET_SCRIPT_H
 #define K6FLEET_SCRIPT_H
@@ -23,15 +24,16 @@
 
 /* Returns the user's script as it is, or one generated for the URL; the caller frees it. */
 char *script_make(const struct target *t);
-/* Whether the script is an ES module, which can be run through a module around it.  The exports of CommonJS cannot be
- * passed on. */
+/* Whether the script is an ES module, which can be run through a module around it.  The exports
+ * of CommonJS cannot be passed on. */
 bool script_is_module(const char *text);
-/* Whether the script is TypeScript, which k6 from v1 on takes in files named .ts: it has syntax that only TypeScript
- * has, or a line SCRIPT_TYPESCRIPT. */
+/* Whether the script is TypeScript, which k6 from v1 on takes in files named .ts: it has syntax
+ * that only TypeScript has, or a line SCRIPT_TYPESCRIPT. */
 #define SCRIPT_TYPESCRIPT "// typescript"
 bool script_is_typescript(const char *text);
-/* Returns the text of the module around the one at `path` (relative, as in an import); the caller frees it.
- * start_wall_ms: common start; 0: at once.  has_es_modules: of k6version_has_es_modules(). */
+/* Returns the text of the module around the one at `path` (relative, as in an import); the
+ * caller frees it. start_wall_ms: common start; 0: at once.  has_es_modules: of
+ * k6version_has_es_modules(). */
 char *script_wrap(const char *path, int64_t start_wall_ms, bool has_es_modules);
 
 #endif

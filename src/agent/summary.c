@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The three shapes of a summary differ in the place of the values and in the form of a crossed threshold; find_metric(),
- * find_values() and take_thresholds_of() know the shape, and little else does. */
+/* The three shapes of a summary differ in the place of the values and in the form of a crossed
+ * threshold; find_metric(), find_values() and take_thresholds_of() know the shape, and little
+ * else does. */
 #include "agent/summary.h"
 
 #include <jansson.h>
@@ -130,7 +131,8 @@ static int get_quantiles(const struct metric *m, struct trend *t)
 			return -1;
 		if (!found)
 			return 0;
-		/* k6 interpolates in floating point: equal neighbours may differ in the last bits. */
+		/* k6 interpolates in floating point: equal neighbours may differ in the last
+		 * bits. */
 		if (i && t->q[i] < t->q[i - 1]) {
 			if (t->q[i] < t->q[i - 1] * (1 - 1e-9))
 				return err_set(
@@ -169,7 +171,8 @@ static int get_trend(const struct doc *d, const char *name, struct trend *t)
 	return 0;
 }
 
-/* Returns the share of samples that are at most x, by linear interpolation between the percentiles. */
+/* Returns the share of samples that are at most x, by linear interpolation between the
+ * percentiles. */
 static double rank_of(const double *q, double x)
 {
 	int lo = 0, hi = QUANTILES - 1;
@@ -190,9 +193,10 @@ static double rank_of(const double *q, double x)
 }
 
 /*
- * Corrects the interval of percentiles between unanswered and answered samples.  If all unanswered samples lie below the
- * answered ones (refused: 0 ms) or above them (timed out), one interval spans the gap between the two and has no sample
- * inside.  The answered samples at the end of the interval are assumed to have the density of the next interval.
+ * Corrects the interval of percentiles between unanswered and answered samples.  If all
+ * unanswered samples lie below the answered ones (refused: 0 ms) or above them (timed out), one
+ * interval spans the gap between the two and has no sample inside.  The answered samples at the
+ * end of the interval are assumed to have the density of the next interval.
  */
 static void step_over_gap(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
@@ -225,11 +229,12 @@ static void step_over_gap(
 }
 
 /*
- * Removes the unanswered samples from the distribution of all.  k6 counts a refused connection as 0 ms and a timed-out
- * request by its waiting time; neither is a latency.  The distribution of the answered samples is
- * (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each percentile.  k6's percentiles are exact at whole ranks,
- * so the error is at most one percentile of the rank among all.  Used only if some requests, but not all, are
- * unanswered, and there are too many to reconstruct each sample (quantiles_subtract()).
+ * Removes the unanswered samples from the distribution of all.  k6 counts a refused connection
+ * as 0 ms and a timed-out request by its waiting time; neither is a latency.  The distribution
+ * of the answered samples is (n F(x) - n0 F0(x)) / (n - n0), inverted by bisection at each
+ * percentile.  k6's percentiles are exact at whole ranks, so the error is at most one percentile
+ * of the rank among all.  Used only if some requests, but not all, are unanswered, and there are
+ * too many to reconstruct each sample (quantiles_subtract()).
  */
 static void subtract_unanswered(
 	const struct trend *all, double n, const struct trend *none, double n0, double *out)
@@ -283,8 +288,8 @@ static int take_latency(const struct doc *d, double reqs, struct run *r)
 	if (!all.present || reqs <= 0)
 		return 0;
 	n0 = none.present && none.count > 0 ? none.count : 0;
-	/* A script in CommonJS has no such sub-metric.  No response takes 0 ms: if the slowest request did, all are
-	 * unanswered. */
+	/* A script in CommonJS has no such sub-metric.  No response takes 0 ms: if the slowest
+	 * request did, all are unanswered. */
 	if (!none.present && all.max == 0)
 		n0 = reqs;
 	if (n0 > reqs)

@@ -94,7 +94,8 @@ _Noreturn static void verdict_child(const struct sandbox *sb, struct summary_fil
 	_exit(0);
 }
 
-/* Whether the message is the result of this run.  The worker checks nothing else before it sends it on. */
+/* Whether the message is the result of this run.  The worker checks nothing else before it sends
+ * it on. */
 static bool is_result_of(const uint8_t *data, size_t len, const char *run_id)
 {
 	struct msg_reader in;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A loop of ppoll(2) over the socket, the lifeline, SIGCHLD and k6's pipes.  The supervisor decides what runs and
- * when. */
+/* A loop of ppoll(2) over the socket, the lifeline, SIGCHLD and k6's pipes.  The supervisor
+ * decides what runs and when. */
 #include "agent/worker.h"
 
 #include <errno.h>
@@ -131,8 +131,8 @@ static void send_log_chunk(struct worker *w, bool first, const char *text, size_
 	send_or_die(w, &m);
 }
 
-/* Sends output that somebody follows.  While the socket is full the output is skipped, because k6 must not wait for a
- * slow reader. */
+/* Sends output that somebody follows.  While the socket is full the output is skipped, because
+ * k6 must not wait for a slow reader. */
 static void worker_follow(void *arg, const char *text, size_t len)
 {
 	struct worker *w = arg;
@@ -448,7 +448,8 @@ _Noreturn void worker_main(const struct worker_args *args)
 	const char *work_dir;
 	sigset_t all;
 
-	/* First of all: until then a descriptor that is closed here is closed in the keeper, too. */
+	/* First of all: until then a descriptor that is closed here is closed in the keeper,
+	 * too. */
 	if (args->has_own_files)
 		leave_shared_files(args);
 	conf_agent_name(args->conf, args->slot, w.name, sizeof(w.name));
@@ -459,8 +460,8 @@ _Noreturn void worker_main(const struct worker_args *args)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (sandbox_enter(args->sandbox, args->conf, w.name, args->slot, &work_dir, &err) < 0)
 		die(&w, "cannot enter the sandbox: %s", err.msg);
-	/* After the last change of credentials, which clears this setting.  If the keeper died before, the lifeline shows
-	 * it; getppid() is 0 in a pid namespace and does not. */
+	/* After the last change of credentials, which clears this setting.  If the keeper died
+	 * before, the lifeline shows it; getppid() is 0 in a pid namespace and does not. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	w.hb = hb_map_own(args->hb_fd, args->slot, &err);

@@ -9,8 +9,9 @@
 #include "agent/sandbox.h"
 #include "common/conf.h"
 
-/* A keeper with a thousand workers has a thousand descriptors, almost all of them from this number on.  A worker that
- * shares the keeper's table at first copies only the descriptors below this number for itself. */
+/* A keeper with a thousand workers has a thousand descriptors, almost all of them from this
+ * number on.  A worker that shares the keeper's table at first copies only the descriptors below
+ * this number for itself. */
 #define WORKER_FDS_END 64
 
 struct worker_args {
@@ -27,7 +28,8 @@ struct worker_args {
 	int cgroup_fd, cgroup_procs_fd; /* of its slot, for k6; -1: no cgroup */
 };
 
-/* Runs the worker in the forked process, until it ends.  Closes all descriptors but those of args and stderr. */
+/* Runs the worker in the forked process, until it ends.  Closes all descriptors but those of
+ * args and stderr. */
 _Noreturn void worker_main(const struct worker_args *args);
 
 #endif

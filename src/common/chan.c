@@ -46,8 +46,8 @@ enum chan_result chan_send(int chan, const struct msg_writer *msg, int fd, struc
 			return CHAN_OK;
 		if (errno == EINTR)
 			continue;
-		/* ENOBUFS: the kernel is short of memory; ETOOMANYREFS: too many descriptors are in flight.  Both are
-		 * temporary. */
+		/* ENOBUFS: the kernel is short of memory; ETOOMANYREFS: too many descriptors are
+		 * in flight.  Both are temporary. */
 		if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
 			return CHAN_AGAIN;
 		if (errno == EPIPE || errno == ECONNRESET)
@@ -97,7 +97,8 @@ enum chan_result chan_recv(int chan, void *buf, size_t *len, int *fd, bool peek,
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); !peek && c; c = chan_next_control(&mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		/* A peer that sends more than one descriptor is faulty or hostile: keep the first, close the others. */
+		/* A peer that sends more than one descriptor is faulty or hostile: keep the
+		 * first, close the others. */
 		for (size_t off = 0; CMSG_LEN(off + sizeof(int)) <= c->cmsg_len;
 			off += sizeof(int)) {
 			int got;

@@ -74,7 +74,8 @@ void conf_print(const struct conf *conf, bool scripts, FILE *out);
 /* When a change of a key takes effect. */
 enum conf_effect {
 	CONF_EFFECT_NOW,
-	CONF_EFFECT_WORKERS, /* with the next worker of each agent, which replaces the present one when it is idle */
+	/* With the next worker of each agent, which replaces the present one when it is idle. */
+	CONF_EFFECT_WORKERS,
 	CONF_EFFECT_RESTART, /* only with a new start of k6fleetd */
 };
 

@@ -47,8 +47,8 @@ int creds_find(const char *user, struct creds *out, struct err *err)
 	return 0;
 }
 
-/* The capabilities that may be in the bounding set, as read once: a fork drops these and does not query forty of them
- * again. */
+/* The capabilities that may be in the bounding set, as read once: a fork drops these and does
+ * not query forty of them again. */
 static uint64_t bounding = UINT64_MAX;
 /* The empty set, allocated once, so that a worker does not touch its heap. */
 static cap_t none;
@@ -64,8 +64,8 @@ void creds_prepare(void)
 	}
 }
 
-/* Without CAP_SETPCAP the bounding set stays as it is.  That is harmless with no_new_privs, because an exec then gains
- * nothing. */
+/* Without CAP_SETPCAP the bounding set stays as it is.  That is harmless with no_new_privs,
+ * because an exec then gains nothing. */
 static int cut_bounding_set(struct err *err)
 {
 	if (bounding == UINT64_MAX)
@@ -99,8 +99,8 @@ int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct e
 {
 	uid_t r, e, s;
 
-	/* First the bounding set, which needs CAP_SETPCAP, then the groups, and the uid last: after setresuid(2) the
-	 * process has no permission for the others. */
+	/* First the bounding set, which needs CAP_SETPCAP, then the groups, and the uid last:
+	 * after setresuid(2) the process has no permission for the others. */
 	if (cut_bounding_set(err) < 0)
 		return -1;
 	if (setgroups(n, groups) < 0)
@@ -109,7 +109,8 @@ int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct e
 		return err_sys(err, errno, "cannot become group %u", (unsigned)to->gid);
 	if (setresuid(to->uid, to->uid, to->uid) < 0)
 		return err_sys(err, errno, "cannot become user %u", (unsigned)to->uid);
-	/* Checks the ids that the kernel has: with a saved uid of 0 the process could become root again. */
+	/* Checks the ids that the kernel has: with a saved uid of 0 the process could become
+	 * root again. */
 	if (getresuid(&r, &e, &s) < 0 || r != to->uid || e != to->uid || s != to->uid)
 		return err_set(err, "the change to user %u is not complete", (unsigned)to->uid);
 	return 0;

@@ -5,7 +5,8 @@
 
 #define EXIT_STATUS_TEXT_MAX 64
 
-/* Writes "signal 9 (Killed)" or "exit status 1" for a status of waitpid(2) into buf, and returns buf. */
+/* Writes "signal 9 (Killed)" or "exit status 1" for a status of waitpid(2) into buf, and returns
+ * buf. */
 const char *exit_status_text(int wait_status, char buf[EXIT_STATUS_TEXT_MAX]);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells whether a file is still the one that it was: by device, inode, size and time of change, as make(1) and package
- * managers do. */
+/* Tells whether a file is still the one that it was: by device, inode, size and time of change,
+ * as make(1) and package managers do. */
 #ifndef K6FLEET_FILESTAMP_H
 #define K6FLEET_FILESTAMP_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The filters are allowlists.  A call that no list names returns ENOSYS, as on an older kernel, so that a library that
- * tries a new call first falls back to the old one.  A call that only a hostile program makes returns EPERM.  The only
- * file that knows libseccomp.
+ * The filters are allowlists.  A call that no list names returns ENOSYS, as on an older kernel,
+ * so that a library that tries a new call first falls back to the old one.  A call that only a
+ * hostile program makes returns EPERM.  The only file that knows libseccomp.
  */
 #include "common/filter.h"
 
@@ -116,8 +116,9 @@ static void rule(struct builder *b, uint32_t action, int nr, unsigned int n,
 {
 	int rc;
 
-	/* Another architecture may lack the call, and an old libseccomp may not know its name: it gets the action of calls
-	 * without a rule.  libseccomp refuses a rule with that same action. */
+	/* Another architecture may lack the call, and an old libseccomp may not know its name:
+	 * it gets the action of calls without a rule.  libseccomp refuses a rule with that same
+	 * action. */
 	if (nr < 0 || action == b->otherwise)
 		return;
 	rc = seccomp_rule_add_array(b->ctx, action, nr, n, conditions);
@@ -144,7 +145,8 @@ static void name_all(struct builder *b, uint32_t action, const char *const *name
 #define ALLOW(b, list) name_all(b, SCMP_ACT_ALLOW, list, ARRAY_SIZE(list))
 #define FORBID(b, list) name_all(b, SCMP_ACT_ERRNO(EPERM), list, ARRAY_SIZE(list))
 
-/* Allows the families that a load test or a name look-up uses: no packet, vsock, alg or bluetooth. */
+/* Allows the families that a load test or a name look-up uses: no packet, vsock, alg or
+ * bluetooth. */
 static void allow_sockets(struct builder *b)
 {
 	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
@@ -155,8 +157,8 @@ static void allow_sockets(struct builder *b)
 	ALLOW(b, network);
 }
 
-/* clone3(2) passes its flags in memory, which a filter cannot read: with ENOSYS libc and Go use clone(2), whose flags are
- * an argument. */
+/* clone3(2) passes its flags in memory, which a filter cannot read: with ENOSYS libc and Go use
+ * clone(2), whose flags are an argument. */
 static void allow_clone(struct builder *b, bool threads_only)
 {
 	static const scmp_datum_t flags[] = {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS,
@@ -170,8 +172,8 @@ static void allow_clone(struct builder *b, bool threads_only)
 	rule(b, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
 }
 
-/* Allows calls with a pid only for the process itself: k6 has its worker's uid and could set a CPU limit of 0 for the
- * worker. */
+/* Allows calls with a pid only for the process itself: k6 has its worker's uid and could set a
+ * CPU limit of 0 for the worker. */
 static void allow_on_self(struct builder *b)
 {
 	static const int by_pid[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
@@ -216,8 +218,9 @@ static void allow_agent(struct builder *b)
 	allow_ioctl(b);
 }
 
-/* Every worker loads this filter at its start, so it is short: all other calls return EPERM without a rule.  If two
- * filters forbid a call, the error of the later one counts (seccomp(2)), which is k6's. */
+/* Every worker loads this filter at its start, so it is short: all other calls return EPERM
+ * without a rule.  If two filters forbid a call, the error of the later one counts (seccomp(2)),
+ * which is k6's. */
 static void build_agent(struct builder *b)
 {
 	allow_agent(b);

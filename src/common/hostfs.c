@@ -29,7 +29,8 @@ int hostfs_keep(struct err *err)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/",
 		(unsigned int)(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
 
-	/* A container may forbid the recursive copy: then only the root's own file system is in the tree. */
+	/* A container may forbid the recursive copy: then only the root's own file system is in
+	 * the tree. */
 	if (fd < 0)
 		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -81,9 +82,10 @@ static bool next_component(char *path, char component[NAME_MAX + 1])
 }
 
 /*
- * Does the same as RESOLVE_IN_ROOT of openat2(2), component by component: a service with RestrictSUIDSGID= may not call
- * openat2, systemd.exec(5).  Safe: all names come from root's configuration.  An absolute link starts again at the root
- * of the tree, and ".." stops there, because the tree is attached to nothing.
+ * Does the same as RESOLVE_IN_ROOT of openat2(2), component by component: a service with
+ * RestrictSUIDSGID= may not call openat2, systemd.exec(5).  Safe: all names come from root's
+ * configuration.  An absolute link starts again at the root of the tree, and ".." stops there,
+ * because the tree is attached to nothing.
  */
 int hostfs_open(const char *path, int flags)
 {
@@ -116,7 +118,8 @@ int hostfs_open(const char *path, int flags)
 			close_fd(&dir);
 			dir = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
 		} else if (!*rest) {
-			/* Fails if a link has taken the place of the file since it was looked at. */
+			/* Fails if a link has taken the place of the file since it was looked
+			 * at. */
 			return openat(dir, component, flags | O_NOFOLLOW | O_CLOEXEC);
 		} else {
 			close_fd(&dir);

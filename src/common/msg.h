@@ -18,7 +18,8 @@
 /* Two messages of this size fit into the default socket buffers, unix(7). */
 #define MSG_MAX_BYTES (128 * 1024)
 #define MSG_PROTOCOL 5
-/* The oldest protocol of a keeper whose workers a supervisor takes over: AGENT_RESULT_4 is all that differs. */
+/* The oldest protocol of a keeper whose workers a supervisor takes over: AGENT_RESULT_4 is all
+ * that differs. */
 #define MSG_PROTOCOL_OLDEST 4
 /* Room for the longest explanation in a message, with its NUL. */
 #define MSG_TEXT_MAX 1024
@@ -33,9 +34,10 @@ struct msg_bytes {
 	size_t len;
 };
 
-/* The types of fields, as FIELD(type, name) calls them.  On the wire integers are little-endian; a flag is
- * one byte, of which every value but 0 reads as true; text and bytes are four bytes of length, then as
- * many bytes.  The reader of a text sees it up to its first NUL, the reader of bytes sees all. */
+/* The types of fields, as FIELD(type, name) calls them.  On the wire integers are little-endian;
+ * a flag is one byte, of which every value but 0 reads as true; text and bytes are four bytes of
+ * length, then as many bytes.  The reader of a text sees it up to its first NUL, the reader of
+ * bytes sees all. */
 #define MSG_TYPE_flag bool
 #define MSG_TYPE_u8 uint8_t
 #define MSG_TYPE_u32 uint32_t
@@ -228,7 +230,8 @@ MSG_TABLE(MESSAGE, FIELD, END)
 #undef END
 /* clang-format on */
 
-/* What a worker shall send of its k6's output: nothing more; the end of what there is; that, and all that follows. */
+/* What a worker shall send of its k6's output: nothing more; the end of what there is; that, and
+ * all that follows. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 
 /* Why no run starts at all. */
@@ -254,30 +257,33 @@ struct msg_info {
 /* Returns the row of this number, static; NULL if there is none. */
 const struct msg_info *msg_info(uint32_t type);
 
-/* A message under construction.  Begins as {0}, grows as needed, and is freed with msg_free().  A short message lies in
- * the writer itself, so that keeper and workers do not touch their heap; so a writer must not be copied. */
+/* A message under construction.  Begins as {0}, grows as needed, and is freed with msg_free().
+ * A short message lies in the writer itself, so that keeper and workers do not touch their heap;
+ * so a writer must not be copied. */
 struct msg_writer {
 	uint8_t *data;
 	size_t len, cap;
 	uint8_t small[128];
 };
 
-/* Primitives: for what a field of type bytes holds, and for msg.c itself.  A message is written by its
- * msg_put_X() below. */
+/* Primitives: for what a field of type bytes holds, and for msg.c itself.  A message is written
+ * by its msg_put_X() below. */
 void msg_start(struct msg_writer *w, enum msg_type type);
 void msg_put_u8(struct msg_writer *w, uint8_t v);
 void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_str(struct msg_writer *w, const char *s);
 void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
-/* What is put between these two is one counted string; msg_end_bytes() takes what msg_begin_bytes() returned. */
+/* What is put between these two is one counted string; msg_end_bytes() takes what
+ * msg_begin_bytes() returned. */
 size_t msg_begin_bytes(struct msg_writer *w);
 void msg_end_bytes(struct msg_writer *w, size_t begin);
 /* Makes w a whole message that another process has packed. */
 void msg_copy(struct msg_writer *w, const void *data, size_t len);
 void msg_free(struct msg_writer *w);
 
-/* A message being read.  After the first error `failed` is set and every getter returns zero or "". */
+/* A message being read.  After the first error `failed` is set and every getter returns zero or
+ * "". */
 struct msg_reader {
 	const uint8_t *p, *end;
 	uint32_t type;
@@ -297,10 +303,10 @@ const uint8_t *msg_get_bytes(struct msg_reader *r, size_t *len);
 /* Returns a copy with a NUL behind it, cut at the first NUL inside; the caller frees it. */
 char *msg_get_str(struct msg_reader *r);
 
-/* msg_put_X() makes w the message of this type; what w held before is dropped, and m may be NULL where
- * the message has no field.  The caller frees w with msg_free().
- * msg_get_X() fills m from a message that msg_open() has accepted as of this type; it cannot fail then.
- * A reader of another type, or one read before, fails (r->failed) and gives zeros and empty strings. */
+/* msg_put_X() makes w the message of this type; what w held before is dropped, and m may be NULL
+ * where the message has no field.  The caller frees w with msg_free(). msg_get_X() fills m from
+ * a message that msg_open() has accepted as of this type; it cannot fail then. A reader of
+ * another type, or one read before, fails (r->failed) and gives zeros and empty strings. */
 /* clang-format off */
 #define MESSAGE(NAME, name, dir, max, fd)                                                          \
 	void msg_put_##name(struct msg_writer *w, const struct msg_##name *m);                     \

@@ -32,7 +32,8 @@ __attribute__((format(printf, 2, 0))) static void on_confuse_error(
 		return;
 	load.failed = true;
 	vsnprintf(text, sizeof(text), fmt, ap);
-	/* libconfuse has no codes.  Its message quotes our own sentinel if a section reaches to the end of the file. */
+	/* libconfuse has no codes.  Its message quotes our own sentinel if a section reaches to
+	 * the end of the file. */
 	if (strstr(text, SENTINEL))
 		snprintf(text, sizeof(text), "a section above is not closed with }");
 	if (cfg && cfg->line > 0)

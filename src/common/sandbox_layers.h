@@ -27,8 +27,8 @@ enum sandbox_layer {
 
 /* Returns "namespaces", "user-namespace" or "off"; "off" for a number that is no level.  Static. */
 const char *sandbox_level_name(enum sandbox_level level);
-/* As sandbox_level_name(), for a process that has these layers: "off" without namespaces, whatever the
- * level of the keeper is.  Static. */
+/* As sandbox_level_name(), for a process that has these layers: "off" without namespaces,
+ * whatever the level of the keeper is.  Static. */
 const char *sandbox_layers_level(uint32_t layers, enum sandbox_level level);
 /* Returns {"namespaces", "seccomp", "landlock", "cgroup"}, a boolean each; a new reference. */
 struct json_t *sandbox_layers_json(uint32_t layers);

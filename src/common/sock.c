@@ -62,8 +62,9 @@ int sock_connect(const char *path, struct err *err)
 	return steal_fd(&fd);
 }
 
-/* Lets the owner and both groups read and write, and nobody else: acl(5).  The mode that ls(1) shows stays 0660.  Not by
- * libacl: that would be one more library in the keeper, which has privileges, for one attribute of fixed size. */
+/* Lets the owner and both groups read and write, and nobody else: acl(5).  The mode that ls(1)
+ * shows stays 0660.  Not by libacl: that would be one more library in the keeper, which has
+ * privileges, for one attribute of fixed size. */
 static int allow_two_groups(const char *path, gid_t second)
 {
 	struct {

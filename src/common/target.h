@@ -59,8 +59,10 @@ enum target_kind {
 	TARGET_TIME,   /* int64_t in ms, integer in unit_ms; a duration in k6fleetd.conf */
 	TARGET_FLAG,   /* bool, boolean */
 	TARGET_CHOICE, /* int, string: the index in choices */
-	TARGET_MAP, /* json_t *, object of strings; a list of "key: value" or "key=value" in k6fleetd.conf */
-	TARGET_THRESHOLDS, /* json_t *, object metric -> array of expressions; a list of "metric: expression" */
+	/* json_t *, object of strings; a list of "key: value" or "key=value" in k6fleetd.conf */
+	TARGET_MAP,
+	/* json_t *, object metric -> array of expressions; a list of "metric: expression" */
+	TARGET_THRESHOLDS,
 	TARGET_STATUSES, /* json_t *, array of HTTP statuses */
 };
 
@@ -104,7 +106,8 @@ struct target_field {
 	int64_t initial;  /* default of NUMBER, TIME (in JSON's unit), FLAG, CHOICE */
 	const char *text; /* default of TEXT; NULL: "", or null where that is allowed */
 	bool null;        /* JSON may be null, which unsets the field */
-	bool of_file; /* the content of a file: in k6fleetd.conf only between keeper and supervisor */
+	/* The content of a file: in k6fleetd.conf only between keeper and supervisor. */
+	bool of_file;
 	char separator;             /* MAP: between key and value in k6fleetd.conf */
 	const char *const *choices; /* CHOICE: ends with NULL */
 	/* This reader, and less trusted ones, see "…" instead of the value. */

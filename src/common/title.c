@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ps(1) reads the memory from arg_start to arg_end of a process, proc_pid_cmdline(5).  Moving these needs a privilege, so
- * the title is written into that memory. */
+/* ps(1) reads the memory from arg_start to arg_end of a process, proc_pid_cmdline(5).  Moving
+ * these needs a privilege, so the title is written into that memory. */
 #include "common/title.h"
 
 #include <stdarg.h>

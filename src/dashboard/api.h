@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a handler of the HTTP API works with: a request that has been authenticated, limited and parsed, and a response
- * to fill.  Handlers know neither the HTTP library nor SQL.
+ * What a handler of the HTTP API works with: a request that has been authenticated, limited and
+ * parsed, and a response to fill.  Handlers know neither the HTTP library nor SQL.
  */
 #ifndef K6FLEET_DASHBOARD_API_H
 #define K6FLEET_DASHBOARD_API_H
@@ -46,7 +46,8 @@ struct api {
 	uint64_t responses[6];           /* since the start, by the first digit of the status */
 };
 
-/* Everything is borrowed from the HTTP server, for the time of the call; NULL: the client has not sent it. */
+/* Everything is borrowed from the HTTP server, for the time of the call; NULL: the client has
+ * not sent it. */
 struct api_request {
 	struct api *api;
 	const char *method, *path;
@@ -89,15 +90,16 @@ struct api_response {
 
 /* Replies with a status and JSON; takes the reference over. */
 void api_reply(struct api_response *res, int status, json_t *json);
-/* Replies with {"error":{"code","message","field"}}; field is NULL when no single field is wrong. */
+/* Replies with {"error":{"code","message","field"}}; field is NULL when no single field is
+ * wrong. */
 void api_error(struct api_response *res, int status, const char *code, const char *field,
 	const char *fmt, ...) _printf_(5, 6);
 /* Replies 503 with Retry-After and the store's error. */
 void api_store_error(struct api_response *res, const struct err *err);
 /* Replies 404 "there is no WHAT "ID"". */
 void api_not_found(struct api_response *res, const char *what, const char *id);
-/* Replies 200 with the object for FOUND, as api_not_found() for NOT_FOUND, as api_store_error() for FOUND_ERROR.  Takes
- * the reference over. */
+/* Replies 200 with the object for FOUND, as api_not_found() for NOT_FOUND, as api_store_error()
+ * for FOUND_ERROR.  Takes the reference over. */
 void api_reply_found(struct api_response *res, enum found found, json_t *json, const char *what,
 	const char *id, const struct err *err);
 
@@ -120,7 +122,8 @@ bool api_take_int(struct api_request *req, struct api_response *res, const struc
 /* Sets *out to an integer query parameter. */
 bool api_query_int(struct api_request *req, struct api_response *res, const struct api_int *rule,
 	int64_t *out);
-/* Sets *out to a query parameter that is an RFC 3339 time, in ms; 0 when the client has not sent it. */
+/* Sets *out to a query parameter that is an RFC 3339 time, in ms; 0 when the client has not sent
+ * it. */
 bool api_query_time(
 	struct api_request *req, struct api_response *res, const char *name, int64_t *out);
 
@@ -130,12 +133,12 @@ bool api_query_time(
 int api_begin(struct api_request *req, struct api_response *res);
 /* Ends the transaction without a change, and fills the response with the store's error. */
 void api_abort(struct api_request *req, struct api_response *res, const struct err *err);
-/* Adds an entry to the audit trail and commits.  Returns 0; returns -1 after it has filled the response and ended the
- * transaction without a change.  detail may be NULL. */
+/* Adds an entry to the audit trail and commits.  Returns 0; returns -1 after it has filled the
+ * response and ended the transaction without a change.  detail may be NULL. */
 int api_commit(struct api_request *req, struct api_response *res, const char *action,
 	const char *object, const json_t *detail);
-/* Publish the event "config", or "target" for this id, with the state that was committed.  Without an event when the
- * store fails. */
+/* Publish the event "config", or "target" for this id, with the state that was committed.
+ * Without an event when the store fails. */
 void api_config_changed(struct api_request *req);
 void api_target_changed(struct api_request *req, const char *id);
 

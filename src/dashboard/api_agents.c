@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of hosts and of agents of other makes.  A field that this dashboard does not know is ignored. */
+/* Calls of hosts and of agents of other makes.  A field that this dashboard does not know is
+ * ignored. */
 #include <string.h>
 
 #include "common/agent_state.h"
@@ -29,7 +30,8 @@ static json_t *desired_json(const struct dash_store_desired *d)
 		"{s:I, s:I}", "agents", (json_int_t)d->agents, "revision", (json_int_t)d->revision);
 }
 
-/* Returns the agents of a call as an array, a new reference: its "agents", or the body itself as the only one.  Sets
+/* Returns the agents of a call as an array, a new reference: its "agents", or the body itself as
+ * the only one.  Sets
  * *host.  Returns NULL after it has filled the response. */
 static json_t *agents_of(struct api_request *req, struct api_response *res, const char **host)
 {
@@ -168,7 +170,8 @@ void api_agents_register(struct api_request *req, struct api_response *res)
 /* The agents of a heartbeat that need a reaction. */
 struct heard {
 	json_t *unknown; /* names of agents that have not registered */
-	json_t *changed; /* names of agents whose state differs from before, for readers of events */
+	/* Names of agents whose state differs from before, for readers of events. */
+	json_t *changed;
 };
 
 static int heartbeat_all(
@@ -252,7 +255,8 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	publish_agents(req, host, changed);
 }
 
-/* Reads all that a poll returns, in one transaction.  Returns 0, or -1 with err and nothing to free. */
+/* Reads all that a poll returns, in one transaction.  Returns 0, or -1 with err and nothing to
+ * free. */
 static int read_for_host(struct dash_store *s, const char *host, struct dash_store_desired *d,
 	json_t **targets, json_t **commands, struct err *err)
 {

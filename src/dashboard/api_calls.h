@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The handlers of all calls, by file; docs/openapi.yaml describes each.  For routes.c, and for the api_*.c that define
- * them. */
+/* The handlers of all calls, by file; docs/openapi.yaml describes each.  For routes.c, and for
+ * the api_*.c that define them. */
 #ifndef K6FLEET_DASHBOARD_API_CALLS_H
 #define K6FLEET_DASHBOARD_API_CALLS_H
 
 struct api_request;
 struct api_response;
 
-/* Fills the response in every case.  The request has been authenticated, and its body parsed if the route has one. */
+/* Fills the response in every case.  The request has been authenticated, and its body parsed if
+ * the route has one. */
 typedef void api_handler(struct api_request *req, struct api_response *res);
 
 /* api_pages.c */

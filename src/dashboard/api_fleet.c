@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls about the whole fleet: overview, number of agents of one host, reconcile, pause, audit trail. */
+/* Calls about the whole fleet: overview, number of agents of one host, reconcile, pause, audit
+ * trail. */
 #include <math.h>
 #include <string.h>
 

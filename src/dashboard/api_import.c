@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Export and import of all targets as one file.  The label decides which target an item of the file is. */
+/* Export and import of all targets as one file.  The label decides which target an item of the
+ * file is. */
 #include <string.h>
 
 #include "common/json.h"
@@ -96,7 +97,8 @@ static int take_one(
 		reject(im, index, item, "several targets here have this label");
 		return 0;
 	}
-	/* A field that the file leaves out gets its default, so that the same file makes the same target. */
+	/* A field that the file leaves out gets its default, so that the same file makes the
+	 * same target. */
 	t = target_new();
 	if (target_apply_json(t, item, true, &terr) < 0 || target_validate(t, &terr) < 0) {
 		reject(im, index, item, terr.err.msg);

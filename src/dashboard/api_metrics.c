@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/.  At most LIVE_TARGETS_MAX
- * targets have series of their own; their label is the only text that a user chooses. */
+/* Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/.  At
+ * most LIVE_TARGETS_MAX targets have series of their own; their label is the only text that a
+ * user chooses. */
 #include "config.h"
 
 #include <math.h>

@@ -9,8 +9,8 @@
 #include "dashboard/etag.h"
 #include "dashboard/store.h"
 
-/* Returns whether Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110 12.5.3, in the form that browsers
- * and curl send). */
+/* Returns whether Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110 12.5.3, in
+ * the form that browsers and curl send). */
 static bool takes_gzip(const struct api_request *req)
 {
 	const char *at = req->accept_encoding ? strstr(req->accept_encoding, "gzip") : NULL;

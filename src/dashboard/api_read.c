@@ -83,7 +83,8 @@ static const char *or_none(const char *text)
 	return text ? text : "";
 }
 
-/* Returns a text that differs for each filter.  A length before each text keeps ("a", "bc") and ("ab", "c") apart. */
+/* Returns a text that differs for each filter.  A length before each text keeps ("a", "bc") and
+ * ("ab", "c") apart. */
 static char *make_key(const struct dash_store_run_filter *f)
 {
 	const char *texts[] = {or_none(f->target_id), or_none(f->agent), or_none(f->host),

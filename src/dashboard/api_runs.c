@@ -71,7 +71,8 @@ static double *take_list(void *arg, long long number)
 	return quantile_lists_take(arg, number);
 }
 
-/* Reads one run; lists are the lists of numbers of the body.  Returns 0, or -1 with err and nothing to free. */
+/* Reads one run; lists are the lists of numbers of the body.  Returns 0, or -1 with err and
+ * nothing to free. */
 static int take_run(const json_t *item, struct quantile_lists *lists, struct dash_store_run *out,
 	struct err *err)
 {

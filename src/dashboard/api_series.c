@@ -10,7 +10,8 @@
 #include "dashboard/store_series.h"
 #include "dashboard/store_targets.h"
 
-/* Returns the step in seconds when the client has not chosen one: whole minutes or hours, for about 300 points. */
+/* Returns the step in seconds when the client has not chosen one: whole minutes or hours, for
+ * about 300 points. */
 static int64_t choose_step(int64_t span_ms)
 {
 	int64_t step = span_ms / 1000 / 300, unit = step > 1800 ? 3600 : 60;

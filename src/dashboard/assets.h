@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of the web pages, read once at the start: index.html, and all files below assets/.  The path of an asset
- * changes with its content (contrib/stage-www.sh), so browsers may cache it for ever. */
+/* The files of the web pages, read once at the start: index.html, and all files below assets/.
+ * The path of an asset changes with its content (contrib/stage-www.sh), so browsers may cache it
+ * for ever. */
 #ifndef K6FLEET_DASHBOARD_ASSETS_H
 #define K6FLEET_DASHBOARD_ASSETS_H
 
@@ -20,7 +21,8 @@ struct asset {
 
 struct assets;
 
-/* Reads all files below dir; symbolic links are not followed.  Returns NULL with err; assets_free() frees them. */
+/* Reads all files below dir; symbolic links are not followed.  Returns NULL with err;
+ * assets_free() frees them. */
 struct assets *assets_load(const char *dir, struct err *err);
 /* NULL is allowed. */
 void assets_free(struct assets *a);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Compares credentials in constant time. Decoding them is the HTTP server's work, counting wrong ones throttle.c's. */
+/* Compares credentials in constant time. Decoding them is the HTTP server's work, counting wrong
+ * ones throttle.c's. */
 #include "dashboard/auth.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #include "dashboard/api.h"
 #include "dashboard/throttle.h"
 
-/* Compares in a time that depends only on the length of `given`, so that it does not tell how many bytes are right. */
+/* Compares in a time that depends only on the length of `given`, so that it does not tell how
+ * many bytes are right. */
 static bool same_secret(const char *given, size_t given_len, const char *secret)
 {
 	size_t len = strlen(secret);
@@ -80,7 +82,8 @@ bool auth_allows(struct api_request *req, enum auth_access access, struct api_re
 	if (access != AUTH_OPEN && is_slowed(req, res))
 		return false;
 	req->is_admin = is_admin(req);
-	/* Also where no credentials are needed: a response without an error would confirm them, too. */
+	/* Also where no credentials are needed: a response without an error would confirm them,
+	 * too. */
 	if (req->authorization && !req->is_admin && !agent)
 		throttle_failed(req->api->throttle, req->address, units_now_mono_ms());
 	switch (access) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table of some ten thousand entries.  Each question looks at all of them, which is faster than any index over
- * the runs. */
+/* A hash table of some ten thousand entries.  Each question looks at all of them, which is
+ * faster than any index over the runs. */
 #include "dashboard/counts.h"
 
 #include <stdlib.h>
@@ -77,7 +77,8 @@ static struct entry *find(struct entry *table, size_t size, const struct counts_
 	return &table[i];
 }
 
-/* Makes a table of at least four times the entries with runs, and drops entries whose runs have gone. */
+/* Makes a table of at least four times the entries with runs, and drops entries whose runs have
+ * gone. */
 static void rebuild(struct counts *c)
 {
 	struct entry *old = c->table;

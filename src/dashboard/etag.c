@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A tag is a hash of the body, so two bodies with one tag are possible and harmless: a page would be shown late. */
+/* A tag is a hash of the body, so two bodies with one tag are possible and harmless: a page
+ * would be shown late. */
 #include "dashboard/etag.h"
 
 #include <stdio.h>

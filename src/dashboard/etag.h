@@ -7,7 +7,8 @@
 
 #define ETAG_MAX 24 /* with quotes and NUL */
 
-/* Writes the tag of a body to out, ETAG_MAX bytes.  Equal bodies have equal tags, also after a restart. */
+/* Writes the tag of a body to out, ETAG_MAX bytes.  Equal bodies have equal tags, also after a
+ * restart. */
 void etag_make(const char *body, char *out);
 /* Returns whether a header If-None-Match (NULL: none) names the tag. */
 bool etag_matches(const char *header, const char *etag);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The text of an event is made once, for all readers.  The id of an event is the start of the process and a number, so
- * a reader that comes back after a restart, or too late, is told to read everything again. */
+/* The text of an event is made once, for all readers.  The id of an event is the start of the
+ * process and a number, so a reader that comes back after a restart, or too late, is told to
+ * read everything again. */
 #include "dashboard/events.h"
 
 #include <stdio.h>
@@ -122,7 +123,8 @@ void events_publish_text(struct events *e, const char *name, const char *text)
 	wake_all(e);
 }
 
-/* Copies the rest of a text, from *offset on, behind the *n bytes of buf.  Returns whether all of it fitted. */
+/* Copies the rest of a text, from *offset on, behind the *n bytes of buf.  Returns whether all
+ * of it fitted. */
 static bool copy(const char *text, size_t len, size_t *offset, char *buf, size_t size, size_t *n)
 {
 	size_t part = len - *offset < size - *n ? len - *offset : size - *n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Turns requests of libmicrohttpd into struct api_request, and struct api_response into responses. */
+/* Turns requests of libmicrohttpd into struct api_request, and struct api_response into
+ * responses. */
 #include "dashboard/http.h"
 
 #include <microhttpd.h>
@@ -186,7 +187,8 @@ static enum MHD_Result respond(struct http *h, struct MHD_Connection *c, const c
 	return rc;
 }
 
-/* A body that is too long is read to its end and dropped, because a client reads the 413 only after it has sent all. */
+/* A body that is too long is read to its end and dropped, because a client reads the 413 only
+ * after it has sent all. */
 static void add_to_body(struct upload *up, const char *data, size_t size)
 {
 	if (up->len + size > API_BODY_MAX) {
@@ -205,7 +207,8 @@ static void add_to_body(struct upload *up, const char *data, size_t size)
 	up->len += size;
 }
 
-/* MHD_AccessHandlerCallback: called for the head of a request, for each part of its body, and once more. */
+/* MHD_AccessHandlerCallback: called for the head of a request, for each part of its body, and
+ * once more. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *path,
 	const char *method, const char *version, const char *data, size_t *size, void **state)
 {
@@ -238,8 +241,8 @@ static void on_completed(
 	*state = NULL;
 }
 
-/* MHD_UnescapeCallback: called for the path and for each name and value of the query.  The path is not decoded here:
- * routes.c decodes each segment, so that %2F does not split one. */
+/* MHD_UnescapeCallback: called for the path and for each name and value of the query.  The path
+ * is not decoded here: routes.c decodes each segment, so that %2F does not split one. */
 static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
 {
 	(void)arg;

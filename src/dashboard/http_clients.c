@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libmicrohttpd closes a connection that is silent.  A client that sends a byte now and then is closed here, and so is
- * a client that has left while its connection slept.  Only the socket is shut down: the library finds that and closes
- * it.
+ * libmicrohttpd closes a connection that is silent.  A client that sends a byte now and then is
+ * closed here, and so is a client that has left while its connection slept.  Only the socket is
+ * shut down: the library finds that and closes it.
  */
 #include "dashboard/http_clients.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients of the HTTP server, and how long each may take: a client that sends nothing useful makes room for others. */
+/* Clients of the HTTP server, and how long each may take: a client that sends nothing useful
+ * makes room for others. */
 #ifndef K6FLEET_DASHBOARD_HTTP_CLIENTS_H
 #define K6FLEET_DASHBOARD_HTTP_CLIENTS_H
 
@@ -19,7 +20,8 @@ void http_clients_free(struct http_clients *all);
 struct http_client *http_clients_add(struct http_clients *all, int fd);
 /* Removes and frees the client. */
 void http_clients_remove(struct http_clients *all, struct http_client *client);
-/* The client waits for a response from now on, or has its response: its time begins again.  NULL is allowed. */
+/* The client waits for a response from now on, or has its response: its time begins again.  NULL
+ * is allowed. */
 void http_clients_set_waiting(struct http_client *client, bool waiting);
 /* Returns the place where http_stream_response() keeps the client's stream. */
 struct http_stream **http_clients_stream(struct http_client *client);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Joins a struct stream and a connection of libmicrohttpd, which reads it as its client takes the bytes. */
+/* Joins a struct stream and a connection of libmicrohttpd, which reads it as its client takes
+ * the bytes. */
 #include "dashboard/http_stream.h"
 
 #include <microhttpd.h>
@@ -18,8 +19,8 @@ struct http_stream {
 	bool gone; /* nobody reads any more */
 };
 
-/* MHD_ContentReaderCallback: a stream without anything to send suspends its connection.  After an error the library
- * closes the connection without the last, empty chunk (RFC 9112 7.1). */
+/* MHD_ContentReaderCallback: a stream without anything to send suspends its connection.  After
+ * an error the library closes the connection without the last, empty chunk (RFC 9112 7.1). */
 static ssize_t read_stream(void *arg, uint64_t position, char *buf, size_t size)
 {
 	struct http_stream *s = arg;

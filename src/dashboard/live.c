@@ -52,7 +52,8 @@ void live_free(struct live *l)
 	free(l);
 }
 
-/* Returns the minute of a wall time, emptied if it held an older one; NULL when the time is not within the last hour. */
+/* Returns the minute of a wall time, emptied if it held an older one; NULL when the time is not
+ * within the last hour. */
 static struct minute *find_minute(struct live *l, int64_t at_ms, int64_t now_ms)
 {
 	int64_t number = at_ms / MINUTE_MS, now = now_ms / MINUTE_MS;

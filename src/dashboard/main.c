@@ -149,9 +149,9 @@ static void read_assets(const char *dir)
 		fatal(EXIT_START, "%s; set www_dir or K6FLEET_WWW_DIR", err.msg);
 }
 
-/* Opens the database's directory, and makes it where it is missing.  Returns a path that still works after the change
- * of user, although the directory may lie below one that only root may pass: the descriptor stays open as long as the
- * process lives. */
+/* Opens the database's directory, and makes it where it is missing.  Returns a path that still
+ * works after the change of user, although the directory may lie below one that only root may
+ * pass: the descriptor stays open as long as the process lives. */
 static char *open_database_dir(const struct settings *c, const struct creds *owner)
 {
 	_cleanup_free_ char *dir_copy = x_strdup(c->database), *base_copy = x_strdup(c->database);
@@ -291,7 +291,8 @@ static void set_up(struct ev_loop *loop)
 	listen_fd = open_port(c->listen);
 	db_path = open_database_dir(c, as_root ? &user : NULL);
 	allow_many_descriptors();
-	/* Safe: from here on an attacker who takes over the process has one database, not the host. */
+	/* Safe: from here on an attacker who takes over the process has one database, not the
+	 * host. */
 	if (as_root && creds_become(&user, NULL, 0, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	if (creds_drop_all_caps(&err) < 0)

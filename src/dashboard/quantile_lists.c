@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A string is a key when a colon follows it.  The index that replaces a list is a bare integer, so a body is left alone
- * when it has an integer of its own there, or a key with an escape, which might spell the same name.
+ * A string is a key when a colon follows it.  The index that replaces a list is a bare integer,
+ * so a body is left alone when it has an integer of its own there, or a key with an escape,
+ * which might spell the same name.
  */
 #include "dashboard/quantile_lists.h"
 
@@ -41,7 +42,8 @@ static const char *skip_string(const char *p, const char *end, bool *escaped)
 	return p < end ? p + 1 : end;
 }
 
-/* p is at the '['.  Returns the place behind the ']', or NULL when this is no list of 101 ascending numbers. */
+/* p is at the '['.  Returns the place behind the ']', or NULL when this is no list of 101
+ * ascending numbers. */
 static const char *read_list(const char *p, const char *end, double *out)
 {
 	for (int i = 0; i < QUANTILES; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The first route that matches method and path is called; its row says who may call it and what its body is. */
+/* The first route that matches method and path is called; its row says who may call it and what
+ * its body is. */
 #include "dashboard/routes.h"
 
 #include <stdio.h>
@@ -81,7 +82,8 @@ static int hex_value(char c)
 	return -1;
 }
 
-/* Percent-decodes one segment into out.  Returns false when it is empty, malformed or too long, or has a NUL. */
+/* Percent-decodes one segment into out.  Returns false when it is empty, malformed or too long,
+ * or has a NUL. */
 static bool decode_segment(const char *in, size_t len, char *out, size_t size)
 {
 	size_t n = 0;
@@ -124,7 +126,8 @@ static bool match(const char *pattern, const char *path, char params[][API_PARAM
 	return !*path;
 }
 
-/* Finds the route.  Returns NULL and fills res->allow with the methods that the path has, if any. */
+/* Finds the route.  Returns NULL and fills res->allow with the methods that the path has, if
+ * any. */
 static const struct route *find_route(struct api_request *req, struct api_response *res)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
@@ -144,8 +147,8 @@ static const struct route *find_route(struct api_request *req, struct api_respon
 
 /* --- before the call -------------------------------------------------------------------------- */
 
-/* A method other than GET changes something.  A page of another origin must not make a browser send it, so origin and
- * content type are checked. */
+/* A method other than GET changes something.  A page of another origin must not make a browser
+ * send it, so origin and content type are checked. */
 static bool check_change(struct api_request *req, struct api_response *res)
 {
 	const char *type = req->content_type ? req->content_type : "";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dashboard's configuration.  A value comes from the command line, the environment, the file, or the default, in
- * this order. */
+/* The dashboard's configuration.  A value comes from the command line, the environment, the
+ * file, or the default, in this order. */
 #ifndef K6FLEET_DASHBOARD_SETTINGS_H
 #define K6FLEET_DASHBOARD_SETTINGS_H
 
@@ -22,8 +22,8 @@ struct settings {
 	} reaper;
 };
 
-/* Fills c from the file (NULL: none), the environment and the defaults; name is for messages.  Returns 0, or -1 with
- * err and nothing to free. */
+/* Fills c from the file (NULL: none), the environment and the defaults; name is for messages.
+ * Returns 0, or -1 with err and nothing to free. */
 int settings_load(struct settings *c, FILE *f, const char *name, struct err *err);
 /* Sets one option that is not in a section.  Returns 0, or -1 with err and c unchanged. */
 int settings_set(struct settings *c, const char *key, const char *value, struct err *err);

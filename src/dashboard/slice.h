@@ -28,14 +28,15 @@ static inline int64_t slice_hour_of(int64_t ms)
 	return ms / HOUR_MS;
 }
 
-/* Empties the slice, which is zeroed or has been used, and keeps the memory of its pool.  The owner frees that by
- * quantiles_pool_clear(). */
+/* Empties the slice, which is zeroed or has been used, and keeps the memory of its pool.  The
+ * owner frees that by quantiles_pool_clear(). */
 void slice_init(struct slice *sl);
 /* Adds one run. */
 void slice_add(struct slice *sl, const struct sample *run);
 /* Adds sums, without samples for the percentiles. */
 void slice_add_sums(struct slice *sl, const struct slice_sums *sums);
-/* Returns a point of a series that begins at t_ms, a new reference; its numbers are null without runs. */
+/* Returns a point of a series that begins at t_ms, a new reference; its numbers are null without
+ * runs. */
 json_t *slice_to_json(struct slice *sl, int64_t t_ms);
 
 #endif

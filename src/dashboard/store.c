@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The schema and the database as a whole.  All SQL of the dashboard is in store*.c; values enter it by bound
- * parameters only.  Two texts are put together: the order and the index of a list of runs, which come from tables
- * (store_lists.c), and the names of tables and indices here, which come from the schema. */
+/* The schema and the database as a whole.  All SQL of the dashboard is in store*.c; values enter
+ * it by bound parameters only.  Two texts are put together: the order and the index of a list of
+ * runs, which come from tables (store_lists.c), and the names of tables and indices here, which
+ * come from the schema. */
 #include "dashboard/store.h"
 
 #include <stdio.h>
@@ -105,7 +106,8 @@ static int read_verdict(sqlite3_stmt *st, void *arg, struct err *err)
 		verdict);
 }
 
-/* Checks pages and rows, but not indices against tables: https://www.sqlite.org/pragma.html#pragma_quick_check */
+/* Checks pages and rows, but not indices against tables:
+ * https://www.sqlite.org/pragma.html#pragma_quick_check */
 static int check_integrity(struct dash_store *s, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s, "PRAGMA quick_check(1)", err);
@@ -197,7 +199,8 @@ struct dash_store *dash_store_open(const char *path, struct err *err)
 	}
 	if (!left_open)
 		read_first_pages(s, &damage);
-	/* What can be read of a damaged database is still served; a list of runs counts them again, and fails. */
+	/* What can be read of a damaged database is still served; a list of runs counts them
+	 * again, and fails. */
 	if (dash_store_count_all(s, err) < 0 && !s->trouble.code) {
 		dash_store_close(s);
 		return NULL;

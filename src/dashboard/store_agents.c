@@ -53,7 +53,8 @@ static int read_same(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Returns FOUND when the agent is known; *news says whether its status, run or progress has changed. */
+/* Returns FOUND when the agent is known; *news says whether its status, run or progress has
+ * changed. */
 static enum found is_news(struct dash_store *s, const char *host,
 	const struct body_agent_heartbeat *a, const char *progress, bool *news, struct err *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Statements, transactions, rows and columns, under all other files of the store.  Knows no table but meta. */
+/* Statements, transactions, rows and columns, under all other files of the store.  Knows no
+ * table but meta. */
 #include "dashboard/store_priv.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands are rows that the host reads with its next poll. Pausing is also kept in meta, for hosts that are away. */
+/* Commands are rows that the host reads with its next poll. Pausing is also kept in meta, for
+ * hosts that are away. */
 #include "dashboard/store_commands.h"
 
 #include <string.h>
@@ -77,8 +78,8 @@ static int add_host(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Gives one run to each host in turn, first for agents that were idle, then for all others.  Never more than one run
- * an agent. */
+/* Gives one run to each host in turn, first for agents that were idle, then for all others.
+ * Never more than one run an agent. */
 static void share_out(struct hosts *h, int64_t count)
 {
 	for (int pass = 0; pass < 2; pass++) {

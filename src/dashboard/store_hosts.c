@@ -55,7 +55,8 @@ struct shares {
 	size_t count;
 };
 
-/* Divides count evenly, each share up to its cap, until everything is given out or all shares are at their caps. */
+/* Divides count evenly, each share up to its cap, until everything is given out or all shares
+ * are at their caps. */
 static void divide(struct share *shares, size_t n, int64_t count)
 {
 	while (count > 0) {
@@ -90,8 +91,8 @@ static int add_share(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Spreads the total over the online managed hosts.  Only a host whose share changes gets the new revision, so the
- * others need not act. */
+/* Spreads the total over the online managed hosts.  Only a host whose share changes gets the new
+ * revision, so the others need not act. */
 static int spread(struct dash_store *s, const struct fleet *f, int64_t now_ms, int64_t online_ms,
 	struct err *err)
 {
@@ -160,7 +161,8 @@ static int put_host(struct dash_store *s, const struct dash_store_host *h,
 	return dash_store_run(s, st, err);
 }
 
-/* A host that is new where a total is set: its share comes with a revision that is newer than its own. */
+/* A host that is new where a total is set: its share comes with a revision that is newer than
+ * its own. */
 static int give_share(struct dash_store *s, const struct dash_store_host *h, struct fleet *f,
 	int64_t now_ms, int64_t online_ms, struct err *err)
 {
@@ -176,8 +178,8 @@ static int give_share(struct dash_store *s, const struct dash_store_host *h, str
 	return spread(s, f, now_ms, online_ms, err);
 }
 
-/* The host's own number holds: somebody scaled it while the dashboard was away, or nobody has ever set a total, and
- * a fresh dashboard empties no fleet. */
+/* The host's own number holds: somebody scaled it while the dashboard was away, or nobody has
+ * ever set a total, and a fresh dashboard empties no fleet. */
 static int take_over(struct dash_store *s, const struct dash_store_host *h, const struct fleet *f,
 	int64_t more, int64_t now_ms, struct err *err)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hosts, and the desired number of agents of each: one total that is spread over the hosts that were heard of within
- * online_ms, under a revision that only grows.  Functions that write belong into a transaction.
+ * Hosts, and the desired number of agents of each: one total that is spread over the hosts that
+ * were heard of within online_ms, under a revision that only grows.  Functions that write belong
+ * into a transaction.
  */
 #ifndef K6FLEET_DASHBOARD_STORE_HOSTS_H
 #define K6FLEET_DASHBOARD_STORE_HOSTS_H
@@ -26,16 +27,16 @@ struct dash_store_host {
 	struct dash_store_desired desired; /* as the host has it */
 };
 
-/* Registers the host, decides whose number is newer, gives a new host its share of the total.  Fills out with what
- * the host has to keep.  Returns 0, or -1 with err. */
+/* Registers the host, decides whose number is newer, gives a new host its share of the total.
+ * Fills out with what the host has to keep.  Returns 0, or -1 with err. */
 int dash_store_register_host(struct dash_store *s, const struct dash_store_host *host,
 	int64_t now_ms, int64_t online_ms, struct dash_store_desired *out, struct err *err);
-/* Notes that the host was heard of.  Fills out with what it has to keep, {0, 0} for a host that has not registered.
- * Returns 0, or -1 with err. */
+/* Notes that the host was heard of.  Fills out with what it has to keep, {0, 0} for a host that
+ * has not registered. Returns 0, or -1 with err. */
 int dash_store_touch_host(struct dash_store *s, const char *host, int64_t now_ms,
 	struct dash_store_desired *out, struct err *err);
-/* Sets the number of one host and adds the difference to the total; fills out.  Returns FOUND, NOT_FOUND when the
- * host has not registered, or FOUND_ERROR with err. */
+/* Sets the number of one host and adds the difference to the total; fills out.  Returns FOUND,
+ * NOT_FOUND when the host has not registered, or FOUND_ERROR with err. */
 enum found dash_store_scale_host(struct dash_store *s, const char *host, int64_t agents,
 	struct dash_store_desired *out, struct err *err);
 /* Sets the total and spreads it.  Returns 0, or -1 with err. */
@@ -43,10 +44,11 @@ int dash_store_set_total(
 	struct dash_store *s, int64_t total, int64_t now_ms, int64_t online_ms, struct err *err);
 /* Spreads the total again, with a new revision.  Returns 0, or -1 with err. */
 int dash_store_reconcile(struct dash_store *s, int64_t now_ms, int64_t online_ms, struct err *err);
-/* Fills out with the total (the sum of the hosts while nobody has set one) and its revision.  Returns 0, or -1 with
- * err. */
+/* Fills out with the total (the sum of the hosts while nobody has set one) and its revision.
+ * Returns 0, or -1 with err. */
 int dash_store_get_total(struct dash_store *s, struct dash_store_desired *out, struct err *err);
-/* Sets *object to the host as the API has it, a new reference.  Returns FOUND, NOT_FOUND, or FOUND_ERROR with err. */
+/* Sets *object to the host as the API has it, a new reference.  Returns FOUND, NOT_FOUND, or
+ * FOUND_ERROR with err. */
 enum found dash_store_get_host(struct dash_store *s, const char *host, int64_t now_ms,
 	int64_t online_ms, json_t **object, struct err *err);
 /* Sets *list to an array of all hosts by name, a new reference.  Returns 0, or -1 with err. */

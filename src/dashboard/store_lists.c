@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A page of runs is found in an index that holds all columns of the filter, from the day on in which the page begins
- * (counts.h).  Only the rows of the page itself are read. */
+/* A page of runs is found in an index that holds all columns of the filter, from the day on in
+ * which the page begins (counts.h).  Only the rows of the page itself are read. */
 #include "dashboard/store_lists.h"
 
 #include <stdio.h>
@@ -81,8 +81,8 @@ static int read_query(struct dash_store *s, const struct dash_store_run_filter *
 	return f->agent || f->host ? find_agents(s, q, err) : 0;
 }
 
-/* Writes the condition of a query.  Parameters: 1 target, 2 agent, 3 host, 4 status, 5 and 6 the time, 9 the only
- * agent. */
+/* Writes the condition of a query.  Parameters: 1 target, 2 agent, 3 host, 4 status, 5 and 6 the
+ * time, 9 the only agent. */
 static void make_where(const struct query *q, char *buf, size_t size)
 {
 	const struct dash_store_run_filter *f = q->f;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The numbers asked for last are kept in memory.  A name is never deleted, so a number stays right until a rollback
- * undoes its creation. */
+/* The numbers asked for last are kept in memory.  A name is never deleted, so a number stays
+ * right until a rollback undoes its creation. */
 #include "dashboard/store_names.h"
 
 #include <stdlib.h>

@@ -16,8 +16,8 @@ struct dash_store_name {
 	const char *name;
 };
 
-/* Sets *no to the number of the name, at least 1.  A name without a number gets one when `add` is set.  Returns
- * FOUND, NOT_FOUND (never with `add`), or FOUND_ERROR with err. */
+/* Sets *no to the number of the name, at least 1.  A name without a number gets one when `add`
+ * is set.  Returns FOUND, NOT_FOUND (never with `add`), or FOUND_ERROR with err. */
 enum found dash_store_name_no(struct dash_store *s, const struct dash_store_name *name, bool add,
 	int64_t *no, struct err *err);
 /* Frees the numbers that are kept in memory. */

@@ -7,7 +7,8 @@
 
 #include "dashboard/store_base.h"
 
-/* Sets *counts to {"agents":{status: number},"hosts","targets"}, a new reference.  Returns 0, or -1 with err. */
+/* Sets *counts to {"agents":{status: number},"hosts","targets"}, a new reference.  Returns 0, or
+ * -1 with err. */
 int dash_store_overview(struct dash_store *s, json_t **counts, struct err *err);
 
 #endif

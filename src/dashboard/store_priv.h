@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the store share: the struct, statements, rows and columns.  Only store*.c and slice.c include
- * this file; with common/db.c they are all that knows SQLite. */
+/* What the files of the store share: the struct, statements, rows and columns.  Only store*.c
+ * and slice.c include this file; with common/db.c they are all that knows SQLite. */
 #ifndef K6FLEET_DASHBOARD_STORE_PRIV_H
 #define K6FLEET_DASHBOARD_STORE_PRIV_H
 
@@ -20,8 +20,9 @@ struct stmt_slot {
 	sqlite3_stmt *st;
 };
 
-/* WAL size in pages that triggers a checkpoint: large while runs come in, since a page that is written often is
- * copied once then; small while hours are rolled up in the background, so that no request waits for long. */
+/* WAL size in pages that triggers a checkpoint: large while runs come in, since a page that is
+ * written often is copied once then; small while hours are rolled up in the background, so that
+ * no request waits for long. */
 #define DASH_STORE_WAL_PAGES 4000
 #define DASH_STORE_WAL_PAGES_BACKGROUND 1000
 
@@ -41,11 +42,11 @@ struct dash_store {
 
 /* --- statements: store_base.c ------------------------------------------------------------- */
 
-/* Returns the prepared statement of this text; prepares it at the first call.  Returns NULL with err when the text
- * cannot be prepared; the functions below then return -1 and keep this err. */
+/* Returns the prepared statement of this text; prepares it at the first call.  Returns NULL with
+ * err when the text cannot be prepared; the functions below then return -1 and keep this err. */
 sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err);
-/* As db_each(), db_one() and db_run() in common/db.h; a database that is damaged or cannot be read is noted
- * (dash_store_watch()). */
+/* As db_each(), db_one() and db_run() in common/db.h; a database that is damaged or cannot be
+ * read is noted (dash_store_watch()). */
 int dash_store_each(
 	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err);
 enum found dash_store_one(
@@ -53,8 +54,8 @@ enum found dash_store_one(
 int dash_store_run(struct dash_store *s, sqlite3_stmt *st, struct err *err);
 /* Runs SQL text without parameters.  Returns 0, or -1 with err. */
 int dash_store_exec(struct dash_store *s, const char *sql, struct err *err);
-/* Reads one integer of a query without parameters into *out; *out is fallback when there is no row or the value is
- * NULL.  Returns 0, or -1 with err. */
+/* Reads one integer of a query without parameters into *out; *out is fallback when there is no
+ * row or the value is NULL.  Returns 0, or -1 with err. */
 int dash_store_get_int(
 	struct dash_store *s, const char *sql, int64_t fallback, int64_t *out, struct err *err);
 /* Returns 0, or -1 with err. */
@@ -64,12 +65,15 @@ void dash_store_recovered(struct dash_store *s);
 
 /* --- objects ------------------------------------------------------------------------------ */
 
-/* Returns the row as JSON, a new reference; returns NULL with err when a value of it makes no sense. */
+/* Returns the row as JSON, a new reference; returns NULL with err when a value of it makes no
+ * sense. */
 typedef json_t *dash_store_make_fn(sqlite3_stmt *st, void *arg, struct err *err);
-/* Sets *list to an array of all rows, a new reference.  Returns 0, or -1 with err and *list unchanged. */
+/* Sets *list to an array of all rows, a new reference.  Returns 0, or -1 with err and *list
+ * unchanged. */
 int dash_store_list(struct dash_store *s, sqlite3_stmt *st, dash_store_make_fn *make, void *arg,
 	json_t **list, struct err *err);
-/* Sets *object to the first row, a new reference.  Returns FOUND, NOT_FOUND, or FOUND_ERROR with err. */
+/* Sets *object to the first row, a new reference.  Returns FOUND, NOT_FOUND, or FOUND_ERROR with
+ * err. */
 enum found dash_store_object(struct dash_store *s, sqlite3_stmt *st, dash_store_make_fn *make,
 	void *arg, json_t **object, struct err *err);
 
@@ -79,8 +83,8 @@ enum found dash_store_object(struct dash_store *s, sqlite3_stmt *st, dash_store_
 json_t *dash_store_text_column(sqlite3_stmt *st, int column);
 json_t *dash_store_int_column(sqlite3_stmt *st, int column);
 json_t *dash_store_real_column(sqlite3_stmt *st, int column);
-/* JSON that was stored as text; JSON null for NULL.  Returns a new reference, or NULL with err when it does not
- * parse. */
+/* JSON that was stored as text; JSON null for NULL.  Returns a new reference, or NULL with err
+ * when it does not parse. */
 json_t *dash_store_json_column(sqlite3_stmt *st, int column, struct err *err);
 /* Returns a double, NAN for NULL. */
 double dash_store_double_column(sqlite3_stmt *st, int column);

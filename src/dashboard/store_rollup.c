@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An hour that is over and has changed is read again from its runs, a thousand a step.  Once runs of it have been
- * deleted its rollup is frozen: runs that come later are added to it. */
+/* An hour that is over and has changed is read again from its runs, a thousand a step.  Once
+ * runs of it have been deleted its rollup is frozen: runs that come later are added to it. */
 #include "dashboard/store_rollup.h"
 
 #include <math.h>
@@ -230,7 +230,8 @@ static int add_run(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Takes in up to `limit` runs.  Returns 1 when there may be more, 0 when there are none, -1 with err. */
+/* Takes in up to `limit` runs.  Returns 1 when there may be more, 0 when there are none, -1 with
+ * err. */
 static int read_chunk(struct dash_store *s, int limit, struct err *err)
 {
 	struct rollup_job *job = s->rollup->job;
@@ -282,8 +283,8 @@ static enum found find_job(struct dash_store *s, int64_t now_ms, struct err *err
 	return dash_store_one(s, st, begin_job_of_row, s, err);
 }
 
-/* Takes in one chunk of one hour.  Returns 1 when there may be more to do, 0 when there is nothing to do, -1 with
- * err. */
+/* Takes in one chunk of one hour.  Returns 1 when there may be more to do, 0 when there is
+ * nothing to do, -1 with err. */
 static int roll_up(struct dash_store *s, int64_t now_ms, int *budget, struct err *err)
 {
 	int more, chunk = *budget < CHUNK_RUNS ? *budget : CHUNK_RUNS;

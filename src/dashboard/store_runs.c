@@ -21,8 +21,8 @@ struct old_run {
 	struct counts_key key;
 };
 
-/* A run that has ended stays as it is, unless the reaper had given it up.  Columns: status, reason, and those of
- * dash_store_count_key(). */
+/* A run that has ended stays as it is, unless the reaper had given it up.  Columns: status,
+ * reason, and those of dash_store_count_key(). */
 static int judge_upsert(sqlite3_stmt *st, void *arg, struct err *err)
 {
 	struct old_run *o = arg;
@@ -57,7 +57,8 @@ static int find_numbers(
 	return 0;
 }
 
-/* Returns 1 when it has written, 0 when there is a run of this id and it is not to be replaced, -1 with err. */
+/* Returns 1 when it has written, 0 when there is a run of this id and it is not to be replaced,
+ * -1 with err. */
 static int put_run(struct dash_store *s, bool replace, const struct dash_store_run *r,
 	struct dash_store_upserted *out, struct err *err)
 {

@@ -19,13 +19,13 @@
 /* SQL for the number of the target ?1. */
 #define DASH_STORE_TARGET_NO "(SELECT no FROM k6_names WHERE kind = 0 AND host = '' AND name = ?1)"
 
-/* Fills out; its texts are valid until the next step of the statement.  Returns 0, or -1 with err when the quantiles
- * are damaged. */
+/* Fills out; its texts are valid until the next step of the statement.  Returns 0, or -1 with
+ * err when the quantiles are damaged. */
 int dash_store_read_sample(sqlite3_stmt *st, struct sample *out, struct err *err);
 /* Adds a rollup to the slice. */
 void dash_store_add_rollup(sqlite3_stmt *st, struct slice *sl);
-/* Reads a run's quantiles; out has room for QUANTILES numbers.  Rows of earlier schemas have them as JSON text.
- * Returns FOUND, NOT_FOUND for NULL, or FOUND_ERROR with err. */
+/* Reads a run's quantiles; out has room for QUANTILES numbers.  Rows of earlier schemas have
+ * them as JSON text. Returns FOUND, NOT_FOUND for NULL, or FOUND_ERROR with err. */
 enum found dash_store_read_quantiles(sqlite3_stmt *st, int column, double *out, struct err *err);
 
 #endif

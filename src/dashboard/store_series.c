@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps of whole hours come from rollups; shorter steps, and hours that have changed since, come from their runs. */
+/* Steps of whole hours come from rollups; shorter steps, and hours that have changed since, come
+ * from their runs. */
 #include "dashboard/store_series.h"
 
 #include <stdlib.h>

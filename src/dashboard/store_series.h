@@ -16,15 +16,17 @@ struct dash_store_range {
 	int64_t from_ms, to_ms, step_ms;
 };
 
-/* Sets *series to {"step","points":[…]} of the target's runs that began in the range, a new reference; step is in
- * seconds.  Steps of whole hours begin at whole hours and come from the rollups.  Returns 0, or -1 with err. */
+/* Sets *series to {"step","points":[…]} of the target's runs that began in the range, a new
+ * reference; step is in seconds.  Steps of whole hours begin at whole hours and come from the
+ * rollups.  Returns 0, or -1 with err. */
 int dash_store_series(struct dash_store *s, const char *target_id,
 	const struct dash_store_range *range, json_t **series, struct err *err);
-/* Calls each for every run that has ended and began at or after since_ms, oldest first.  Returns 0, or -1 with err,
- * possibly after some calls. */
+/* Calls each for every run that has ended and began at or after since_ms, oldest first.  Returns
+ * 0, or -1 with err, possibly after some calls. */
 int dash_store_each_sample(
 	struct dash_store *s, int64_t since_ms, sample_fn *each, void *arg, struct err *err);
-/* The same for every run that dash_store_reap() at now_ms will give up, as it will be then: with status error. */
+/* The same for every run that dash_store_reap() at now_ms will give up, as it will be then: with
+ * status error. */
 int dash_store_each_overdue(struct dash_store *s, int64_t now_ms, int64_t run_timeout_ms,
 	sample_fn *each, void *arg, struct err *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A table of leaky buckets, one an address.  A new address replaces an address with the same hash: an attacker who
- * fills the table frees others from waiting, and slows only the addresses that he uses. */
+/* A table of leaky buckets, one an address.  A new address replaces an address with the same
+ * hash: an attacker who fills the table frees others from waiting, and slows only the addresses
+ * that he uses. */
 #include "dashboard/throttle.h"
 
 #include <stdbool.h>

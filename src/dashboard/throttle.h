@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts wrong credentials by address.  An address may send `burst` of them at once, then one every six seconds; while
- * it has to wait, its credentials are not looked at, right or wrong.  Pure; keeps 4096 addresses.
+ * Counts wrong credentials by address.  An address may send `burst` of them at once, then one
+ * every six seconds; while it has to wait, its credentials are not looked at, right or wrong.
+ * Pure; keeps 4096 addresses.
  */
 #ifndef K6FLEET_DASHBOARD_THROTTLE_H
 #define K6FLEET_DASHBOARD_THROTTLE_H

@@ -107,14 +107,17 @@ static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)revents;
 	note(&u->reaping, reap(u->api, units_now_wall_ms(), &err), &err);
-	/* Finds out that a device works again, also when nobody asks /readyz; dash_store_watch() tells. */
+	/* Finds out that a device works again, also when nobody asks /readyz; dash_store_watch()
+	 * tells. */
 	dash_store_check(u->api->store, &err);
 	ev_timer_again(loop, &u->steps);
 }
 
-/* --- rollups and retention --------------------------------------------------------------------- */
+/* --- rollups and retention
+ * --------------------------------------------------------------------- */
 
-/* One small transaction, so that no request waits for long.  Returns 1 when there is more to do, 0, or -1 with err. */
+/* One small transaction, so that no request waits for long.  Returns 1 when there is more to do,
+ * 0, or -1 with err. */
 static int take_step(struct api *api, struct err *err)
 {
 	const struct settings *c = api->config;
@@ -140,7 +143,8 @@ static void on_step(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 }
 
-/* --- all of it ----------------------------------------------------------------------------------- */
+/* --- all of it
+ * ----------------------------------------------------------------------------------- */
 
 static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 {

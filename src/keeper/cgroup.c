@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A slot's cgroup holds k6 and the processes that k6 starts.  The worker stays outside: memory.oom.group would kill it,
- * too, and nobody could report what happened. */
+/* A slot's cgroup holds k6 and the processes that k6 starts.  The worker stays outside:
+ * memory.oom.group would kill it, too, and nobody could report what happened. */
 #include "keeper/cgroup.h"
 
 #include <errno.h>
@@ -35,7 +35,8 @@ static int read_at(int dir_fd, const char *file, char *buf)
 	return n < 0 ? -1 : 0;
 }
 
-/* Returns the path of the process's cgroup below the v2 mount, from "0::/PATH" in /proc/self/cgroup. */
+/* Returns the path of the process's cgroup below the v2 mount, from "0::/PATH" in
+ * /proc/self/cgroup. */
 static char *cgroup_own_path(void)
 {
 	_cleanup_file_ FILE *f = fopen("/proc/self/cgroup", "re");
@@ -71,8 +72,9 @@ static int open_own(struct err *why)
 	return err_set(why, "cgroup v2 is not mounted on /sys/fs/cgroup");
 }
 
-/* systemd marks a delegated cgroup with an extended attribute; one that is delegated to an ordinary user belongs to that
- * user.  Without either sign another program may manage the subtree. */
+/* systemd marks a delegated cgroup with an extended attribute; one that is delegated to an
+ * ordinary user belongs to that user.  Without either sign another program may manage the
+ * subtree. */
 static bool is_delegated(int fd)
 {
 	char value[8] = "";
@@ -95,7 +97,8 @@ static bool has_word(const char *text, const char *word)
 	return false;
 }
 
-/* cgroups(7), "no internal processes": all processes must leave the base before controllers can be enabled below it. */
+/* cgroups(7), "no internal processes": all processes must leave the base before controllers can
+ * be enabled below it. */
 static int move_to_leaf(int base, struct err *why)
 {
 	char pids[TEXT_MAX], *save = NULL;

@@ -76,8 +76,9 @@ void children_settle(struct children *c)
 	c->unsettled_count = kept;
 }
 
-/* Waits until at most `most` workers share the keeper's table of descriptors.  Returns false if that takes more than
- * some milliseconds: a worker was stopped, or has died and is not reaped, before it had a table of its own. */
+/* Waits until at most `most` workers share the keeper's table of descriptors.  Returns false if
+ * that takes more than some milliseconds: a worker was stopped, or has died and is not reaped,
+ * before it had a table of its own. */
 static bool wait_settled(struct children *c, unsigned int most)
 {
 	const struct timespec moment = {0, 1000000};
@@ -93,8 +94,8 @@ static bool wait_settled(struct children *c, unsigned int most)
 
 void children_use_k6(struct children *c, const struct k6bin *k6)
 {
-	/* While a worker shares the table, closing the descriptor here would close it there.  It stays open then: one
-	 * descriptor too many does no harm. */
+	/* While a worker shares the table, closing the descriptor here would close it there.  It
+	 * stays open then: one descriptor too many does no harm. */
 	if (wait_settled(c, 0))
 		close_fd(&c->k6.fd);
 	c->k6 = *k6;
@@ -106,7 +107,8 @@ struct outfit {
 	struct cgroup_slot cgroup;
 };
 
-/* Closes the worker's own descriptors.  With its end closed here, its death shows as end of file at the other. */
+/* Closes the worker's own descriptors.  With its end closed here, its death shows as end of file
+ * at the other. */
 static void close_workers_part(struct outfit *o)
 {
 	close_fd(&o->worker_end);
@@ -136,8 +138,9 @@ static int make_outfit(
 	return -1;
 }
 
-/* Whether a worker can be forked with the keeper's own table of descriptors: it keeps those below WORKER_FDS_END.
- * A keeper that was started with many open descriptors may have none left there. */
+/* Whether a worker can be forked with the keeper's own table of descriptors: it keeps those
+ * below WORKER_FDS_END. A keeper that was started with many open descriptors may have none left
+ * there. */
 static bool is_shareable(const struct children *c, const struct outfit *o)
 {
 	return o->worker_end < WORKER_FDS_END && o->cgroup.dir_fd < WORKER_FDS_END &&
@@ -170,7 +173,8 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 	struct err *err)
 {
 	struct outfit o;
-	/* At most CHILDREN_UNSETTLED_MAX share, so that the numbers below WORKER_FDS_END suffice. */
+	/* At most CHILDREN_UNSETTLED_MAX share, so that the numbers below WORKER_FDS_END
+	 * suffice. */
 	bool share = wait_settled(c, CHILDREN_UNSETTLED_MAX - 1);
 	pid_t pid;
 

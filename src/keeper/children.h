@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper's table of workers: their pids and generations, and a duplicate of the supervisor's end of each
- * socket, so that a new supervisor can take over.  The entry of a dead worker stays, with its last messages
- * unread in its socket, until the supervisor orders the keeper to forget it.
+ * The keeper's table of workers: their pids and generations, and a duplicate of the supervisor's
+ * end of each socket, so that a new supervisor can take over.  The entry of a dead worker stays,
+ * with its last messages unread in its socket, until the supervisor orders the keeper to forget
+ * it.
  */
 #ifndef K6FLEET_CHILDREN_H
 #define K6FLEET_CHILDREN_H
@@ -29,8 +30,9 @@ struct child {
 	int chan;      /* the supervisor's end of its socket */
 };
 
-/* For a moment after its fork a worker still shares the keeper's table of descriptors.  Until it has a table of
- * its own, or is dead, the keeper must not close the three descriptors that are the worker's. */
+/* For a moment after its fork a worker still shares the keeper's table of descriptors.  Until it
+ * has a table of its own, or is dead, the keeper must not close the three descriptors that are
+ * the worker's. */
 #define CHILDREN_UNSETTLED_MAX 8
 struct unsettled {
 	unsigned int slot;
@@ -77,20 +79,23 @@ struct children {
 int children_init(struct children *c, const struct children_config *config, struct err *err);
 /* New workers run this k6, whose descriptor is taken over; living workers keep theirs. */
 void children_use_k6(struct children *c, const struct k6bin *k6);
-/* Takes over a worker of an earlier image, and its socket.  The slot is free and below LIMIT_WORKERS. */
+/* Takes over a worker of an earlier image, and its socket.  The slot is free and below
+ * LIMIT_WORKERS. */
 void children_adopt(struct children *c, unsigned int slot, const struct child *child);
-/* Forks the worker of a free slot below LIMIT_WORKERS.  Returns 0, or -1 and err: the slot stays free.
- * May wait some milliseconds for earlier workers to leave the shared table of descriptors. */
+/* Forks the worker of a free slot below LIMIT_WORKERS.  Returns 0, or -1 and err: the slot stays
+ * free. May wait some milliseconds for earlier workers to leave the shared table of descriptors. */
 int children_spawn(struct children *c, unsigned int slot, uint64_t generation, uint32_t restarts,
 	struct err *err);
-/* Closes the descriptors that workers no longer share.  While unsettled_count is not 0, the caller comes again
- * in a moment. */
+/* Closes the descriptors that workers no longer share.  While unsettled_count is not 0, the
+ * caller comes again in a moment. */
 void children_settle(struct children *c);
-/* Returns the entry of the slot if it is used by this generation, else NULL: every order is checked anew. */
+/* Returns the entry of the slot if it is used by this generation, else NULL: every order is
+ * checked anew. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
 /* Marks the living worker with this pid as dead.  Returns its slot, or -1 if it is no worker. */
 int children_reaped(struct children *c, pid_t pid, int wait_status);
-/* Frees the slot of a dead worker: closes its socket, and with it what it said and nobody has read. */
+/* Frees the slot of a dead worker: closes its socket, and with it what it said and nobody has
+ * read. */
 void children_forget(struct children *c, struct child *child);
 /* Sends sig to a worker; one that was reaped gets nothing. */
 void children_signal(const struct children *c, const struct child *child, int sig);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All these files belong to root and are trusted.  Secrets are kept in sealed memfds, not in memory: a worker closes
- * descriptors, but inherits memory. */
+/* All these files belong to root and are trusted.  Secrets are kept in sealed memfds, not in
+ * memory: a worker closes descriptors, but inherits memory. */
 #include "config.h"
 
 #include "keeper/files.h"
@@ -26,7 +26,8 @@
 #define URL_MAX 1024
 #define KEPT_FILE_MAX (4 * 1024 * 1024)
 
-/* Opens the configuration; the caller closes it.  NOT_FOUND: there is no file, and none was named. */
+/* Opens the configuration; the caller closes it.  NOT_FOUND: there is no file, and none was
+ * named. */
 static enum found open_config(const struct files_options *o, FILE **out, struct err *err)
 {
 	int fd = hostfs_open(o->config, O_RDONLY | O_NOCTTY);
@@ -40,8 +41,8 @@ static enum found open_config(const struct files_options *o, FILE **out, struct 
 	return FOUND_ERROR;
 }
 
-/* Returns the address of the dashboard on this host, which its package gives, if there is also a secret for it; NULL:
- * there is none.  The caller frees. */
+/* Returns the address of the dashboard on this host, which its package gives, if there is also a
+ * secret for it; NULL: there is none.  The caller frees. */
 static char *local_dashboard(void)
 {
 	_cleanup_free_ char *secret = creds_given("dashboard-secret");
@@ -145,7 +146,8 @@ static enum found keep_secret(
 	return found_if(seal_secret(secret, err), kept);
 }
 
-/* *kept gets a sealed memfd with a copy of the file that dashboard.KEY names.  NOT_FOUND: it names none. */
+/* *kept gets a sealed memfd with a copy of the file that dashboard.KEY names.  NOT_FOUND: it
+ * names none. */
 static enum found keep_file(const char *key, const char *path, int *kept, struct err *err)
 {
 	_cleanup_fd_ int fd = -1;
@@ -192,7 +194,8 @@ int files_keep(const struct conf *conf, const struct files_kept *running, struct
 	*out = (struct files_kept){-1, -1, -1, -1};
 	found = keep_secret(conf, running, &out->secret_fd, err);
 	title_forget_env("DASHBOARD_SECRET");
-	/* This one is the dashboard's, but a stack that is started with one .env file has it in the environment, too. */
+	/* This one is the dashboard's, but a stack that is started with one .env file has it in
+	 * the environment, too. */
 	title_forget_env("ADMIN_BASIC_AUTH");
 	/* Certificates and the client's key are read now, while their paths lead to them. */
 	for (size_t i = 0; i < ARRAY_SIZE(files) && found != FOUND_ERROR; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor is executed by its descriptor, with a fixed set of descriptors and without privileges. */
+/* The supervisor is executed by its descriptor, with a fixed set of descriptors and without
+ * privileges. */
 #include "keeper/handover.h"
 
 #include <errno.h>
@@ -30,8 +31,8 @@ int handover_make_config(const struct conf *conf, struct err *err)
 	return fdio_seal("k6fleet-config", text, size, err);
 }
 
-/* Puts every descriptor at its number of enum handover_fd; the number of a descriptor of -1 is closed.  Returns a
- * descriptor of the binary, or -1 with errno. */
+/* Puts every descriptor at its number of enum handover_fd; the number of a descriptor of -1 is
+ * closed.  Returns a descriptor of the binary, or -1 with errno. */
 static int handover_place_descriptors(const struct handover *h, int chan)
 {
 #define AT(number) [number - HANDOVER_FD_KEEPER]
@@ -81,8 +82,8 @@ _Noreturn static void exec_supervisor(const struct handover *h, int chan, pid_t 
 
 	if (exe < 0)
 		fatal(1, "cannot place the supervisor's descriptors: %s", strerror(errno));
-	/* Safe: only the descriptors of enum handover_fd survive the exec.  The configuration is a sealed copy, so the
-	 * supervisor opens no path with rights that it does not have. */
+	/* Safe: only the descriptors of enum handover_fd survive the exec.  The configuration is
+	 * a sealed copy, so the supervisor opens no path with rights that it does not have. */
 	fdio_close_range(HANDOVER_FD_END, (unsigned)exe - 1, false);
 	fdio_close_range((unsigned)exe + 1, ~0U, false);
 	for (int sig = 1; sig < NSIG; sig++)

@@ -42,8 +42,8 @@ struct handover {
 
 /* Returns a memfd with the effective configuration, which the caller closes; -1 and err. */
 int handover_make_config(const struct conf *conf, struct err *err);
-/* Forks and executes the supervisor with chan as its socket, which stays the caller's.  Returns the pid, or -1
- * and err; what fails in the child ends the child with a line in the log. */
+/* Forks and executes the supervisor with chan as its socket, which stays the caller's.  Returns
+ * the pid, or -1 and err; what fails in the child ends the child with a line in the log. */
 pid_t handover_start(const struct handover *h, int chan, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Workers run the k6 that was opened until somebody asks for the one on disk: the old file stays open.  A binary that
- * was overwritten in place is refused by the worker (agent/launch.c). */
+/* Workers run the k6 that was opened until somebody asks for the one on disk: the old file stays
+ * open.  A binary that was overwritten in place is refused by the worker (agent/launch.c). */
 #include "keeper/k6.h"
 
 #include <errno.h>

@@ -16,7 +16,8 @@
 #include "common/k6version.h"
 #include "keeper/handover.h"
 
-/* EXIT_RESTART is EX_TEMPFAIL of sysexits.h: the fleet is drained and a service manager shall start the new binary. */
+/* EXIT_RESTART is EX_TEMPFAIL of sysexits.h: the fleet is drained and a service manager shall
+ * start the new binary. */
 enum keeper_exit { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
 
 /* Descriptors beside those of workers, of which keeper and supervisor hold one for each worker. */
@@ -69,9 +70,10 @@ struct keeper {
 	int exit_status; /* enum keeper_exit */
 };
 
-/* Reads options and configuration, opens descriptors, enters the sandbox and gives up privileges: everything up to the
- * first fork of a supervisor.  Ends the process with one line if something is wrong.  Afterwards the host's files are
- * out of reach and five capabilities are left. */
+/* Reads options and configuration, opens descriptors, enters the sandbox and gives up
+ * privileges: everything up to the first fork of a supervisor.  Ends the process with one line
+ * if something is wrong.  Afterwards the host's files are out of reach and five capabilities are
+ * left. */
 void keeper_startup(struct keeper *k, int argc, char **argv);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Carries out the orders of the supervisor.  Each order is checked; a supervisor that sends nonsense is killed. */
+/* Carries out the orders of the supervisor.  Each order is checked; a supervisor that sends
+ * nonsense is killed. */
 #include "config.h"
 
 #include "keeper/keeper_orders.h"
@@ -53,7 +54,8 @@ static void order_kill(struct keeper *k, struct msg_reader *in)
 		supervisor_link_kill(k, "asked for a kill that makes no sense");
 		return;
 	}
-	/* A worker that has just ended or been replaced is no error: the order was sent before the supervisor knew. */
+	/* A worker that has just ended or been replaced is no error: the order was sent before
+	 * the supervisor knew. */
 	c = children_find(&k->children, order.slot, order.generation);
 	/* Safe: the supervisor names slots, never pids. */
 	if (c)

@@ -5,8 +5,8 @@
 
 #include "keeper/keeper.h"
 
-/* Reads and obeys all orders that have arrived; closes the link at its end of file.  An order that makes
- * no sense gets the supervisor killed. */
+/* Reads and obeys all orders that have arrived; closes the link at its end of file.  An order
+ * that makes no sense gets the supervisor killed. */
 void keeper_orders_read(struct keeper *k);
 
 #endif

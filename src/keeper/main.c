@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * k6fleetd, the keeper: parent of the supervisor and of all workers.  It forks, reaps, hands over descriptors and passes
- * signals on.  It uses no network and decides nothing.  It parses its own configuration file, the supervisor's orders
- * (common/msg.h), and in a hand-over the state that it wrote itself.
+ * k6fleetd, the keeper: parent of the supervisor and of all workers.  It forks, reaps, hands
+ * over descriptors and passes signals on.  It uses no network and decides nothing.  It parses
+ * its own configuration file, the supervisor's orders (common/msg.h), and in a hand-over the
+ * state that it wrote itself.
  */
 #include "config.h"
 
@@ -87,7 +88,8 @@ static void read_signals(struct keeper *k)
 		case SIGTERM:
 		case SIGINT: supervisor_link_stop(k); break;
 		case SIGHUP:
-			/* `systemctl reload` sends only HUP, also after an upgrade of the package. */
+			/* `systemctl reload` sends only HUP, also after an upgrade of the
+			 * package. */
 			if (upgrade_is_due(k))
 				upgrade_begin(k, 0);
 			else
@@ -113,7 +115,8 @@ static int64_t next_deadline(const struct keeper *k, int64_t now)
 		at = k->stop_by_ms;
 	if (upgrade_deadline(k) < at)
 		at = upgrade_deadline(k);
-	/* A worker that was just forked leaves the table of descriptors in a moment: children_settle(). */
+	/* A worker that was just forked leaves the table of descriptors in a moment:
+	 * children_settle(). */
 	if (k->children.unsettled_count && now + 1 < at)
 		at = now + 1;
 	if (at == INT64_MAX)
@@ -151,12 +154,14 @@ static void keeper_loop(struct keeper *k)
 		if (ppoll(fds, ARRAY_SIZE(fds), wait_ms < 0 ? NULL : &ts, NULL) < 0 &&
 			errno != EINTR)
 			fatal(EXIT_START, "ppoll: %s", strerror(errno));
-		/* After a pause of the whole machine the supervisor was not silent: it did not run either. */
+		/* After a pause of the whole machine the supervisor was not silent: it did not
+		 * run either. */
 		if (wait_ms >= 0 && units_now_mono_ms() - before > wait_ms + LATE_MS)
 			k->sup_heard_ms = units_now_mono_ms();
 		if (fds[1].revents & POLLOUT)
 			chan_queue_flush(&k->sup_out, k->sup_chan, NULL);
-		/* Orders before exits: the supervisor must hear of a worker before it hears of its death. */
+		/* Orders before exits: the supervisor must hear of a worker before it hears of
+		 * its death. */
 		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
 			keeper_orders_read(k);
 		if (fds[0].revents)
@@ -176,7 +181,8 @@ static void end_all(struct keeper *k)
 	/* The workers are dead; the supervisor commits its records and ends. */
 	while (waitpid(-1, &status, 0) > 0 || errno == EINTR)
 		;
-	/* Without CAP_DAC_OVERRIDE this works only in a directory of the keeper's own user, as /run/k6fleet is. */
+	/* Without CAP_DAC_OVERRIDE this works only in a directory of the keeper's own user, as
+	 * /run/k6fleet is. */
 	unlinkat(k->socket_dir_fd, basename(k->conf->control_socket), 0);
 	children_free(&k->children);
 	conf_free(k->conf);
@@ -187,7 +193,8 @@ int main(int argc, char **argv)
 	struct keeper k = {.signal_fd = -1};
 
 	title_init(argc, argv);
-	/* free() returns large blocks to the kernel at once: a worker needs log and result during a run only. */
+	/* free() returns large blocks to the kernel at once: a worker needs log and result
+	 * during a run only. */
 	mem_return_blocks();
 	log_init("k6fleetd", LOG_LEVEL_INFO, false);
 	umask(022);
@@ -198,8 +205,8 @@ int main(int argc, char **argv)
 		keeper_reload(&k, 0);
 		keeper_reap(&k);
 	}
-	/* Overwrites the original bytes of the environment, with the secret in them, before the first fork of a
-	 * worker. */
+	/* Overwrites the original bytes of the environment, with the secret in them, before the
+	 * first fork of a worker. */
 	title_set("k6fleetd", "k6fleetd: keeper");
 	supervisor_life_start(&k);
 	keeper_loop(&k);

@@ -58,7 +58,8 @@ int64_t memory_available(void)
 		if (!strncmp(line, "0:", 2)) {
 			n = tightest("/sys/fs/cgroup", path, "memory.max");
 		} else if (!strcmp(controllers, "memory")) {
-			/* In a container the path is that of the host, and the mount shows the container's cgroup at its top. */
+			/* In a container the path is that of the host, and the mount shows the
+			 * container's cgroup at its top. */
 			int64_t own = read_limit("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
 
 			n = tightest("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");

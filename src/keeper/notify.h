@@ -7,8 +7,8 @@
 
 #include "common/err.h"
 
-/* Connects to $NOTIFY_SOCKET, if it is set.  Must be called before the process leaves the host's root, where the path
- * leads to the socket. */
+/* Connects to $NOTIFY_SOCKET, if it is set.  Must be called before the process leaves the host's
+ * root, where the path leads to the socket. */
 void notify_open(void);
 /* Whether the process has a connected socket. */
 bool notify_is_open(void);

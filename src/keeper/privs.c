@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* capabilities(7) through libcap.  Each capability that the keeper has is listed with its reason. */
+/* capabilities(7) through libcap.  Each capability that the keeper has is listed with its
+ * reason. */
 #include "keeper/privs.h"
 
 #include <errno.h>
@@ -42,7 +43,8 @@ int privs_limit(struct err *err)
 	for (size_t i = 0; now && caps && i < ARRAY_SIZE(kept); i++) {
 		cap_flag_value_t have = CAP_CLEAR;
 
-		/* A container may lack some of them; the operation that needs a missing one fails then. */
+		/* A container may lack some of them; the operation that needs a missing one
+		 * fails then. */
 		cap_get_flag(now, kept[i], CAP_PERMITTED, &have);
 		if (have == CAP_SET) {
 			cap_set_flag(caps, CAP_PERMITTED, 1, &kept[i], CAP_SET);
@@ -72,8 +74,8 @@ int privs_pass_on(struct err *err)
 	}
 	if (!now || cap_set_proc(now) < 0)
 		rc = err_sys(err, errno, "cannot make the capabilities inheritable");
-	/* Safe: the sets that are raised are subsets of what this process has, for an image that it chose.  Living
-	 * children have their own sets. */
+	/* Safe: the sets that are raised are subsets of what this process has, for an image that
+	 * it chose.  Living children have their own sets. */
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kept); i++) {
 		cap_flag_value_t have = CAP_CLEAR;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The binary is foreign code: it runs in the sandbox of a worker's k6, never with the keeper's rights. */
+/* The binary is foreign code: it runs in the sandbox of a worker's k6, never with the keeper's
+ * rights. */
 #include "keeper/probe.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Carries out HUP and the verb `reload`.  Reads and checks everything first, then changes it in one step; an error
- * changes nothing.  The supervisor gets the new descriptors and applies the difference. */
+/* Carries out HUP and the verb `reload`.  Reads and checks everything first, then changes it in
+ * one step; an error changes nothing.  The supervisor gets the new descriptors and applies the
+ * difference. */
 #include "keeper/reload.h"
 
 #include <stdlib.h>
@@ -88,8 +89,8 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	struct msg_writer m = {0};
 
 	msg_put_keeper_file(&m, &(struct msg_keeper_file){.which = which, .exists = fd >= 0});
-	/* KEEPER_FILE always carries a descriptor.  Without a file it is that of the configuration, which the
-	 * supervisor has anyway. */
+	/* KEEPER_FILE always carries a descriptor.  Without a file it is that of the
+	 * configuration, which the supervisor has anyway. */
 	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* From a process with all rights of root to a keeper with five capabilities.  The order matters: whatever needs the
- * host's files or a privilege comes before these are given up, and the secret is wiped before any fork. */
+/* From a process with all rights of root to a keeper with five capabilities.  The order matters:
+ * whatever needs the host's files or a privilege comes before these are given up, and the secret
+ * is wiped before any fork. */
 #include "config.h"
 
 #include "keeper/keeper.h"
@@ -105,7 +106,8 @@ static struct files_options parse_options(int argc, char **argv, int *take_over)
 	o.config_named = config != NULL;
 	if (!config)
 		config = DEFAULT_CONFIG;
-	/* Absolute: a reload reads it again, when the keeper has another working directory and root. */
+	/* Absolute: a reload reads it again, when the keeper has another working directory and
+	 * root. */
 	cwd = config[0] == '/' ? NULL : getcwd(NULL, 0);
 	o.config = cwd ? x_asprintf("%s/%s", cwd, config) : x_strdup(config);
 	return o;
@@ -125,8 +127,9 @@ static void open_state_dir(struct keeper *k)
 	k->handover.state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->handover.state_fd < 0)
 		fatal(EXIT_START, "cannot open the state directory %s: %s", dir, strerror(errno));
-	/* Two daemons on one database would run everything twice.  When a k6fleetd was killed, its supervisor holds
-	 * the lock and the control socket until its last thread has ended: so wait up to 2 s. */
+	/* Two daemons on one database would run everything twice.  When a k6fleetd was killed,
+	 * its supervisor holds the lock and the control socket until its last thread has ended:
+	 * so wait up to 2 s. */
 	for (int i = 0;
 		(locked = flock(k->handover.state_fd, LOCK_EX | LOCK_NB) == 0) == false && i < 20;
 		i++)
@@ -182,7 +185,8 @@ static void open_control_socket(struct keeper *k)
 	k->socket_dir_fd = open(copy, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The binary is opened now, by root, and executed by its descriptor later: the file at the path may change. */
+/* The binary is opened now, by root, and executed by its descriptor later: the file at the path
+ * may change. */
 static int open_supervisor(struct keeper *k)
 {
 	const char *dir = getenv("K6FLEET_LIBEXECDIR");
@@ -223,8 +227,8 @@ static void make_loop_parts(struct keeper *k)
 	chan_queue_init(&k->sup_out);
 }
 
-/* k6 has a package of its own, which may be installed later: the fleet waits for it.  If the configuration names another
- * path, a missing k6 is an error. */
+/* k6 has a package of its own, which may be installed later: the fleet waits for it.  If the
+ * configuration names another path, a missing k6 is an error. */
 static void go_on_without_k6(struct keeper *k, struct k6bin *k6, const struct err *why)
 {
 	if (!k6_is_optional(k->conf))
@@ -294,7 +298,8 @@ static void enter_sandbox(struct keeper *k, struct k6bin *k6, struct cgroup *cgr
 		k->sandbox.layers |= SANDBOX_LAYER_CGROUP;
 	if (sandbox_check_layers(&k->sandbox, k->conf, &err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
-	/* Also for an ordinary user, whose keeper has all capabilities in its own user namespace. */
+	/* Also for an ordinary user, whose keeper has all capabilities in its own user
+	 * namespace. */
 	if (privs_limit(&err) < 0)
 		fatal(EXIT_START, "%s", err.msg);
 	if (k6->fd >= 0 && probe_k6(&k->sandbox, k->conf, k6, k->k6_version, &err) < 0)
@@ -314,7 +319,8 @@ void keeper_startup(struct keeper *k, int argc, char **argv)
 		return;
 	}
 	load_config(k);
-	/* The seed of jansson's hash tables: taken here once, so that no worker has to open /dev/urandom. */
+	/* The seed of jansson's hash tables: taken here once, so that no worker has to open
+	 * /dev/urandom. */
 	json_object_seed(0);
 	open_host(k, &children.k6);
 	enter_sandbox(k, &children.k6, &children.cgroup);

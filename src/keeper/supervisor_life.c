@@ -18,8 +18,8 @@
 #include "keeper/upgrade.h"
 
 #define SUPERVISOR_STABLE_MS 10000
-/* KILL comes from the OOM killer or an operator and is no crash: the next supervisor starts without delay, unless this
- * one lived for less than this time. */
+/* KILL comes from the OOM killer or an operator and is no crash: the next supervisor starts
+ * without delay, unless this one lived for less than this time. */
 #define SUPERVISOR_KILLED_MS 200
 #define SUPERVISOR_DELAY_MAX_MS 10000
 
@@ -97,7 +97,8 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_restart_at_ms = now;
 		return;
 	}
-	/* The supervisor has logged why.  A daemon that cannot start must show it by its exit status. */
+	/* The supervisor has logged why.  A daemon that cannot start must show it by its exit
+	 * status. */
 	if (!k->ever_seen && WIFEXITED(status))
 		exit(EXIT_START);
 	if (lived >= SUPERVISOR_STABLE_MS ||

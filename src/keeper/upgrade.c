@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* execve(2) keeps pid, children and descriptors; nothing else has to be moved in the kernel.  All else that
- * the next image needs goes through a sealed memfd (upgrade_state.h). */
+/* execve(2) keeps pid, children and descriptors; nothing else has to be moved in the kernel.
+ * All else that the next image needs goes through a sealed memfd (upgrade_state.h). */
 #include "config.h"
 
 #include "keeper/upgrade.h"
@@ -78,7 +78,8 @@ _Noreturn static void ask(
 
 	if (dup2(out, 1) < 0 || dup2(out, 2) < 0 || dup2(exe, 3) < 0)
 		_exit(127);
-	/* Descriptor 3 is not close-on-exec: if the binary is a script, its interpreter opens it, execveat(2). */
+	/* Descriptor 3 is not close-on-exec: if the binary is a script, its interpreter opens
+	 * it, execveat(2). */
 	fdio_close_range(4, ~0U, false);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -127,8 +128,8 @@ static void forget(struct keeper *k)
 	*u = (struct upgrade){.exe_fd = -1, .sup_fd = -1, .out_fd = -1};
 }
 
-/* The hand-over is not possible.  Under a service manager the keeper drains and ends, to be started anew with the new
- * binary; otherwise this image goes on. */
+/* The hand-over is not possible.  Under a service manager the keeper drains and ends, to be
+ * started anew with the new binary; otherwise this image goes on. */
 static void fall_back(struct keeper *k, const char *why)
 {
 	uint64_t asker = k->upgrade.asker;
@@ -239,7 +240,8 @@ void upgrade_tick(struct keeper *k, int64_t now)
 		u->timed_out = true;
 		kill(u->check_pid, SIGKILL);
 	} else if (u->goodbye && k->sup_pid > 0) {
-		/* Safe: results that it has not committed are still unread in the workers' sockets. */
+		/* Safe: results that it has not committed are still unread in the workers'
+		 * sockets. */
 		kill(k->sup_pid, SIGKILL);
 	}
 }
@@ -324,7 +326,8 @@ static struct upgrade_state collect(const struct keeper *k)
 	};
 }
 
-/* Before the execve(2) the descriptors must survive it; if it fails, the next fork's exec must close them again. */
+/* Before the execve(2) the descriptors must survive it; if it fails, the next fork's exec must
+ * close them again. */
 static void set_inherited(void *arg, int fd)
 {
 	const bool *inherited = arg;
@@ -353,8 +356,8 @@ static void execute(struct keeper *k, struct err *err)
 	fcntl(fd, F_SETFD, 0);
 	upgrade_state_each_fd(&state, set_inherited, &inherited);
 	if (privs_pass_on(err) == 0) {
-		/* Safe: it is the binary that was asked, by its descriptor, and belongs to root.  It gets what this image
-		 * has, five capabilities. */
+		/* Safe: it is the binary that was asked, by its descriptor, and belongs to root.
+		 * It gets what this image has, five capabilities. */
 		syscall(SYS_execveat, k->upgrade.exe_fd, "", argv, environ, AT_EMPTY_PATH);
 		err_sys(err, errno, "cannot execute %s", k->exe_path);
 	}

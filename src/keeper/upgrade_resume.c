@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All descriptors are those of the last image, but for the supervisor's binary: that is the one on disk. */
+/* All descriptors are those of the last image, but for the supervisor's binary: that is the one
+ * on disk. */
 #include "config.h"
 
 #include "keeper/upgrade_resume.h"

@@ -5,8 +5,9 @@
 
 #include "keeper/keeper.h"
 
-/* Fills k from the state in fd, which is closed: options, configuration, sandbox, workers, descriptors, all
- * close-on-exec again; gives up ambient capabilities.  Ends the process with one line where that fails. */
+/* Fills k from the state in fd, which is closed: options, configuration, sandbox, workers,
+ * descriptors, all close-on-exec again; gives up ambient capabilities.  Ends the process with
+ * one line where that fails. */
 void upgrade_resume(struct keeper *k, int fd);
 
 #endif

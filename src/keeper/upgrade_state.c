@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The writer, the reader and the walk over descriptors come from the rows of UPGRADE_STATE_TABLE.  The keeper wrote the
- * state itself; it is checked nevertheless, because a signal to pid -1 would reach every process. */
+/* The writer, the reader and the walk over descriptors come from the rows of
+ * UPGRADE_STATE_TABLE.  The keeper wrote the state itself; it is checked nevertheless, because a
+ * signal to pid -1 would reach every process. */
 #include "keeper/upgrade_state.h"
 
 #include <limits.h>
@@ -266,7 +267,8 @@ static int check_children(const struct upgrade_state *s, struct err *err)
 	for (size_t i = 0; i < s->children_count; i++) {
 		const struct upgrade_state_children *c = &s->children[i];
 
-		/* kill(2) takes 0 and negative numbers for groups of processes; 1 is nobody's child. */
+		/* kill(2) takes 0 and negative numbers for groups of processes; 1 is nobody's
+		 * child. */
 		if (c->slot >= LIMIT_WORKERS || taken[c->slot] || c->chan < 0 ||
 			(c->alive && c->pid <= 1))
 			return err_code_set(err, ERR_OUT_OF_RANGE,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state that one image of the keeper leaves to the next: JSON, in a sealed memfd, read by nobody else.
- * One row of UPGRADE_STATE_TABLE gives a field its place in the struct and in the JSON; writer and reader come
- * from the same row.  Members of objects go by their key, so that an older and a newer image understand each
- * other: a key that is not there has the row's fallback, one that nobody knows is ignored.  Members of a LIST or
- * of LISTS go by their place: a new one comes at the end.
+ * The state that one image of the keeper leaves to the next: JSON, in a sealed memfd, read by
+ * nobody else. One row of UPGRADE_STATE_TABLE gives a field its place in the struct and in the
+ * JSON; writer and reader come from the same row.  Members of objects go by their key, so that
+ * an older and a newer image understand each other: a key that is not there has the row's
+ * fallback, one that nobody knows is ignored.  Members of a LIST or of LISTS go by their place:
+ * a new one comes at the end.
  */
 #ifndef K6FLEET_KEEPER_UPGRADE_STATE_H
 #define K6FLEET_KEEPER_UPGRADE_STATE_H
@@ -15,11 +16,13 @@
 
 #include "common/err.h"
 
-/* The form of the state.  Raise it when an older image could not understand a newer one's, or the other way
- * round; the two then refuse each other (--check-handover) and the fleet is drained and started anew. */
+/* The form of the state.  Raise it when an older image could not understand a newer one's, or
+ * the other way round; the two then refuse each other (--check-handover) and the fleet is
+ * drained and started anew. */
 #define UPGRADE_FORMAT 1
 
-/* Types of fields.  fd: a descriptor that the next image inherits, -1 for none.  text: NULL for none. */
+/* Types of fields.  fd: a descriptor that the next image inherits, -1 for none.  text: NULL for
+ * none. */
 #define UPGRADE_STATE_TYPE_flag bool
 #define UPGRADE_STATE_TYPE_i32 int32_t
 #define UPGRADE_STATE_TYPE_u32 uint32_t
@@ -139,10 +142,11 @@ struct upgrade_state {
 
 /* Returns the state as text with a NUL behind it; the caller frees it. */
 char *upgrade_state_write(const struct upgrade_state *s);
-/* Reads what upgrade_state_write() of this or of another version with the same UPGRADE_FORMAT has written.  0, and
- * the caller clears s with upgrade_state_clear(); or -1 and err, with s cleared: the text is no such state, a
- * value has the wrong type or does not fit its field, a path is missing, or a child cannot be (a slot out of
- * range or twice, a live one without a pid, one without a descriptor). */
+/* Reads what upgrade_state_write() of this or of another version with the same UPGRADE_FORMAT
+ * has written.  0, and the caller clears s with upgrade_state_clear(); or -1 and err, with s
+ * cleared: the text is no such state, a value has the wrong type or does not fit its field, a
+ * path is missing, or a child cannot be (a slot out of range or twice, a live one without a pid,
+ * one without a descriptor). */
 int upgrade_state_read(const char *text, struct upgrade_state *s, struct err *err);
 /* Frees all texts and children, which must come from malloc(3). */
 void upgrade_state_clear(struct upgrade_state *s);

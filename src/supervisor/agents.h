@@ -44,7 +44,8 @@ struct agents_events {
 	void *arg;
 	/* A record is final; once for each run.  run is borrowed. */
 	void (*run_ended)(void *arg, const struct run *run);
-	/* An agent has no run in its hands any more: its record is final and stored, or was never written. */
+	/* An agent has no run in its hands any more: its record is final and stored, or was
+	 * never written. */
 	void (*run_left)(void *arg);
 	/* What a finished run has used. */
 	void (*run_cost)(void *arg, int64_t cpu_ms, int64_t max_rss_bytes, int64_t tmp_bytes);
@@ -70,9 +71,9 @@ struct agents_parts {
 	struct agents_events events;
 };
 
-/* hb_fd: the heartbeat pages, mapped; stays the caller's.  running: the runs that the store still has as running,
- * some of which move out of the list; one whose agent does not exist is recorded as lost at once.  Returns NULL and err if the pages
- * cannot be mapped. */
+/* hb_fd: the heartbeat pages, mapped; stays the caller's.  running: the runs that the store
+ * still has as running, some of which move out of the list; one whose agent does not exist is
+ * recorded as lost at once.  Returns NULL and err if the pages cannot be mapped. */
 struct agents *agents_new(
 	const struct agents_parts *parts, int hb_fd, struct run_list *running, struct err *err);
 /* Takes more slots if max_workers was raised; conf replaces the one that was given before. */
@@ -107,15 +108,16 @@ struct order {
 };
 
 bool agents_is_idle(const struct agents *a, unsigned int slot);
-/* Gives the idle agent a run of the order, of which it takes a reference; id gets the run's.  The worker hears of the run
- * when its record is on disk. */
+/* Gives the idle agent a run of the order, of which it takes a reference; id gets the run's.
+ * The worker hears of the run when its record is on disk. */
 void agents_begin_order(
 	struct agents *a, unsigned int slot, struct order *order, char id[UUID_MAX]);
 /* Drops a reference; the last one frees the order.  NULL is allowed. */
 void agents_order_unref(struct order *order);
 /* Returns NULL, or why allowed_hosts forbids the target.  Static. */
 const char *agents_forbidden(const struct agents *a, const struct target *t);
-/* Asks the worker for its k6's output, which comes by events.worker_log(); false: there is no worker. */
+/* Asks the worker for its k6's output, which comes by events.worker_log(); false: there is no
+ * worker. */
 bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what);
 
 /* --- on and on ----------------------------------------------------------------------- */
@@ -123,8 +125,8 @@ bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what);
 void agents_pump(struct agents *a, int64_t now_mono_ms, bool begin_runs);
 /* Once a second: reads all heartbeat pages, tells the fleet which workers are silent. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);
-/* Replaces workers as they fall idle: all, or with only_stale those that the keeper handed over as outdated by a new
- * configuration or binary. */
+/* Replaces workers as they fall idle: all, or with only_stale those that the keeper handed over
+ * as outdated by a new configuration or binary. */
 void agents_renew(struct agents *a, bool only_stale);
 
 /* --- names, for status and for the dashboard ------------------------------------------- */
@@ -135,12 +137,13 @@ const char *agents_name(const struct agents *a, unsigned int slot);
 /* Since this supervisor started. */
 uint64_t agents_restart_count(const struct agents *a, enum agents_restart why);
 /* New references, all of them. */
-/* For the runs among ids (array of strings) that go on: array of {"id","agent","elapsedMs","durationMs","vus",
- * "iterations"}. */
+/* For the runs among ids (array of strings) that go on: array of
+ * {"id","agent","elapsedMs","durationMs","vus", "iterations"}. */
 json_t *agents_progress(const struct agents *a, const json_t *ids);
 /* "agents" of the verb status. */
 json_t *agents_status(const struct agents *a);
-/* "agents" of the heartbeat to the dashboard.  Agents that have gone are in one more heartbeat, as stopped. */
+/* "agents" of the heartbeat to the dashboard.  Agents that have gone are in one more heartbeat,
+ * as stopped. */
 json_t *agents_heartbeats(struct agents *a);
 /* "agents" of the registration. */
 json_t *agents_registrations(const struct agents *a);

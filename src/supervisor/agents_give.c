@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Giving runs to agents and taking them away.  A run's row is on disk before its worker hears of it;
- * what comes in between (a pause, an end of the agent, a cancellation) ends the run unsent. */
+/* Giving runs to agents and taking them away.  A run's row is on disk before its worker hears of
+ * it; what comes in between (a pause, an end of the agent, a cancellation) ends the run unsent. */
 #include "supervisor/agents_priv.h"
 
 #include <stdlib.h>
@@ -60,8 +60,8 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 	const struct msg_work_run run = {
 		.run_id = msg_text(agent_run_id(ag)),
 		.planned_ms = planned,
-		/* A script is bounded by what k6 says of its scenarios: they may have graceful stops, set-up
-		 * and tear-down beside the duration that somebody has asked for. */
+		/* A script is bounded by what k6 says of its scenarios: they may have graceful
+		 * stops, set-up and tear-down beside the duration that somebody has asked for. */
 		.timeout_ms = t->timeout_ms || t->script ? t->timeout_ms : planned,
 		.grace_ms = with->conf->run_grace_ms,
 		.start_wall_ms = ag->order ? ag->order->start_wall_ms : 0,
@@ -149,8 +149,8 @@ static void begin(
 	fleet_store_put_run(with->store, ag->run, on_run_stored, ag);
 }
 
-/* From the monotonic to the wall clock, steady while that is only being slewed: agents that are due at one
- * instant get one time stamp. */
+/* From the monotonic to the wall clock, steady while that is only being slewed: agents that are
+ * due at one instant get one time stamp. */
 static int64_t wall_offset(struct agents *a)
 {
 	int64_t offset = units_now_wall_ms() - units_now_mono_ms();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What workers say.  Nonsense gets the worker replaced; a result stays in the socket until its record is on disk. */
+/* What workers say.  Nonsense gets the worker replaced; a result stays in the socket until its
+ * record is on disk. */
 #include "supervisor/agents_priv.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The id of a command is queued for the store before the records of its runs: should this process die,
- * the next one finds it done, or finds it lost, but never does it again.  An order that cannot be carried
- * out at the moment is kept and tried with each poll until the dashboard lets it expire. */
+/* The id of a command is queued for the store before the records of its runs: should this
+ * process die, the next one finds it done, or finds it lost, but never does it again.  An order
+ * that cannot be carried out at the moment is kept and tried with each poll until the dashboard
+ * lets it expire. */
 #include "supervisor/commands.h"
 
 #include <string.h>

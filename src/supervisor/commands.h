@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dashboard's commands to this host: run, cancel, pause, resume.  Each is carried out once, even if it is sent
- * twice or a process dies in between. */
+/* The dashboard's commands to this host: run, cancel, pause, resume.  Each is carried out once,
+ * even if it is sent twice or a process dies in between. */
 #ifndef K6FLEET_COMMANDS_H
 #define K6FLEET_COMMANDS_H
 
@@ -28,8 +28,8 @@ struct commands_parts {
 struct commands *commands_new(const struct commands_parts *parts);
 /* NULL is allowed. */
 void commands_free(struct commands *c);
-/* The "commands" of a poll's response, borrowed: carries out what is new.  Returns whether something is to be
- * acknowledged soon. */
+/* The "commands" of a poll's response, borrowed: carries out what is new.  Returns whether
+ * something is to be acknowledged soon. */
 bool commands_take(struct commands *c, const json_t *list);
 /* Tries again what could not be done yet; returns the same. */
 bool commands_retry(struct commands *c);

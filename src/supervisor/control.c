@@ -73,7 +73,8 @@ static void rewatch(struct control_client *cl)
 	struct ev_loop *loop = cl->control->loop;
 
 	ev_io_stop(loop, &cl->io);
-	/* Reading goes on while busy, so that a client that leaves is noticed; not while it does not read itself. */
+	/* Reading goes on while busy, so that a client that leaves is noticed; not while it does
+	 * not read itself. */
 	ev_io_set(&cl->io, cl->fd,
 		(cl->delayed || cl->out_len > BEHIND_BYTES ? 0 : EV_READ) |
 			(cl->out_len ? EV_WRITE : 0));
@@ -219,7 +220,8 @@ static void put_off(struct control_client *cl, int64_t wait_ms)
 	ev_timer_start(loop, &c->delay);
 }
 
-/* One buffered request, unless one is under way, its user asks too often, or the answers are not read. */
+/* One buffered request, unless one is under way, its user asks too often, or the answers are not
+ * read. */
 static void next_request(struct control_client *cl)
 {
 	char *end = memchr(cl->in, '\n', cl->in_len);

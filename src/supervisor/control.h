@@ -20,14 +20,15 @@
 struct ev_loop;
 struct control;
 
-/* Names a client that has asked.  The client may be gone when its answer is ready: then nothing happens. */
+/* Names a client that has asked.  The client may be gone when its answer is ready: then nothing
+ * happens. */
 struct control_ticket {
 	struct control *control;
 	uint64_t client;
 };
 
-/* One request, a JSON object, borrowed.  The handler calls control_answer() or control_refuse() once, at once or
- * later; the client's next request waits for that. */
+/* One request, a JSON object, borrowed.  The handler calls control_answer() or control_refuse()
+ * once, at once or later; the client's next request waits for that. */
 typedef void control_handler(void *arg, struct control_ticket ticket, const json_t *request);
 
 /* Never NULL; listen_fd stays the caller's.  Accepts nobody before control_start(). */
@@ -37,8 +38,8 @@ struct control *control_new(
 void control_free(struct control *c);
 /* control_group and control_read_group; -1: none. */
 void control_set_groups(struct control *c, gid_t control, gid_t read);
-/* Accepts clients from now on: not before the workers have been handed over, or a request would meet a
- * fleet that looks empty.  Until then clients wait in the socket. */
+/* Accepts clients from now on: not before the workers have been handed over, or a request would
+ * meet a fleet that looks empty.  Until then clients wait in the socket. */
 void control_start(struct control *c);
 /* Sends what is ready, as much as each client takes without blocking. */
 void control_flush(struct control *c);
@@ -56,9 +57,11 @@ bool control_is_open(struct control_ticket ticket);
 bool control_is_behind(struct control_ticket ticket);
 /* Whether something is still queued for the client. */
 bool control_has_unsent(struct control_ticket ticket);
-/* Whether the client may change things; false for one that is only in control_read_group, or gone. */
+/* Whether the client may change things; false for one that is only in control_read_group, or
+ * gone. */
 bool control_may_change(struct control_ticket ticket);
-/* Returns "uid=N pid=N" for the log, "somebody" for a client that is gone; valid until the client is closed. */
+/* Returns "uid=N pid=N" for the log, "somebody" for a client that is gone; valid until the
+ * client is closed. */
 const char *control_peer(struct control_ticket ticket);
 
 #endif

@@ -303,7 +303,8 @@ unsigned int fleet_take_storm(struct fleet *f)
 	return n;
 }
 
-/* What the event says about the wish and the renewal of the slot; the cell of the table says the rest. */
+/* What the event says about the wish and the renewal of the slot; the cell of the table says the
+ * rest. */
 static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event event, bool defined)
 {
 	if (event == FLEET_EV_WANT)
@@ -325,8 +326,8 @@ static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event e
 		s->reported = true;
 }
 
-/* The worker of a wanted slot has gone.  meant: it was asked to; renewed: to make room for its successor; up: workers that
- * were up before. */
+/* The worker of a wanted slot has gone.  meant: it was asked to; renewed: to make room for its
+ * successor; up: workers that were up before. */
 static void start_again(
 	struct fleet *f, unsigned int slot, bool meant, bool renewed, unsigned int up, int64_t now)
 {
@@ -341,8 +342,9 @@ static void start_again(
 		s->restarts += renewed;
 	} else {
 		count_death(f, s, up, now);
+		/* A storm has just been recognised, and this slot refilled with it. */
 		if (s->state != FLEET_BACKOFF)
-			return; /* a storm has just been recognised, and this slot refilled with it */
+			return;
 		delay = backoff_delay(f, s);
 	}
 	if (delay)

@@ -92,7 +92,8 @@ static void settle(struct follower *fo)
 	if (fo->records || any_goes_on(fo))
 		return;
 	fo->records = json_array();
-	/* The last callback frees fo, and comes from inside the call if the store's queue is full. */
+	/* The last callback frees fo, and comes from inside the call if the store's queue is
+	 * full. */
 	ids = json_incref(fo->ids);
 	json_array_foreach (ids, i, id)
 		fleet_store_get_run(fo->all->store, json_string_value(id), on_record, fo);

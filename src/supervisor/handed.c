@@ -78,7 +78,8 @@ void handed_take(const struct msg_keeper_file *m, int fd)
 
 	if (which <= HANDOVER_FD_KEEPER || which >= HANDOVER_FD_END || fd < 0)
 		fatal(1, "the keeper handed over a file %u, which cannot be", which);
-	/* Where there is no file, the descriptor that came along keeps the number from being used. */
+	/* Where there is no file, the descriptor that came along keeps the number from being
+	 * used. */
 	if (dup3(fd, (int)which, O_CLOEXEC) < 0)
 		fatal(1, "cannot keep a file of the keeper's: %s", strerror(errno));
 	present[which] = m->exists;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the keeper has found out about this host.  main.c fills it in from the keeper's messages; every other
- * part has a pointer to const. */
+/* What the keeper has found out about this host.  main.c fills it in from the keeper's messages;
+ * every other part has a pointer to const. */
 #ifndef K6FLEET_HOST_FACTS_H
 #define K6FLEET_HOST_FACTS_H
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the fleet keeps over restarts besides runs: a few texts by key, all read before anything is decided.
+ * What the fleet keeps over restarts besides runs: a few texts by key, all read before anything
+ * is decided.
  *
- * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall be.  Then the store
- * fails until the next start, so no runs are started; the fleet counts as paused; and nothing is written to any of
- * the texts, for they may be readable again after a repair.  What operators ask for holds until the next start.
+ * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall
+ * be.  Then the store fails until the next start, so no runs are started; the fleet counts as
+ * paused; and nothing is written to any of the texts, for they may be readable again after a
+ * repair.  What operators ask for holds until the next start.
  */
 #ifndef K6FLEET_KEPT_H
 #define K6FLEET_KEPT_H
@@ -29,16 +31,18 @@ enum kept_id {
 
 struct kept;
 
-/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  If one cannot be read the
- * store is told so, which logs one line and makes its state FAILING. */
+/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  If one cannot be
+ * read the store is told so, which logs one line and makes its state FAILING. */
 struct kept *kept_load(struct fleet_store *store);
 /* NULL is allowed. */
 void kept_free(struct kept *k);
-/* Returns the text as it was at the start; NULL if it was never set, or if kept_error() is not NULL.  Borrowed. */
+/* Returns the text as it was at the start; NULL if it was never set, or if kept_error() is not
+ * NULL.  Borrowed. */
 const char *kept_get(const struct kept *k, enum kept_id id);
 /* Queues a write; the text is copied.  Does nothing while kept_error() is not NULL. */
 void kept_set(struct kept *k, enum kept_id id, const char *text);
-/* Returns NULL if all could be read, else what could not and why.  Borrowed; never changes after kept_load(). */
+/* Returns NULL if all could be read, else what could not and why.  Borrowed; never changes after
+ * kept_load(). */
 const char *kept_error(const struct kept *k);
 
 #endif

@@ -15,9 +15,10 @@ struct logs;
 struct logs *logs_new(struct agents *agents);
 /* Responds to nobody.  NULL is allowed. */
 void logs_free(struct logs *l);
-/* slots: of which agents, count of them, copied.  Without follow the response is {"logs":[{"agent","run","text"}]}: at
- * once if no agent has a worker, else when all have answered, or after some seconds with what there is.  With follow
- * each piece comes as progress of the form {"agent","run","text"} until the client goes; a client that reads too slowly
+/* slots: of which agents, count of them, copied.  Without follow the response is
+ * {"logs":[{"agent","run","text"}]}: at once if no agent has a worker, else when all have
+ * answered, or after some seconds with what there is.  With follow each piece comes as progress
+ * of the form {"agent","run","text"} until the client goes; a client that reads too slowly
  * misses pieces and is told how many bytes. */
 void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int *slots,
 	size_t count, bool follow);

@@ -247,8 +247,8 @@ static void wipe_secret(char *secret)
 	free(secret);
 }
 
-/* Each part takes from the new configuration what it needs.  Workers are touched only where theirs has changed, and then
- * only as they fall idle. */
+/* Each part takes from the new configuration what it needs.  Workers are touched only where
+ * theirs has changed, and then only as they fall idle. */
 static void on_new_conf(void *arg, const struct conf *old, const struct conf *conf)
 {
 	struct supervisor *sup = arg;
@@ -273,9 +273,9 @@ static void on_new_conf(void *arg, const struct conf *old, const struct conf *co
 
 /* --- start -------------------------------------------------------------------------------- */
 
-/* Safe: the filter only takes system calls away: from here on no exec and no child process, for this
- * thread and all threads that it starts later, so it is loaded before the first of them.  Without seccomp in the kernel
- * the keeper has logged a warning or refused to start. */
+/* Safe: the filter only takes system calls away: from here on no exec and no child process, for
+ * this thread and all threads that it starts later, so it is loaded before the first of them.
+ * Without seccomp in the kernel the keeper has logged a warning or refused to start. */
 static void confine_self(void)
 {
 	struct err err;
@@ -296,8 +296,9 @@ static void open_store(struct supervisor *sup)
 			sup->conf->state_dir, err.msg, sup->conf->user);
 }
 
-/* Fleet, schedule, and what the store says of both.  All synchronous reads come before the store's thread: a connection
- * has one user at a time.  running gets the runs that are still running. */
+/* Fleet, schedule, and what the store says of both.  All synchronous reads come before the
+ * store's thread: a connection has one user at a time.  running gets the runs that are still
+ * running. */
 static void restore(
 	struct supervisor *sup, struct run_list *running, bool workers_option, bool again)
 {

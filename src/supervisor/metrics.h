@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the supervisor counts.  Counters begin with the supervisor; a new one starts at 0, which rate() of
- * Prometheus allows for.
+ * What the supervisor counts.  Counters begin with the supervisor; a new one starts at 0, which
+ * rate() of Prometheus allows for.
  */
 #ifndef K6FLEET_METRICS_H
 #define K6FLEET_METRICS_H

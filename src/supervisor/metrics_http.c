@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file of the supervisor that knows libmicrohttpd.  The daemon is never stopped: that would
- * shut a socket down that the next supervisor goes on with. */
+/* The only file of the supervisor that knows libmicrohttpd.  The daemon is never stopped: that
+ * would shut a socket down that the next supervisor goes on with. */
 #include "supervisor/metrics_http.h"
 
 #include <microhttpd.h>

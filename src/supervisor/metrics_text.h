@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The metrics as text in the exposition format of Prometheus
- * (https://prometheus.io/docs/instrumenting/exposition_formats/) and as JSON for status.  Reads everything, changes
- * nothing.
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/) and as JSON for status.  Reads
+ * everything, changes nothing.
  */
 #ifndef K6FLEET_METRICS_TEXT_H
 #define K6FLEET_METRICS_TEXT_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What keeps all runs from being started: no k6, a storage that would lose their records, a pause, the end. */
+/* What keeps all runs from being started: no k6, a storage that would lose their records, a
+ * pause, the end. */
 #ifndef K6FLEET_OBSTACLE_H
 #define K6FLEET_OBSTACLE_H
 
@@ -15,11 +16,11 @@ struct obstacle_sources {
 	const struct desired *desired;
 };
 
-/* Returns the gravest obstacle, MSG_OBSTACLE_NONE without one.  That k6fleetd is stopping is none: then there are no
- * agents to start runs on. */
+/* Returns the gravest obstacle, MSG_OBSTACLE_NONE without one.  That k6fleetd is stopping is
+ * none: then there are no agents to start runs on. */
 enum msg_obstacle obstacle_find(const struct obstacle_sources *from);
-/* Returns why a run that somebody asks for cannot be started, NULL if it can, as far as the whole fleet is concerned.
- * Static. */
+/* Returns why a run that somebody asks for cannot be started, NULL if it can, as far as the
+ * whole fleet is concerned. Static. */
 const char *obstacle_to_run(const struct obstacle_sources *from);
 /* Returns what is to be done about a missing k6, NULL if there is one; the caller frees it. */
 char *obstacle_no_k6(const struct host_facts *host, const struct conf *conf);

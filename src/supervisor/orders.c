@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All or nothing: who asks for twenty agents at one instant has no use for twelve.  What is asked for
- * obeys the same limits as what is due. */
+/* All or nothing: who asks for twenty agents at one instant has no use for twelve.  What is
+ * asked for obeys the same limits as what is due. */
 #include "supervisor/orders.h"
 
 #include <limits.h>
@@ -13,8 +13,8 @@
 #include "common/units.h"
 #include "supervisor/desired.h"
 
-/* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, and a second in which
- * they do nothing but wait; two seconds at least (docs/architecture.md). */
+/* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, and a
+ * second in which they do nothing but wait; two seconds at least (docs/architecture.md). */
 #define READY_MIN_MS 2000
 #define READY_QUIET_MS 1000
 #define READY_EACH_MS 90

@@ -29,18 +29,20 @@ struct order_request {
 	bool at_most; /* on fewer where no more are free, as long as there is one */
 	bool sync;    /* all at the same instant */
 	const char *who;
-	/* Called when it is sure that there will be runs, before the first of them; NULL: nobody. */
+	/* Called when it is sure that there will be runs, before the first of them; NULL:
+	 * nobody. */
 	void (*on_accepted)(void *arg);
 	void *arg;
 };
 
-/* Gives the runs to idle agents, lowest slots first.  Returns {"runs":[{"id","agent"}],"startAt"}, a new reference; or
- * NULL and err when it cannot be done as asked, and then no run is given to anybody: ERR_FORBIDDEN where asking again
- * is of no use, ERR_BUSY where it may be. */
+/* Gives the runs to idle agents, lowest slots first.  Returns
+ * {"runs":[{"id","agent"}],"startAt"}, a new reference; or NULL and err when it cannot be done
+ * as asked, and then no run is given to anybody: ERR_FORBIDDEN where asking again is of no use,
+ * ERR_BUSY where it may be. */
 json_t *orders_run(
 	const struct orders_parts *parts, const struct order_request *request, struct err *err);
-/* Returns a target that is no target of the fleet, for a script of the operator's; the caller frees it.  NULL and err
- * for a script or a label that no target may have. */
+/* Returns a target that is no target of the fleet, for a script of the operator's; the caller
+ * frees it.  NULL and err for a script or a label that no target may have. */
 struct target *orders_make_target(const char *label, const char *script, struct err *err);
 
 #endif

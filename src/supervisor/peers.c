@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A short list: as many users as there are at a time, and those whose burst is not forgotten yet. */
+/* A short list: as many users as there are at a time, and those whose burst is not forgotten
+ * yet. */
 #include "supervisor/peers.h"
 
 #include <stdio.h>

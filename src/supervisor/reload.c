@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything is read into a new configuration first; only then a part takes from it what it needs. */
+/* Everything is read into a new configuration first; only then a part takes from it what it
+ * needs. */
 #include "supervisor/reload.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reloads: who has asked for one, and what the new configuration changes.  The keeper reads and checks the file; the
- * parts of the supervisor take the difference in main.c.
+ * Reloads: who has asked for one, and what the new configuration changes.  The keeper reads and
+ * checks the file; the parts of the supervisor take the difference in main.c.
  */
 #ifndef K6FLEET_RELOAD_H
 #define K6FLEET_RELOAD_H
@@ -23,8 +23,8 @@ struct reload *reload_new(
 	struct keeper_link *keeper, struct conf *conf, reload_apply *apply, void *arg);
 /* Frees the configuration in force, too.  NULL is allowed. */
 void reload_free(struct reload *r);
-/* Asks the keeper for a reload; the ticket gets its response with reload_done() or reload_handed_over().  binary: the
- * programs on disk shall take over. */
+/* Asks the keeper for a reload; the ticket gets its response with reload_done() or
+ * reload_handed_over().  binary: the programs on disk shall take over. */
 void reload_ask(struct reload *r, struct control_ticket ticket, bool binary);
 /* KEEPER_RELOADED: reads the configuration that has been handed over, calls apply and responds. */
 void reload_done(struct reload *r, const struct msg_keeper_reloaded *m);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One entry a (target, agent) pair in a binary heap by its next instant.  An instant that finds
- * its agent busy, or no place free, waits in its agent's list; if it still waits when the pair's own
- * next instant comes it is counted as missed and the newer one waits in its place: nothing queues
- * up, but the pair keeps its turn.  Each host has a heap of those that could be started at once, by
- * how long they have gone without a run.
+ * its agent busy, or no place free, waits in its agent's list; if it still waits when the pair's
+ * own next instant comes it is counted as missed and the newer one waits in its place: nothing
+ * queues up, but the pair keeps its turn.  Each host has a heap of those that could be started
+ * at once, by how long they have gone without a run.
  */
 #include "supervisor/schedule.h"
 
@@ -633,7 +633,8 @@ static void collect(struct schedule *s, int64_t now)
 
 		if (e->waits)
 			e->target->missed++;
-		/* After a long sleep of the host many instants lie behind: all but the last are missed. */
+		/* After a long sleep of the host many instants lie behind: all but the last are
+		 * missed. */
 		behind = (now - due) / e->target->interval_ms;
 		e->target->missed += (uint64_t)behind;
 		due += behind * e->target->interval_ms;

@@ -36,8 +36,8 @@ struct schedule_plan {
 	const char *id; /* copied */
 	int64_t origin_ms, interval_ms;
 	unsigned int max_agents; /* 0: all */
-	/* The origin was made just now, so the instants since then have not been run by anybody; else what lies before
-	 * now counts as past. */
+	/* The origin was made just now, so the instants since then have not been run by anybody;
+	 * else what lies before now counts as past. */
 	bool fresh;
 };
 

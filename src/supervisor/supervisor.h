@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All parts of the supervisor, for main.c, which makes and connects them, and for the verbs, which may ask any of them.
- * A part itself has only what its _new() was given. */
+/* All parts of the supervisor, for main.c, which makes and connects them, and for the verbs,
+ * which may ask any of them. A part itself has only what its _new() was given. */
 #ifndef K6FLEET_SUPERVISOR_H
 #define K6FLEET_SUPERVISOR_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Five conversations, each with at most one request under way and its own timer: register (also
- * carries a count that the dashboard has not heard), scale, poll, heartbeat, outbox.  A failure backs
- * off with jitter; the fleet goes on with what it knows.
+ * carries a count that the dashboard has not heard), scale, poll, heartbeat, outbox.  A failure
+ * backs off with jitter; the fleet goes on with what it knows.
  */
 #include "supervisor/sync.h"
 
@@ -528,7 +528,8 @@ void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secre
 		log_event(LOG_LEVEL_ERROR, "dashboard", "kept as it was", LOG_ERROR(err.msg));
 		return;
 	}
-	/* What is under way there is forgotten: records stay in the outbox, the rest is said anew. */
+	/* What is under way there is forgotten: records stay in the outbox, the rest is said
+	 * anew. */
 	http_client_free(s->http);
 	s->http = http;
 	if (!http)

@@ -51,20 +51,23 @@ struct sync_parts {
 	void *arg;
 };
 
-/* secret: copied, NULL for none.  Without a dashboard.url it does nothing until sync_reconfigure() brings one.
- * Returns NULL and err if the connection cannot be prepared, as for a bad certificate. */
+/* secret: copied, NULL for none.  Without a dashboard.url it does nothing until
+ * sync_reconfigure() brings one. Returns NULL and err if the connection cannot be prepared, as
+ * for a bad certificate. */
 struct sync *sync_new(const struct sync_parts *parts, const char *secret, struct err *err);
 /* Cancels what is under way.  NULL is allowed. */
 void sync_free(struct sync *s);
 /* The workers are known: registers.  Nothing is sent before. */
 void sync_start(struct sync *s);
-/* The configuration has changed: conf replaces the one that was given before.  Registers anew with its address,
- * credentials and intervals; if they cannot be used that is logged, and the connection stays as it was. */
+/* The configuration has changed: conf replaces the one that was given before.  Registers anew
+ * with its address, credentials and intervals; if they cannot be used that is logged, and the
+ * connection stays as it was. */
 void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secret);
 
 /* A record has been written: posts it soon. */
 void sync_kick_outbox(struct sync *s);
-/* This host has changed its desired count itself: tells the dashboard, and takes none from it until it knows. */
+/* This host has changed its desired count itself: tells the dashboard, and takes none from it
+ * until it knows. */
 void sync_scaled(struct sync *s);
 /* The set of agents, or their k6, has changed: they are registered soon. */
 void sync_agents_changed(struct sync *s);

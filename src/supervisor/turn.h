@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the supervisor does in each turn of the loop, once a second and once a minute: starts what is due, tells keeper,
- * dashboard and waiting clients what has changed, ends the loop when all has stopped.
+ * What the supervisor does in each turn of the loop, once a second and once a minute: starts
+ * what is due, tells keeper, dashboard and waiting clients what has changed, ends the loop when
+ * all has stopped.
  */
 #ifndef K6FLEET_TURN_H
 #define K6FLEET_TURN_H
@@ -36,8 +37,8 @@ struct turn_parts {
 	struct obstacle_sources obstacle;
 };
 
-/* Never NULL.  Acts as soon as the loop runs; before desired_begin() it only pings the keeper, prunes the store and looks
- * after clients that read. */
+/* Never NULL.  Acts as soon as the loop runs; before desired_begin() it only pings the keeper,
+ * prunes the store and looks after clients that read. */
 struct turn *turn_new(const struct turn_parts *parts);
 /* NULL is allowed. */
 void turn_free(struct turn *t);

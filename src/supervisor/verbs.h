@@ -9,7 +9,8 @@
 
 struct supervisor;
 
-/* Carries the request out, or refuses it, through the ticket, at once or later.  request is borrowed. */
+/* Carries the request out, or refuses it, through the ticket, at once or later.  request is
+ * borrowed. */
 void verbs_handle(struct supervisor *sup, struct control_ticket ticket, const json_t *request);
 
 #endif

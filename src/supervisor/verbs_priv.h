@@ -16,8 +16,8 @@ verbs_fn verbs_status, verbs_scale, verbs_pause, verbs_resume, verbs_restart, ve
 /* verbs_runs.c */
 verbs_fn verbs_targets, verbs_runs, verbs_show, verbs_run, verbs_follow, verbs_cancel, verbs_logs;
 
-/* Fills slots (room for the desired count) with the agents that request["agents"] names, with all desired ones if it
- * names none.  Returns how many, or -1 after a refusal. */
+/* Fills slots (room for the desired count) with the agents that request["agents"] names, with
+ * all desired ones if it names none.  Returns how many, or -1 after a refusal. */
 int verbs_pick_agents(struct supervisor *sup, struct control_ticket ticket, const json_t *request,
 	unsigned int *slots);
 

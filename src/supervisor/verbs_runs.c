@@ -83,8 +83,8 @@ void verbs_show(struct supervisor *sup, struct control_ticket ticket, const json
 		fleet_store_get_run(sup->store, id, on_run, pend(ticket));
 }
 
-/* What to run: a target that is known, or a script that comes along.  NULL and err; *own is to be freed by
- * the caller. */
+/* What to run: a target that is known, or a script that comes along.  NULL and err; *own is to
+ * be freed by the caller. */
 static const struct target *pick_target(
 	const struct supervisor *sup, const json_t *request, struct target **own, struct err *err)
 {

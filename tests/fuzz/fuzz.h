@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the fuzz targets share.  Each target is one file with LLVMFuzzerTestOneInput(), which libFuzzer
- * calls in `make fuzz` and replay.c, with the corpus, in `make check`.
+ * What the fuzz targets share.  Each target is one file with LLVMFuzzerTestOneInput(), which
+ * libFuzzer calls in `make fuzz` and replay.c, with the corpus, in `make check`.
  */
 #ifndef K6FLEET_FUZZ_H
 #define K6FLEET_FUZZ_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bodies of HTTP requests, through the router, the checks and a store on disk: no answer is a 5xx, each has a type
- * and, where it is JSON, is JSON.  The first byte chooses the operation; the rest is the body.
+ * Bodies of HTTP requests, through the router, the checks and a store on disk: no answer is a
+ * 5xx, each has a type and, where it is JSON, is JSON.  The first byte chooses the operation;
+ * the rest is the body.
  */
 #include "fuzz.h"
 
@@ -26,7 +27,8 @@
 #define AGENT "Bearer agent-secret"
 /* The HTTP server decodes the user and the password. */
 #define ADMIN "Basic …"
-/* After so many inputs the store is a new one, so that a find does not depend on all that came before. */
+/* After so many inputs the store is a new one, so that a find does not depend on all that came
+ * before. */
 #define INPUTS_PER_STORE 2000
 
 static const struct operation {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6fleetd.conf: a file that is accepted prints as an effective configuration that reads back to itself. */
+/* k6fleetd.conf: a file that is accepted prints as an effective configuration that reads back to
+ * itself. */
 #include "fuzz.h"
 
 #include <string.h>

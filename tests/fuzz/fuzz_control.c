@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines on the control socket, over a real connection: whatever a client sends, it gets whole lines of JSON, one
- * greeting and at most one response a request, and the next client is served.
+ * Lines on the control socket, over a real connection: whatever a client sends, it gets whole
+ * lines of JSON, one greeting and at most one response a request, and the next client is served.
  */
 #include "fuzz.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What k6 prints: cut into pieces anywhere it gives the same progress, plan and end of the log as in one piece. */
+/* What k6 prints: cut into pieces anywhere it gives the same progress, plan and end of the log
+ * as in one piece. */
 #include "fuzz.h"
 
 #include <string.h>

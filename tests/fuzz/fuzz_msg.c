@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages between keeper, supervisor and workers: what msg_open() accepts every reader can read, and
- * what is written from that reads back to the same bytes.  A result of a run goes on to its reader.
+ * Messages between keeper, supervisor and workers: what msg_open() accepts every reader can
+ * read, and what is written from that reads back to the same bytes.  A result of a run goes on
+ * to its reader.
  */
 #include "fuzz.h"
 

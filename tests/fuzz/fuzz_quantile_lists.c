@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of quantiles in a body of runs: without the lists the body is JSON exactly if it was before, each list
- * ascends, and the run is the same as without the lifting.
+ * Lists of quantiles in a body of runs: without the lists the body is JSON exactly if it was
+ * before, each list ascends, and the run is the same as without the lifting.
  */
 #include "fuzz.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* k6's summary, which any script can forge: the run made of it is one that the dashboard accepts. */
+/* k6's summary, which any script can forge: the run made of it is one that the dashboard
+ * accepts. */
 #include "fuzz.h"
 
 #include <math.h>

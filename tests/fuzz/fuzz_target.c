@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Targets as JSON: one that is accepted prints as JSON that makes an equal one, and its script is made
- * without a value becoming code.
+ * Targets as JSON: one that is accepted prints as JSON that makes an equal one, and its script
+ * is made without a value becoming code.
  */
 #include "fuzz.h"
 

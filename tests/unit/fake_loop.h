@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A simulated event loop and clock in the place of libev and of units_now_*_ms(): timers fire when the test moves the
- * clock, descriptors are polled when the test asks for a turn.  No test waits.  Linked with
+ * A simulated event loop and clock in the place of libev and of units_now_*_ms(): timers fire
+ * when the test moves the clock, descriptors are polled when the test asks for a turn.  No test
+ * waits.  Linked with
  * -Wl,--wrap=units_now_mono_ms,--wrap=units_now_wall_ms and without libev.
  */
 #ifndef K6FLEET_FAKE_LOOP_H

@@ -16,7 +16,8 @@
 #include "common/err.h"
 #include "common/mem.h"
 
-/* TEST='*cut*' in the environment runs only the tests of a program whose names match the pattern. */
+/* TEST='*cut*' in the environment runs only the tests of a program whose names match the
+ * pattern. */
 static __attribute__((constructor)) void filter_tests(void)
 {
 	const char *pattern = getenv("TEST");
@@ -25,7 +26,8 @@ static __attribute__((constructor)) void filter_tests(void)
 		cmocka_set_test_filter(pattern);
 }
 
-/* Returns the content of a fixture with a NUL behind it and its length in *len; the caller frees it. */
+/* Returns the content of a fixture with a NUL behind it and its length in *len; the caller frees
+ * it. */
 static inline char *read_fixture(const char *name, size_t *len)
 {
 	_cleanup_free_ char *path = x_asprintf("%s/%s", FIXTURES, name);

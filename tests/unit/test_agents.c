@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers from fork to burial: real sockets, fleet and schedule on a simulated loop and clock; keeper, store and targets
- * are the test's.  What must hold: a run's record is stored before its worker hears of the run, a result is taken off the
- * socket after it is stored, a worker is forgotten after all that it said is stored.
+ * Workers from fork to burial: real sockets, fleet and schedule on a simulated loop and clock;
+ * keeper, store and targets are the test's.  What must hold: a run's record is stored before its
+ * worker hears of the run, a result is taken off the socket after it is stored, a worker is
+ * forgotten after all that it said is stored.
  */
 #include "test.h"
 
@@ -59,7 +60,8 @@ void keeper_link_send(struct keeper_link *k, struct msg_writer *m)
 	msg_free(m);
 }
 
-/* --- the store: a write that somebody waits for ends when the test says so ----------------------- */
+/* --- the store: a write that somebody waits for ends when the test says so
+ * ----------------------- */
 
 static struct {
 	unsigned int writes;
@@ -105,7 +107,8 @@ void fleet_store_last_results(struct fleet_store *s, fleet_store_result *done, v
 	done(arg, results, NULL);
 }
 
-/* --- targets ------------------------------------------------------------------------------------- */
+/* --- targets
+ * ------------------------------------------------------------------------------------- */
 
 static struct target *target;
 static int64_t learnt;
@@ -135,7 +138,8 @@ void targets_learn(struct targets *t, const char *id, int64_t bytes)
 	learnt = bytes;
 }
 
-/* --- events ------------------------------------------------------------------------------------------ */
+/* --- events
+ * ------------------------------------------------------------------------------------------ */
 
 static struct {
 	unsigned int ended, left, came, storms;
@@ -189,7 +193,8 @@ static void on_storm(void *arg)
 	events.storms++;
 }
 
-/* --- the part under test, and its workers ---------------------------------------------------------------- */
+/* --- the part under test, and its workers
+ * ---------------------------------------------------------------- */
 
 static char host_name[] = "host", agent_name[] = "web";
 static struct conf conf;
@@ -340,7 +345,8 @@ static void say_result(unsigned int slot, const char *run_id)
 	worker_says(slot, &m);
 }
 
-/* The next message that the worker was sent, MSG_NONE without one; *run_id and *fd where it has them. */
+/* The next message that the worker was sent, MSG_NONE without one; *run_id and *fd where it has
+ * them. */
 static enum msg_type hear(unsigned int slot, char run_id[RUN_ID_MAX], int *fd)
 {
 	struct msg_work_run run;
@@ -419,7 +425,7 @@ static void make_running(char id[RUN_ID_MAX])
 	assert_string_equal(id, store.last_id);
 }
 
-/* --- tests ---------------------------------------------------------------------------------------------------- */
+/* --- tests ---------------------------------------------------------------------- */
 
 static void a_worker_hears_of_a_run_when_it_is_stored(void **state)
 {

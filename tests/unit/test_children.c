@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keeper's table of workers, with a clone, a kill and a clock of the test's own: no process is forked. */
+/* The keeper's table of workers, with a clone, a kill and a clock of the test's own: no process
+ * is forked. */
 #include "test.h"
 
 #include <dirent.h>
@@ -355,7 +356,8 @@ static void only_a_few_workers_share_at_a_time(void **state)
 		assert_true(fake.shared);
 		assert_int_equal(c.unsettled_count, i + 1);
 	}
-	/* None of them gets on: the next one copies the table, and closes the worker's end at once. */
+	/* None of them gets on: the next one copies the table, and closes the worker's end at
+	 * once. */
 	spawn(&c, 20, 1);
 	assert_false(fake.shared);
 	assert_int_equal(c.unsettled_count, CHILDREN_UNSETTLED_MAX);

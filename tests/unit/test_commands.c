@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The dashboard's commands: each is carried out once, whatever is sent twice, refused for now, or dies in between. */
+/* The dashboard's commands: each is carried out once, whatever is sent twice, refused for now,
+ * or dies in between. */
 #include "test.h"
 
 #include <jansson.h>
@@ -108,7 +109,8 @@ void desired_pause(struct desired *d, bool paused, bool now, const char *who)
 	world.now = now;
 }
 
-/* --- one supervisor after the other --------------------------------------------------------------- */
+/* --- one supervisor after the other
+ * --------------------------------------------------------------- */
 
 static struct kept *kept;
 static struct commands *commands;
@@ -168,7 +170,8 @@ static void expect_done(const char *text)
 
 #define RUN(id) "[{'id':'" id "','type':'run','targetId':'t1','agents':3,'sync':true}]"
 
-/* --- tests ------------------------------------------------------------------------------------------ */
+/* --- tests
+ * ------------------------------------------------------------------------------------------ */
 
 static void a_run_is_ordered_once(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The control socket: real sockets on a simulated loop and clock, requests that end in the test's hands. */
+/* The control socket: real sockets on a simulated loop and clock, requests that end in the
+ * test's hands. */
 #include "test.h"
 
 #include <errno.h>

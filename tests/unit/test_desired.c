@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wanted of the fleet, over restarts: with a real fleet and schedule, and a store of the test's own. */
+/* What is wanted of the fleet, over restarts: with a real fleet and schedule, and a store of the
+ * test's own. */
 #include "test.h"
 
 #include "fake_loop.h"
@@ -148,7 +149,8 @@ static void the_first_start_takes_the_file(void **state)
 	assert_int_equal(wanted(), 2);
 }
 
-/* What was kept x the option -n x whether it is a later supervisor of the same keeper x a changed file. */
+/* What was kept x the option -n x whether it is a later supervisor of the same keeper x a
+ * changed file. */
 static void the_count_of_a_restart(void **state)
 {
 	static const struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients that wait for runs: each gets one response, in the order of its ids, whatever the store and the client do. */
+/* Clients that wait for runs: each gets one response, in the order of its ids, whatever the
+ * store and the client do. */
 #include "test.h"
 
 #include <jansson.h>
@@ -34,7 +35,8 @@ json_t *agents_progress(const struct agents *a, const json_t *ids)
 	return list;
 }
 
-/* --- the store: reads wait until the test lets them -------------------------------------------- */
+/* --- the store: reads wait until the test lets them
+ * -------------------------------------------- */
 
 #define READS_MAX 16
 
@@ -137,7 +139,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- tests -------------------------------------------------------------------------------------- */
+/* --- tests
+ * -------------------------------------------------------------------------------------- */
 
 static void it_ends_once_when_all_have_ended(void **state)
 {

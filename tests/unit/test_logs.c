@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients that read the output of k6: with workers that answer what the test says, and clients that may be slow. */
+/* Clients that read the output of k6: with workers that answer what the test says, and clients
+ * that may be slow. */
 #include "test.h"
 
 #include <jansson.h>

@@ -14,7 +14,8 @@
 /* The values of the fields of a struct. */
 enum pattern { ZERO, MIXED, LARGEST, SMALLEST, PATTERNS };
 
-/* Each field's n is its place in the message.  The first string of a message gets `room` bytes more. */
+/* Each field's n is its place in the message.  The first string of a message gets `room` bytes
+ * more. */
 static uint64_t number(enum pattern p, unsigned int n)
 {
 	return p == ZERO ? 0 : p == MIXED ? n * UINT64_C(0x0123456789abcdef) + n : UINT64_MAX;

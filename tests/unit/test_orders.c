@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs by order: on as many agents as asked for, or on none; with a real schedule and agents of the test's own. */
+/* Runs by order: on as many agents as asked for, or on none; with a real schedule and agents of
+ * the test's own. */
 #include "test.h"
 
 #include <jansson.h>
@@ -92,7 +93,8 @@ static void on_accepted(void *arg)
 	world.accepted++;
 }
 
-/* --- the part under test ------------------------------------------------------------------------ */
+/* --- the part under test
+ * ------------------------------------------------------------------------ */
 
 static struct schedule *schedule;
 static struct target *target;
@@ -149,7 +151,8 @@ static unsigned int given(void)
 	return n;
 }
 
-/* --- tests --------------------------------------------------------------------------------------- */
+/* --- tests
+ * --------------------------------------------------------------------------------------- */
 
 static void it_runs_on_the_lowest_idle_agents(void **state)
 {

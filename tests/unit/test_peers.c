@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose entry it is, what a user of the control socket may have at a time, and what the journal is told. */
+/* Whose entry it is, what a user of the control socket may have at a time, and what the journal
+ * is told. */
 #include "test.h"
 
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every read of the dashboard's store against a damaged page of each table and index that it needs: it must fail with
- * ERR_CORRUPT, and never be taken for "nothing there".  The same for a device that fails for a while. */
+/* Every read of the dashboard's store against a damaged page of each table and index that it
+ * needs: it must fail with ERR_CORRUPT, and never be taken for "nothing there".  The same for a
+ * device that fails for a while. */
 #include "test.h"
 
 #include <sqlite3.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The talk with the dashboard, with a simulated loop and clock, a dashboard that answers what the test says, and
- * neighbours that note what they were told. */
+/* The talk with the dashboard, with a simulated loop and clock, a dashboard that answers what
+ * the test says, and neighbours that note what they were told. */
 #include "test.h"
 
 #include <jansson.h>

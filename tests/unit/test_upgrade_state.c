@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one image of the keeper leaves to the next: round trips, the form of earlier releases, and states that no
- * keeper has written. */
+/* What one image of the keeper leaves to the next: round trips, the form of earlier releases,
+ * and states that no keeper has written. */
 #include "test.h"
 
 #include <jansson.h>
