@@ -92,6 +92,10 @@ def wrapped(block):
 def fix(path):
     lines = path.read_text(encoding="utf-8").split("\n")
     table = set(in_table(lines))
+    for n, line in enumerate(lines):
+        # A ruler behind a heading is not text.
+        if width(line) > COMMENT and re.search(r"-{9,} \*/$", line):
+            lines[n] = re.sub(r"-{9,} \*/$", lambda m: "-" * (len(m[0]) - 3 - width(line) + COMMENT) + " */", line)
     for first, last in reversed(list(comments(lines))):
         if first in table or not lines[last].rstrip().endswith("*/"):
             continue

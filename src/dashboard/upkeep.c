@@ -113,8 +113,7 @@ static void on_reaper(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_again(loop, &u->steps);
 }
 
-/* --- rollups and retention
- * --------------------------------------------------------------------- */
+/* --- rollups and retention ----------------------------------------------------------------- */
 
 /* One small transaction, so that no request waits for long.  Returns 1 when there is more to do,
  * 0, or -1 with err. */
@@ -143,8 +142,7 @@ static void on_step(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 }
 
-/* --- all of it
- * ----------------------------------------------------------------------------------- */
+/* --- all of it ----------------------------------------------------------------------------- */
 
 static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 {

@@ -60,8 +60,7 @@ void keeper_link_send(struct keeper_link *k, struct msg_writer *m)
 	msg_free(m);
 }
 
-/* --- the store: a write that somebody waits for ends when the test says so
- * ----------------------- */
+/* --- the store: a write that somebody waits for ends when the test says so ----------------- */
 
 static struct {
 	unsigned int writes;
@@ -107,8 +106,7 @@ void fleet_store_last_results(struct fleet_store *s, fleet_store_result *done, v
 	done(arg, results, NULL);
 }
 
-/* --- targets
- * ------------------------------------------------------------------------------------- */
+/* --- targets ------------------------------------------------------------------------------- */
 
 static struct target *target;
 static int64_t learnt;
@@ -138,8 +136,7 @@ void targets_learn(struct targets *t, const char *id, int64_t bytes)
 	learnt = bytes;
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------ */
+/* --- events -------------------------------------------------------------------------------- */
 
 static struct {
 	unsigned int ended, left, came, storms;
@@ -193,8 +190,7 @@ static void on_storm(void *arg)
 	events.storms++;
 }
 
-/* --- the part under test, and its workers
- * ---------------------------------------------------------------- */
+/* --- the part under test, and its workers -------------------------------------------------- */
 
 static char host_name[] = "host", agent_name[] = "web";
 static struct conf conf;

@@ -109,8 +109,7 @@ void desired_pause(struct desired *d, bool paused, bool now, const char *who)
 	world.now = now;
 }
 
-/* --- one supervisor after the other
- * --------------------------------------------------------------- */
+/* --- one supervisor after the other -------------------------------------------------------- */
 
 static struct kept *kept;
 static struct commands *commands;
@@ -170,8 +169,7 @@ static void expect_done(const char *text)
 
 #define RUN(id) "[{'id':'" id "','type':'run','targetId':'t1','agents':3,'sync':true}]"
 
-/* --- tests
- * ------------------------------------------------------------------------------------------ */
+/* --- tests --------------------------------------------------------------------------------- */
 
 static void a_run_is_ordered_once(void **state)
 {

@@ -35,8 +35,7 @@ json_t *agents_progress(const struct agents *a, const json_t *ids)
 	return list;
 }
 
-/* --- the store: reads wait until the test lets them
- * -------------------------------------------- */
+/* --- the store: reads wait until the test lets them ---------------------------------------- */
 
 #define READS_MAX 16
 
@@ -139,8 +138,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- tests
- * -------------------------------------------------------------------------------------- */
+/* --- tests --------------------------------------------------------------------------------- */
 
 static void it_ends_once_when_all_have_ended(void **state)
 {

@@ -93,8 +93,7 @@ static void on_accepted(void *arg)
 	world.accepted++;
 }
 
-/* --- the part under test
- * ------------------------------------------------------------------------ */
+/* --- the part under test ------------------------------------------------------------------- */
 
 static struct schedule *schedule;
 static struct target *target;
@@ -151,8 +150,7 @@ static unsigned int given(void)
 	return n;
 }
 
-/* --- tests
- * --------------------------------------------------------------------------------------- */
+/* --- tests --------------------------------------------------------------------------------- */
 
 static void it_runs_on_the_lowest_idle_agents(void **state)
 {
