@@ -13,10 +13,14 @@ static void put_cell(FILE *f, const char *text)
 	fputc('"', f);
 	if (*text && strchr("=+-@\t\r", *text))
 		fputc('\'', f);
-	for (const char *p = text; *p; p++) {
-		if (*p == '"')
-			fputc('"', f);
-		fputc(*p, f);
+	for (;;) {
+		size_t n = strcspn(text, "\"");
+
+		fwrite(text, 1, n, f);
+		if (!text[n])
+			break;
+		fputs("\"\"", f);
+		text += n + 1;
 	}
 	fputc('"', f);
 }
@@ -55,17 +59,16 @@ void run_csv_head(FILE *f)
 
 void run_csv_row(FILE *f, const json_t *run)
 {
+	const json_t *groups[RUN_GROUP_COUNT] = {[RUN_TOP] = run};
 	const struct run_field *const *columns;
 	size_t n = find_columns(&columns);
 
+	for (int i = RUN_TOP + 1; i < RUN_GROUP_COUNT; i++)
+		groups[i] = json_object_get(run, run_group_names[i]);
 	for (size_t i = 0; i < n; i++) {
-		const char *group = run_group_names[columns[i]->group];
-
 		if (i)
 			fputc(',', f);
-		put_value(f,
-			json_object_get(
-				group ? json_object_get(run, group) : run, columns[i]->name));
+		put_value(f, json_object_get(groups[columns[i]->group], columns[i]->name));
 	}
 	fputs("\r\n", f);
 }
