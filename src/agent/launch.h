@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the worker's child does between fork and exec: it turns a target into an executed k6. */
+/* The worker's child between fork and exec: it makes script, arguments and environment of a target and executes k6. */
 #ifndef K6FLEET_LAUNCH_H
 #define K6FLEET_LAUNCH_H
 

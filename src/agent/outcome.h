@@ -11,7 +11,7 @@
 
 enum outcome_summary { OUTCOME_SUMMARY_OK, OUTCOME_SUMMARY_MISSING, OUTCOME_SUMMARY_BAD };
 
-/* What the worker knows about the end of k6. */
+/* All facts about the end of k6. */
 struct outcome_facts {
 	const char *why_not_started; /* NULL or "": k6 was executed */
 	enum err_code not_started;   /* the code of that failure, launch.h */

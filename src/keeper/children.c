@@ -101,7 +101,7 @@ void children_use_k6(struct children *c, const struct k6bin *k6)
 	c->k6 = *k6;
 }
 
-/* What one worker gets of its own: both ends of its socket and its cgroup. */
+/* The descriptors of one worker: both ends of its socket, and its cgroup. */
 struct outfit {
 	int supervisor_end, worker_end;
 	struct cgroup_slot cgroup;

@@ -39,7 +39,7 @@ struct unsettled {
 	int fds[3];
 };
 
-/* What a test replaces. */
+/* The calls that a test replaces. */
 struct children_system {
 	/* As sandbox_clone(); in the child it returns 0, and worker_main() is called. */
 	pid_t (*clone)(const struct sandbox *sb, bool share_files);
@@ -47,7 +47,7 @@ struct children_system {
 	int64_t (*now_mono_ms)(void);
 };
 
-/* What children_init() takes over; conf and sandbox must outlive the children. */
+/* Parameters of children_init(), which copies them; conf and sandbox must outlive the children. */
 struct children_config {
 	const struct conf *conf;
 	const struct sandbox *sandbox;

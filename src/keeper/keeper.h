@@ -20,7 +20,7 @@
  * start the new binary. */
 enum keeper_exit { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
 
-/* Descriptors beside those of workers, of which keeper and supervisor hold one for each worker. */
+/* Keeper and supervisor hold one descriptor for each worker, and up to so many others. */
 #define FILES_SLACK 64
 
 /* How far a hand-over to the binaries on disk has got. */

@@ -283,7 +283,7 @@ static void open_host(struct keeper *k, struct k6bin *k6)
 	k->memory_bytes = memory_available();
 }
 
-/* Leaves the host's root and gives up all privileges but those that workers need. */
+/* Leaves the host's root and gives up all privileges that workers do not need. */
 static void enter_sandbox(struct keeper *k, struct k6bin *k6, struct cgroup *cgroup)
 {
 	struct err err;

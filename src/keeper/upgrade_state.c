@@ -207,7 +207,7 @@ UPGRADE_STATE_TABLE(OBJECT, LIST, LIST, FIELD, END)
 UPGRADE_STATE_TABLE(UPGRADE_STATE_NO_GROUP, UPGRADE_STATE_NO_GROUP, MANY, UPGRADE_STATE_NO_FIELD, UPGRADE_STATE_NO_END)
 #undef MANY
 
-/* What upgrade_state_clear() and upgrade_state_each_fd() do with each type of field. */
+/* The code of upgrade_state_clear() and upgrade_state_each_fd() for each type of field. */
 #define CLEAR_flag(v)
 #define CLEAR_i32(v)
 #define CLEAR_u32(v)

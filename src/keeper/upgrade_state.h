@@ -33,7 +33,7 @@
 
 /* clang-format off */
 /* OBJECT(name, key): a JSON object.  LIST(name, key): a JSON array, one value a field.  LISTS(name, key): an array
- * of such arrays.  FIELD(type, name, key, fallback); END(name). */
+ * of arrays, each as a LIST.  FIELD(type, name, key, fallback); END(name). */
 #define UPGRADE_STATE_TABLE(OBJECT, LIST, LISTS, FIELD, END) \
 	/* The command line. */ \
 	OBJECT(options, "options") \
