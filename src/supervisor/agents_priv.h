@@ -74,6 +74,10 @@ void agent_store_terminal(struct agent *ag);
 void agent_read(struct agent *ag);
 /* The last step of a worker's life, once it is dead, read to the end and recorded. */
 void agent_bury(struct agent *ag);
+/* Stops the watchers, closes the socket, drops what is queued: the slot has no worker any more. */
+void agent_clear(struct agent *ag);
+/* Of struct agent's retry: tries again to store the record. */
+void agent_on_retry(struct ev_loop *loop, ev_timer *timer, int revents);
 void agents_begin_due(struct agents *a, const struct schedule_due *due);
 
 static inline const char *agent_run_id(const struct agent *ag)

@@ -4,7 +4,7 @@ src_supervisor_libsupervisor_a_SOURCES = src/supervisor/fleet.c src/supervisor/f
 	src/supervisor/runs.c src/supervisor/runs.h src/supervisor/targets.c src/supervisor/targets.h \
 	src/supervisor/sync.c src/supervisor/sync.h src/supervisor/http_client.c src/supervisor/http_client.h \
 	src/supervisor/agents.c src/supervisor/agents.h src/supervisor/agents_priv.h \
-	src/supervisor/agents_hear.c src/supervisor/agents_report.c src/supervisor/agents_give.c \
+	src/supervisor/agents_hear.c src/supervisor/agents_report.c src/supervisor/agents_give.c src/supervisor/agents_end.c \
 	src/supervisor/orders.c src/supervisor/orders.h src/supervisor/follow.c src/supervisor/follow.h \
 	src/supervisor/logs.c src/supervisor/logs.h src/supervisor/commands.c src/supervisor/commands.h \
 	src/supervisor/handed.c src/supervisor/handed.h \
