@@ -45,7 +45,7 @@ static int read_doubles(struct msg_bytes from, double *out, size_t count, struct
 
 static int read_metrics(const struct msg_agent_result_4 *m, struct run *r, struct err *err)
 {
-	double values[ARRAY_SIZE(metrics)];
+	double values[ARRAY_SIZE(metrics)] = {0};
 
 	if (read_doubles(m->metrics, values, ARRAY_SIZE(values), err) < 0)
 		return err_prefix(err, "metrics");

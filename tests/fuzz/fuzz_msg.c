@@ -11,6 +11,7 @@
 #include "common/msg.h"
 #include "common/run.h"
 #include "common/run_v4.h"
+#include "common/run_v4.h"
 
 /* The writer's message read and written once more is the same. */
 #define MESSAGE(NAME, name, dir, max, fd) \
@@ -35,17 +36,18 @@
 MSG_TABLE(MESSAGE, MSG_NO_FIELD, MSG_NO_END)
 #undef MESSAGE
 
+/* A result, also one of protocol 4, makes a run that is written and read again. */
 static void take_result(const uint8_t *data, size_t size)
 {
 	struct msg_reader r;
 	struct run run;
 	struct err err;
-	int type = msg_open(&r, data, size, MSG_TO_SUPERVISOR_W, &err);
+	int type = msg_open(&r, data, size, MSG_TO_SUPERVISOR_W, &err), rc;
 
 	if (type != MSG_AGENT_RESULT && type != MSG_AGENT_RESULT_4)
 		return;
-	if ((type == MSG_AGENT_RESULT ? run_get(&r, &run, &err) : run_v4_get(&r, &run, &err)) ==
-		0) {
+	rc = type == MSG_AGENT_RESULT ? run_get(&r, &run, &err) : run_v4_get(&r, &run, &err);
+	if (rc == 0) {
 		struct msg_writer w = {0};
 		struct run same;
 
