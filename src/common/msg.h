@@ -230,8 +230,8 @@ MSG_TABLE(MESSAGE, FIELD, END)
 #undef END
 /* clang-format on */
 
-/* What a worker shall send of its k6's output: nothing more; the end of what there is; that, and
- * all that follows. */
+/* The output of its k6 that a worker shall send: nothing more; the last output once; the last and all further
+ * output. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 
 /* Why no run starts at all. */
@@ -274,7 +274,7 @@ void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_str(struct msg_writer *w, const char *s);
 void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
-/* What is put between these two is one counted string; msg_end_bytes() takes what
+/* All that is put between these two calls becomes one counted string.  msg_end_bytes() takes the value that
  * msg_begin_bytes() returned. */
 size_t msg_begin_bytes(struct msg_writer *w);
 void msg_end_bytes(struct msg_writer *w, size_t begin);

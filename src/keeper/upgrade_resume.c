@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* All descriptors are those of the last image, but for the supervisor's binary: that is the one
- * on disk. */
+/* All descriptors come from the last image, except that of the supervisor's binary, which is opened on disk. */
 #include "config.h"
 
 #include "keeper/upgrade_resume.h"
