@@ -19,12 +19,12 @@ def source_of(quoted, build):
 
 
 def compiler_words(command):
-    """The words of a command without ccache and without the options that write dependency files."""
+    """The words of a command without ccache, the options that write dependency files, and one that older clangs refuse."""
     words = iter(shlex.split(command))
     for word in words:
         if word in ("-MT", "-MF"):
             next(words)
-        elif word not in ("ccache", "-MD", "-MP"):
+        elif word not in ("ccache", "-MD", "-MP", "-ftrivial-auto-var-init=zero"):
             yield word
 
 
