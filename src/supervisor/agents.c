@@ -22,7 +22,7 @@
 #include "supervisor/keeper_link.h"
 #include "supervisor/runs.h"
 
-/* A tick that came this late says that we, not the workers, were away. */
+/* A tick that comes this late means that this process slept, not the workers. */
 #define LATE_TICK_MS 5000
 
 const char *agents_name(const struct agents *a, unsigned int slot)
@@ -174,7 +174,7 @@ static void ask_state(struct agent *ag)
 	agent_send(ag, &m, -1);
 }
 
-/* Makes slots up to count; lowers nothing. */
+/* Initialises slots up to count; never takes any away. */
 static void grow(struct agents *a, unsigned int count)
 {
 	for (; a->count < count && a->count < LIMIT_WORKERS; a->count++) {
@@ -197,7 +197,7 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 {
 	struct agent *ag;
 
-	/* One that is above a lowered max_workers and still drains. */
+	/* The slot may be above a max_workers that was lowered; its worker still drains. */
 	grow(a, w->slot < LIMIT_WORKERS ? w->slot + 1 : 0);
 	if (w->slot >= a->count || fd < 0) {
 		log_event(LOG_LEVEL_ERROR, "keeper",
@@ -213,7 +213,8 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	ag->generation = w->generation;
 	ag->pid = w->pid;
 	ag->started_mono_ms = w->started_mono_ms;
-	/* The keeper's, until it says its own: one that was inherited has told an earlier supervisor. */
+	/* The keeper's layers, until the worker reports its own; an inherited worker has reported
+	 * them to an earlier supervisor. */
 	ag->layers = a->with.host->sandbox_layers;
 	ag->alive = w->alive;
 	ag->wait_status = w->wait_status;
@@ -222,7 +223,8 @@ void agents_on_worker(struct agents *a, const struct msg_keeper_worker *w, int f
 	ag->stale = w->stale;
 	ev_io_init(&ag->io, on_io, fd, EV_READ);
 	ag->io.data = ag;
-	/* Scaled down again before the fork was reported: the EXIT found nobody to tell. */
+	/* The fleet was scaled down before the fork was reported, so there was no socket for
+	 * WORK_EXIT yet. */
 	if (w->fresh && fleet_slot(a->with.fleet, w->slot)->state == FLEET_STOPPING)
 		send_exit(ag);
 	if (!w->fresh) {
@@ -241,7 +243,8 @@ void agents_renew(struct agents *a, bool only_stale)
 	}
 }
 
-/* What an earlier supervisor has seen. */
+/* Takes over what earlier supervisors have recorded: each agent's last result, the memory use of
+ * each target. */
 static void on_last_results(void *arg, json_t *results, const struct err *err)
 {
 	struct agents *a = arg;
@@ -328,7 +331,7 @@ void agents_pump(struct agents *a, int64_t now, bool begin_runs)
 
 void agents_check_heartbeats(struct agents *a, int64_t now)
 {
-	/* A suspended host or a stopped supervisor must not cost a thousand healthy workers. */
+	/* After this process slept, healthy workers get the time of worker_timeout to beat again. */
 	if (a->last_tick_ms && now - a->last_tick_ms > LATE_TICK_MS)
 		a->judge_after_ms = now + a->with.conf->worker_timeout_ms;
 	a->last_tick_ms = now;
@@ -357,7 +360,7 @@ void agents_check_heartbeats(struct agents *a, int64_t now)
 
 /* --- life ------------------------------------------------------------------------ */
 
-/* Gives each run that the store still has as running to the slot that had it. */
+/* Gives each run that is still running in the store to its slot. */
 static void inherit_runs(struct agents *a, struct run_list *running)
 {
 	for (size_t i = 0; i < running->count; i++) {
@@ -370,7 +373,7 @@ static void inherit_runs(struct agents *a, struct run_list *running)
 			run_init(run);
 			continue;
 		}
-		/* Its slot is gone (max_workers or agent_name changed), or has a newer one. */
+		/* The slot is gone (max_workers or agent_name changed), or has a newer run. */
 		runs_abandon(run, RUN_REASON_LOST, "k6fleetd was stopped or killed during the run",
 			units_now_wall_ms());
 		fleet_store_put_run(a->with.store, run, NULL, NULL);
@@ -388,7 +391,7 @@ struct agents *agents_new(
 		free(a);
 		return NULL;
 	}
-	/* Not touched before they are needed, so they cost nothing yet. */
+	/* Untouched pages cost no memory. */
 	a->slots = x_calloc(LIMIT_WORKERS, sizeof(*a->slots));
 	a->names = x_calloc(LIMIT_WORKERS, sizeof(*a->names));
 	a->buf = x_calloc(1, MSG_MAX_BYTES);

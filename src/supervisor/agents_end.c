@@ -34,7 +34,7 @@ static void on_terminal_stored(void *arg, const struct err *err)
 	agent_conclude(ag);
 	agent_drop_run(ag);
 	if (!ag->eof) {
-		/* Now, and only now, it is taken off the socket. */
+		/* Consumes the message, which was only peeked at before. */
 		chan_recv(ag->fd, ag->all->buf, &len, &fd, false, NULL);
 		if (fd >= 0)
 			close(fd);
@@ -75,16 +75,16 @@ void agent_clear(struct agent *ag)
 
 /* How a worker came to its end. */
 enum death {
-	DEATH_MEANT,   /* nobody wants it any more */
-	DEATH_RENEWED, /* in order to be replaced */
-	DEATH_KILLED,  /* by us, for cause */
+	DEATH_MEANT,   /* it was asked to end and is not wanted any more */
+	DEATH_RENEWED, /* it was asked to end and is replaced */
+	DEATH_KILLED,  /* this supervisor had it killed */
 	DEATH_SIGNAL,
 	DEATH_EXIT,
 	DEATHS
 };
 
 static const struct {
-	bool counted; /* as a restart, if the slot is still wanted */
+	bool counted; /* counts as a restart, if the slot is still wanted */
 	enum agents_restart restart;
 	bool unexpected;
 } deaths[DEATHS] = {
@@ -109,7 +109,7 @@ static enum death death_of(const struct agent *ag)
 	return WIFSIGNALED(ag->wait_status) ? DEATH_SIGNAL : DEATH_EXIT;
 }
 
-/* After the fleet has decided what becomes of the slot. */
+/* Called after the fleet has decided what becomes of the slot. */
 static void log_death(const struct agent *ag, enum death death, const char *how)
 {
 	const struct fleet_slot *fs = fleet_slot(ag->all->with.fleet, ag->slot);
@@ -163,7 +163,7 @@ void agent_bury(struct agent *ag)
 		return;
 	exit_status_text(ag->wait_status, how);
 	if (ag->run) {
-		/* Comes back here when the record is on disk. */
+		/* When the record is on disk, this function is called again. */
 		snprintf(text, sizeof(text), "the worker %s died (%s) during the run",
 			agent_name(ag), how);
 		runs_abandon(ag->run, RUN_REASON_LOST, text, units_now_wall_ms());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Giving runs to agents and taking them away.  A run's row is on disk before its worker hears of
- * it; what comes in between (a pause, an end of the agent, a cancellation) ends the run unsent. */
+/* Gives runs to agents and takes them away.  The row of a run is on disk before the run is sent to
+ * its worker; a pause, a drain or a cancellation in between ends the run unsent. */
 #include "supervisor/agents_priv.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "common/units.h"
 #include "supervisor/runs.h"
 
-/* A difference that is no rounding. */
+/* A larger difference is a step of the wall clock, a smaller one is rounding. */
 #define WALL_STEP_MS 5
 
 static const struct target *target_of(const struct agent *ag)
@@ -41,7 +41,7 @@ static int make_job(const struct agent *ag, const struct target *t, struct err *
 			object, "durationMsForScript", json_integer(ag->order->duration_ms));
 	}
 	text = json_compact(object);
-	/* The worker maps nothing of it, but what it reads must not change under its eyes. */
+	/* Sealed, so that the content cannot change while the worker reads it. */
 	return fdio_seal("k6fleet-job", text, strlen(text), err);
 }
 
@@ -60,8 +60,8 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 	const struct msg_work_run run = {
 		.run_id = msg_text(agent_run_id(ag)),
 		.planned_ms = planned,
-		/* A script is bounded by what k6 says of its scenarios: they may have graceful
-		 * stops, set-up and tear-down beside the duration that somebody has asked for. */
+		/* For a script the worker takes the time from what k6 prints about its scenarios:
+		 * they may have graceful stops, set-up and tear-down beside the duration. */
 		.timeout_ms = t->timeout_ms || t->script ? t->timeout_ms : planned,
 		.grace_ms = with->conf->run_grace_ms,
 		.start_wall_ms = ag->order ? ag->order->start_wall_ms : 0,
@@ -75,7 +75,7 @@ static void send_run(struct agent *ag, const struct target *t, int fd)
 	agent_send(ag, &m, fd);
 }
 
-/* The row is on disk: now the worker may hear of it. */
+/* The row is on disk: sends the run to its worker. */
 static void on_run_stored(void *arg, const struct err *err)
 {
 	struct agent *ag = arg;
@@ -86,7 +86,7 @@ static void on_run_stored(void *arg, const struct err *err)
 
 	ag->committing = false;
 	if (err) {
-		/* Not on disk, so it never was: nothing to take back. */
+		/* There is no row, so the run counts as missed and needs no end. */
 		schedule_count_missed(with->schedule, ag->run->target_id);
 		agent_drop_run(ag);
 		ag->last_result[0] = '\0';
@@ -113,13 +113,13 @@ static void on_run_stored(void *arg, const struct err *err)
 	agent_bury(ag);
 }
 
-/* NULL, or why the target may not be aimed at. */
+/* Returns NULL, or why allowed_hosts forbids the target. */
 static const char *find_forbidden(const struct conf *conf, const struct target *t)
 {
 	const struct opt_list *allowed = &conf->allowed_hosts;
 	_cleanup_free_ char *host = t->url ? allow_url_host(t->url) : NULL;
 
-	/* Where a script aims shows only when it runs: k6 is told the list. */
+	/* The hosts of a script are known only when it runs: k6 gets the list. */
 	if (!allowed->count || !t->url ||
 		(host && allow_host((const char *const *)allowed->items, allowed->count, host)))
 		return NULL;
@@ -149,8 +149,8 @@ static void begin(
 	fleet_store_put_run(with->store, ag->run, on_run_stored, ag);
 }
 
-/* From the monotonic to the wall clock, steady while that is only being slewed: agents that are
- * due at one instant get one time stamp. */
+/* Returns wall clock minus monotonic clock.  The value stays the same while the wall clock is only
+ * slewed, so that agents that are due at one instant get the same time stamp. */
 static int64_t wall_offset(struct agents *a)
 {
 	int64_t offset = units_now_wall_ms() - units_now_mono_ms();
@@ -166,7 +166,8 @@ void agents_begin_due(struct agents *a, const struct schedule_due *due)
 	const struct target *t = targets_find(a->with.targets, due->target_id);
 
 	if (!t || ag->run || ag->fd < 0) {
-		/* Cannot be, but an agent that the schedule takes for busy would be so for ever. */
+		/* Should not happen; without this the schedule would take the agent for busy for
+		 * ever. */
 		schedule_end(a->with.schedule, due->slot);
 		agent_tell_schedule(ag);
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What workers say.  Nonsense gets the worker replaced; a result stays in the socket until its
- * record is on disk. */
+/* Handles the messages of workers.  A worker that sends an invalid message is killed and replaced;
+ * a result stays in the socket until its record is on disk. */
 #include "supervisor/agents_priv.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "common/units.h"
 #include "supervisor/runs.h"
 
-/* A year: what a script may claim to take. */
+/* The longest duration that is believed of a script: a year. */
 #define PLANNED_MAX_MS (366 * DAY_MS)
 
 static bool is_own_run(const struct agent *ag, struct msg_bytes id)
@@ -22,7 +22,7 @@ static bool is_own_run(const struct agent *ag, struct msg_bytes id)
 	return ag->run && msg_text_is(id, agent_run_id(ag));
 }
 
-/* For a run that the schedule has not handed out itself. */
+/* Tells the schedule of a run that it has not handed out itself. */
 static void hold_place(const struct agent *ag)
 {
 	const struct agents_parts *with = &ag->all->with;
@@ -44,7 +44,7 @@ static void on_hello(struct agent *ag, struct msg_reader *in)
 		return;
 	}
 	ag->layers = m.sandbox_layers;
-	/* An inherited worker may have said hello to nobody; STATE tells how it is. */
+	/* The state of an inherited worker comes with AGENT_STATE. */
 	if (ag->adopted)
 		return;
 	ag->reported = true;
@@ -66,7 +66,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 	if (has_run)
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	if (!has_run && ag->run) {
-		/* Committed, but the last supervisor died before the worker heard of it. */
+		/* The row is committed, but the last supervisor died before it sent the run. */
 		runs_abandon(ag->run, RUN_REASON_LOST,
 			"the supervisor died before the run was started", units_now_wall_ms());
 		agent_conclude(ag);
@@ -82,7 +82,7 @@ static void on_state(struct agent *ag, struct msg_reader *in)
 	} else {
 		agent_tell_fleet(ag, FLEET_EV_HELLO);
 	}
-	/* Scaled down while nobody was there to tell it. */
+	/* The fleet was scaled down while there was no supervisor. */
 	if (!fleet_slot(ag->all->with.fleet, ag->slot)->wanted && ag->all->handed_over)
 		agent_tell_fleet(ag, FLEET_EV_UNWANT);
 }
@@ -132,7 +132,7 @@ static void count_cost(const struct agent *ag)
 	events->run_cost(events->arg, or_zero(ag->run->cpu_ms), rss, tmp);
 }
 
-/* True: the message stays in the socket until the record is on disk. */
+/* Returns true if the message must stay in the socket until the record is on disk. */
 static bool on_result(struct agent *ag, struct msg_reader *in)
 {
 	struct run r;
@@ -144,7 +144,7 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 		agent_kill_worker(ag, err.msg);
 	} else if (ag->run && !strcmp(r.id, agent_run_id(ag))) {
 		if (ag->adopted) {
-			/* It had finished before its new supervisor could ask. */
+			/* The run finished before this supervisor's WORK_STATE_REQ was read. */
 			ag->adopted = false;
 			ag->reported = true;
 			agent_tell_fleet(ag, FLEET_EV_HELLO);
@@ -155,12 +155,12 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 		agent_store_terminal(ag);
 		keep = true;
 	}
-	/* else: recorded by an earlier supervisor that died before it could take it off. */
+	/* Else an earlier supervisor has recorded the run and died before it consumed the message. */
 	run_clear(&r);
 	return keep;
 }
 
-/* True: go on with the next message. */
+/* Returns whether the next message may be read. */
 static bool handle_message(struct agent *ag, size_t len)
 {
 	struct msg_reader in;

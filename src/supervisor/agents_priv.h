@@ -24,15 +24,15 @@ struct agent {
 	ev_timer retry;
 	struct chan_queue out;
 	bool alive, eof, reported, adopted;
-	bool committing; /* a write that this agent waits for is under way */
+	bool committing; /* a write to the store that this agent waits for is under way */
 	bool run_sent;
 	bool stale;
-	bool killed;   /* by us, for cause */
-	bool unwanted; /* its run was cancelled before the worker heard of it */
+	bool killed;   /* this supervisor had it killed */
+	bool unwanted; /* its run was cancelled before it was sent */
 	int wait_status;
 	uint32_t layers;     /* bits of enum sandbox_layer */
-	struct run *run;     /* in its hands, or given to it in a moment */
-	struct order *order; /* that the run belongs to, NULL: the schedule's */
+	struct run *run;     /* the agent's run, also before it is sent; NULL: none */
+	struct order *order; /* of which the run is; NULL: the run is scheduled */
 	char last_result[16];
 };
 
@@ -43,36 +43,39 @@ struct agents {
 	unsigned int count; /* initialised; grows with max_workers up to LIMIT_WORKERS */
 	const uint8_t *pages;
 	uint8_t *buf;
-	unsigned int told_extent; /* slots that the last heartbeat named */
+	unsigned int told_extent; /* extent of the fleet in the last heartbeat */
 	int64_t last_tick_ms, judge_after_ms;
-	int64_t wall_offset_ms; /* wall less monotonic clock, as time stamps have it */
+	int64_t wall_offset_ms; /* wall clock minus monotonic clock, for time stamps */
 	struct log_limit limit;
 	uint64_t restarts[AGENTS_RESTART_COUNT];
 	char (*names)[80];
 };
 
 const char *agent_name(const struct agent *ag);
-/* Whether the agent can take a run. */
+/* Tells the schedule whether the agent can take a run. */
 void agent_tell_schedule(const struct agent *ag);
 /* Tells the fleet, then the schedule. */
 void agent_tell_fleet(struct agent *ag, enum fleet_event event);
-/* Which of its socket's events are waited for now. */
+/* Starts the watcher of the agent's socket for the events that matter now. */
 void agent_watch(struct agent *ag);
-/* The message is freed, fd stays the caller's. */
+/* Sends or queues the message and frees it; fd (-1: none) stays the caller's.  An error kills the
+ * worker. */
 void agent_send(struct agent *ag, struct msg_writer *m, int fd);
 /* Asks the worker to end its run and to keep the partial result. */
 void agent_send_cancel(struct agent *ag);
-/* Each record comes by here once, when it is final. */
+/* Logs and reports a record that is final.  Called once for each run. */
 void agent_conclude(const struct agent *ag);
-/* The run is over and out of its hands. */
+/* Takes the run from the agent and frees it. */
 void agent_drop_run(struct agent *ag);
-/* The keeper is told to; why goes to the log. */
+/* Has the keeper kill the worker; why goes to the log. */
 void agent_kill_worker(struct agent *ag, const char *why);
-/* Puts the run's record on disk; its socket is not read before that. */
+/* Queues the run's record for the store.  The agent's socket is not read before the record is on
+ * disk. */
 void agent_store_terminal(struct agent *ag);
-/* Goes on with what its worker has sent. */
+/* Handles the messages in the agent's socket, as far as it may be read. */
 void agent_read(struct agent *ag);
-/* The last step of a worker's life, once it is dead, read to the end and recorded. */
+/* Forgets a worker that is dead, whose socket is read to its end and whose run is recorded; else
+ * does nothing. */
 void agent_bury(struct agent *ag);
 /* Stops the watchers, closes the socket, drops what is queued: the slot has no worker any more. */
 void agent_clear(struct agent *ag);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What status, the dashboard's registration and its heartbeat say of each agent.  Changes
- * nothing but what it remembers of having told. */
+/* Makes the agents' part of status, registration and heartbeat.  Changes only the extent that the
+ * last heartbeat named. */
 #include "supervisor/agents_priv.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "common/sandbox_layers.h"
 #include "common/units.h"
 
-/* Progress of a running agent from its page; false when it has none. */
+/* Reads the progress of a running agent from its heartbeat page.  Returns false if there is none. */
 static bool progress_of(
 	const struct agents *a, const struct agent *ag, int64_t now, struct hb_page *page)
 {
@@ -24,14 +24,14 @@ static const char *state_name(const struct agents *a, unsigned int slot)
 	return fleet_state_names[fleet_slot(a->with.fleet, slot)->state];
 }
 
-/* Most agents have the fleet's layers: one object for all of those. */
+/* Agents with the fleet's layers, which most are, share one object. */
 static json_t *layers_of(const struct agents *a, const struct agent *ag, json_t *usual)
 {
 	return ag->layers == a->with.host->sandbox_layers ? json_incref(usual)
 							  : sandbox_layers_json(ag->layers);
 }
 
-/* The progress of a run, by the heartbeat page of its worker. */
+/* Returns the progress of a run by the heartbeat page of its worker. */
 static struct body_progress progress_made(const struct hb_page *page, int64_t now)
 {
 	int64_t elapsed = now - (int64_t)page->run_start_mono_ms;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The id of a command is queued for the store before the records of its runs: should this
- * process die, the next one finds it done, or finds it lost, but never does it again.  An order
- * that cannot be carried out at the moment is kept and tried with each poll until the dashboard
- * lets it expire. */
+/* The id of a command is queued for the store before the records of its runs: if this process dies
+ * in between, the next one finds the command done or its runs lost, and never carries it out again.
+ * A command that cannot be carried out yet is kept and tried again with each poll, until the
+ * dashboard lets it expire. */
 #include "supervisor/commands.h"
 
 #include <string.h>
@@ -12,15 +12,15 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-/* The dashboard hands a command out for five minutes; nobody gives so many in that time. */
+/* The dashboard sends a command for five minutes; nobody gives so many commands in that time. */
 #define REMEMBERED_MAX 1000
 #define PENDING_MAX 1000
 
 struct commands {
 	struct commands_parts with;
 	json_t *done;    /* ids, oldest first, kept across restarts */
-	json_t *unheard; /* of them, those that the dashboard has not acknowledged */
-	json_t *pending; /* as they came */
+	json_t *unheard; /* the ids of done that the dashboard has not heard of yet */
+	json_t *pending; /* commands that could not be carried out yet */
 	struct log_limit limit;
 };
 
@@ -86,7 +86,7 @@ static void on_accepted(void *arg)
 	remember(a->commands, a->id);
 }
 
-/* Returns why the run cannot be started now, or never (*final); NULL when it is. */
+/* Starts the run.  Returns NULL, or why it cannot be started: now, or with *final ever. */
 static const char *run(struct commands *c, const json_t *command, bool *final, struct err *err)
 {
 	int64_t agents = json_get_int(command, "agents", 1);
@@ -105,7 +105,7 @@ static const char *run(struct commands *c, const json_t *command, bool *final, s
 	const char *forbidden = rq.target ? agents_forbidden(c->with.agents, rq.target) : NULL;
 	json_t *started;
 
-	/* Targets come with the same response: one that is not known was left out as bad. */
+	/* Targets come with the same response, so an unknown target was left out as invalid. */
 	*final = !rq.target || forbidden;
 	if (*final)
 		return forbidden ? forbidden : "its target is not known here";
@@ -149,14 +149,15 @@ static const char *carry_out(
 	}
 	if (strcmp(type, "resume") != 0)
 		return "this version does not know such commands";
-	/* It may have been carried out before a pause that cannot be read either. */
+	/* Nobody knows whether the resume was carried out before a pause that cannot be read
+	 * either. */
 	if (kept_error(c->with.kept))
 		return "what was kept in state_dir cannot be read; k6fleetctl status says more";
 	pause_or_resume(c, command, false);
 	return NULL;
 }
 
-/* True: done with, one way or the other. */
+/* Returns whether the command need not be tried again. */
 static bool try_one(struct commands *c, const json_t *command)
 {
 	const char *id = json_get_text(command, "id", "");
@@ -207,7 +208,7 @@ bool commands_take(struct commands *c, const json_t *list)
 		if (!has_id(c->done, id)) {
 			json_array_append(c->pending, item);
 		} else if (!has_id(c->unheard, id)) {
-			/* Told before, and handed out again: it was not heard. */
+			/* The dashboard sends it again, so it has lost the acknowledgement. */
 			json_array_append_new(c->unheard, json_text(id));
 			again = true;
 		}

@@ -17,7 +17,7 @@
 #include "common/units.h"
 #include "supervisor/peers.h"
 
-/* A script of 1 MiB with a backslash before every byte; few clients at a time send such. */
+/* Room for a script of 1 MiB in which every byte is escaped. */
 #define REQUEST_MAX_BYTES (2 * 1024 * 1024 + 65536)
 #define REQUEST_USUAL_BYTES 65536
 #define REQUESTS_MAX_BYTES (16 * 1024 * 1024) /* of all clients together */
@@ -32,9 +32,9 @@ struct control_client {
 	ev_io io;
 	char *in, *out;
 	size_t in_len, in_cap, out_len, out_cap;
-	bool busy;    /* a request waits for its answer: the next line is not looked at */
-	bool ending;  /* close when out is empty */
-	bool delayed; /* others come first, or its user asks too often: until the timer */
+	bool busy;    /* a request waits for its response: the next line is not read */
+	bool ending;  /* closed when out is empty */
+	bool delayed; /* the timer must fire before the next request: other clients come first, or the user asks too often */
 	struct peer *user;
 	enum peer_access access;
 	char peer[64];
@@ -73,8 +73,8 @@ static void rewatch(struct control_client *cl)
 	struct ev_loop *loop = cl->control->loop;
 
 	ev_io_stop(loop, &cl->io);
-	/* Reading goes on while busy, so that a client that leaves is noticed; not while it does
-	 * not read itself. */
+	/* Watches a busy client for reading, too, to notice that it leaves; but not a client that
+	 * does not read its responses. */
 	ev_io_set(&cl->io, cl->fd,
 		(cl->delayed || cl->out_len > BEHIND_BYTES ? 0 : EV_READ) |
 			(cl->out_len ? EV_WRITE : 0));
@@ -204,7 +204,7 @@ static void handle_line(struct control_client *cl, char *line, size_t len)
 	cl->control->handler(cl->control->arg, ticket, request);
 }
 
-/* Not looked at, nor read, before the timer ends. */
+/* Reads nothing of the client before the timer fires. */
 static void put_off(struct control_client *cl, int64_t wait_ms)
 {
 	struct control *c = cl->control;
@@ -220,8 +220,8 @@ static void put_off(struct control_client *cl, int64_t wait_ms)
 	ev_timer_start(loop, &c->delay);
 }
 
-/* One buffered request, unless one is under way, its user asks too often, or the answers are not
- * read. */
+/* Handles one buffered request, unless one is under way, the user asks too often, or the responses
+ * are not read. */
 static void next_request(struct control_client *cl)
 {
 	char *end = memchr(cl->in, '\n', cl->in_len);
@@ -241,7 +241,7 @@ static void next_request(struct control_client *cl)
 	cl->in_len -= used;
 }
 
-/* False: the client is gone. */
+/* Returns false if the client is gone. */
 static bool read_client(struct control_client *cl)
 {
 	ssize_t n;
@@ -289,7 +289,7 @@ static bool write_client(struct control_client *cl)
 		return false;
 	}
 	rewatch(cl);
-	/* What else it has asked comes after everybody else's. */
+	/* The client's next request comes after those of all other clients. */
 	if (memchr(cl->in, '\n', cl->in_len) && !cl->busy && !cl->delayed &&
 		cl->out_len <= BEHIND_BYTES)
 		put_off(cl, 0);
@@ -306,7 +306,7 @@ static void on_client(struct ev_loop *loop, ev_io *io, int revents)
 	if ((revents & EV_WRITE) && !write_client(cl))
 		return;
 	next_request(cl);
-	/* Written at once: a verb's answer does not wait for another turn of the loop. */
+	/* Sends the response now instead of in the next turn of the loop. */
 	if (cl->out_len || cl->ending)
 		write_client(cl);
 }
@@ -327,7 +327,7 @@ static void on_delay_over(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
-/* One line in the place of the greeting. */
+/* Sends one line instead of the greeting, and closes. */
 static void turn_away(struct control *c, int fd, const char *code, const char *why)
 {
 	json_t *object = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", why);
@@ -337,7 +337,7 @@ static void turn_away(struct control *c, int fd, const char *code, const char *w
 	json_decref(object);
 	if (log_limit_allows(&c->limit, 2))
 		log_event(LOG_LEVEL_WARN, "control", "refused a connection", LOG_ERROR(why));
-	/* Fits any socket's buffer; whoever does not read it has left. */
+	/* The line fits into the buffer of any socket. */
 	if (send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("control", "the refused client is gone");
 	close(fd);
@@ -357,7 +357,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 	(void)revents;
 	if (fd < 0)
 		return;
-	/* One whose credentials cannot be told is nobody: uid -1, no group. */
+	/* A client of unknown credentials has no rights: uid -1, no group. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		peer = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
 	access = peers_access(fd, peer.uid, peer.gid, &c->groups);

@@ -84,8 +84,7 @@ static void restore_paused(struct desired *d)
 {
 	const char *saved = kept_get(d->with.kept, KEPT_PAUSED);
 
-	/* Whoever paused load on somebody's site does not get it back because a disk has a bad
-	 * sector. */
+	/* A bad sector must not bring back the load that somebody has paused. */
 	d->paused = kept_error(d->with.kept) || (saved && !strcmp(saved, "1"));
 	if (d->paused && !kept_error(d->with.kept))
 		log_warn("fleet", "still paused: no runs are started until k6fleetctl resume");

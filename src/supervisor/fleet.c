@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The state x event table of worker slots.  What the table cannot say, delays and timers, is in
- * enter(). */
+/* The state × event table of worker slots.  Delays and timers are set in enter(). */
 #include "supervisor/fleet.h"
 
 #include <string.h>
 
 #include "common/mem.h"
 
-/* How long a worker may take from fork to its first word. */
+/* The time that a worker has from fork to AGENT_HELLO. */
 #define STARTING_MS 20000
-/* Deaths within so long of the first belong together. */
+/* Deaths within this time after the first one count as one storm. */
 #define STORM_MS 1000
-/* Who dies younger than this may well be the cause of its own death: no storm forgives that, or
- * workers that crash at once would be started again without end. */
+/* A worker that dies younger than this is not counted into a storm: it may be the cause of its own
+ * death, and workers that crash at once would be restarted without end. */
 #define STORM_AGE_MS 1000
-/* How long one that was asked to end, or killed, may take to be gone. */
+/* The time that a worker has to end after EXIT or KILL. */
 #define STOPPING_MS 5000
 
 const char *const fleet_state_names[FLEET_STATE_COUNT] = {
@@ -28,12 +27,12 @@ struct fleet {
 	struct fleet_slot *slots;
 	unsigned int counts[FLEET_STATE_COUNT];
 	unsigned int desired, capacity;
-	unsigned int high;    /* no slot from here on is anything but stopped and free */
-	unsigned int held;    /* among the desired ones */
-	unsigned int waiting; /* to be renewed in their turn */
+	unsigned int high;    /* all slots from this number on are stopped and unwanted */
+	unsigned int held;    /* held slots below desired */
+	unsigned int waiting; /* slots that wait for their turn to be renewed */
 	uint64_t next_generation;
 	uint64_t random;
-	int64_t deadline; /* not later than the earliest timer */
+	int64_t deadline; /* at the latest when the earliest timer fires */
 	struct {
 		int64_t since_ms; /* the first death */
 		unsigned int up, deaths;
@@ -54,8 +53,8 @@ struct cell {
 #define GO(state, what) {FLEET_##state, FLEET_DO_##what, true}
 
 /*
- * Undefined cells change nothing: the event crossed a decision.  EXIT leads to BACKOFF wherever
- * the worker was not meant to end; enter() makes that a start at once for the first time.
+ * An undefined cell changes nothing: the event crossed a decision.  EXIT leads to BACKOFF wherever
+ * the worker was not asked to end; after the first death the delay is 0.
  */
 static const struct cell table[FLEET_STATE_COUNT][FLEET_EVENT_COUNT] = {
 	[FLEET_STOPPED] = {
@@ -144,7 +143,7 @@ void fleet_configure(struct fleet *f, const struct fleet_config *config)
 		f->config.max_slots = f->capacity;
 }
 
-/* xorshift64: jitter needs no more. */
+/* xorshift64 is good enough for jitter. */
 static uint64_t next_random(struct fleet *f)
 {
 	f->random ^= f->random << 13;
@@ -187,7 +186,7 @@ static void arm(struct fleet *f, struct fleet_slot *s, int64_t at_ms)
 		f->deadline = at_ms;
 }
 
-/* The delay before the next start: none after the first death, then exponential with jitter. */
+/* Returns the delay before the next start: 0 after the first death, then exponential with jitter. */
 static int64_t backoff_delay(struct fleet *f, const struct fleet_slot *s)
 {
 	int64_t delay = f->config.min_delay_ms;
@@ -198,7 +197,8 @@ static int64_t backoff_delay(struct fleet *f, const struct fleet_slot *s)
 		delay *= 2;
 	if (delay > f->config.max_delay_ms)
 		delay = f->config.max_delay_ms;
-	/* Between a half and all of it: workers that died together do not return together. */
+	/* Between half of the delay and all of it, so that workers that died together do not return
+	 * together. */
 	return delay / 2 + (int64_t)(next_random(f) % (uint64_t)(delay / 2 + 1));
 }
 
@@ -232,7 +232,7 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 		arm(f, s, now + STARTING_MS);
 		break;
 	case FLEET_DRAINING:
-		/* Drain in three steps: the run's own end, then CANCEL, then KILL. */
+		/* A drain has three steps: wait for the run's own end, CANCEL, KILL. */
 		if (old != FLEET_DRAINING)
 			arm(f, s, now + f->config.drain_timeout_ms);
 		break;
@@ -249,7 +249,7 @@ static void enter(struct fleet *f, unsigned int slot, enum fleet_state state, in
 	}
 }
 
-/* Whether this death is one of a storm.  up: workers that were up before it. */
+/* Returns whether this death belongs to a storm.  up: workers that were up before it. */
 static bool is_storm(struct fleet *f, const struct fleet_slot *s, unsigned int up, int64_t now)
 {
 	if (!s->reported || now - s->since_ms < STORM_AGE_MS)
@@ -264,13 +264,13 @@ static bool is_storm(struct fleet *f, const struct fleet_slot *s, unsigned int u
 	return f->storm.up > 1 && f->storm.deaths > f->storm.up / 2;
 }
 
-/* Those that died before it was clear what this is have been given delays. */
+/* Takes back the delays of slots whose workers died before the storm was recognised. */
 static void forgive_all(struct fleet *f, int64_t now)
 {
 	for (unsigned int i = 0; i < f->high; i++) {
 		struct fleet_slot *s = &f->slots[i];
 
-		/* A slot that has been started again at once since then has a failure, too. */
+		/* Also resets the failures of a slot that was restarted without a delay since then. */
 		if (s->died_ms < f->storm.since_ms || s->state == FLEET_STOPPED)
 			continue;
 		s->failures = 0;
@@ -303,8 +303,7 @@ unsigned int fleet_take_storm(struct fleet *f)
 	return n;
 }
 
-/* What the event says about the wish and the renewal of the slot; the cell of the table says the
- * rest. */
+/* Applies what the event means for the wish and the renewal of the slot. */
 static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event event, bool defined)
 {
 	if (event == FLEET_EV_WANT)
@@ -318,7 +317,8 @@ static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event e
 		s->renewing = true;
 		set_renewal(f, s, FLEET_RENEW_NONE);
 	} else if (event == FLEET_EV_WANT && s->renewing) {
-		/* Taken away and wanted back in the middle of its renewal: that begins anew. */
+		/* The slot became unwanted and wanted again during its renewal: the renewal begins
+		 * anew. */
 		s->renewing = false;
 		set_renewal(f, s, FLEET_RENEW_DRAIN);
 	}
@@ -326,19 +326,19 @@ static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event e
 		s->reported = true;
 }
 
-/* The worker of a wanted slot has gone.  meant: it was asked to; renewed: to make room for its
- * successor; up: workers that were up before. */
+/* Restarts the worker of a wanted slot that has ended.  meant: it was asked to end; renewed: in
+ * order to be replaced; up: workers that were up before. */
 static void start_again(
 	struct fleet *f, unsigned int slot, bool meant, bool renewed, unsigned int up, int64_t now)
 {
 	struct fleet_slot *s = &f->slots[slot];
 	int64_t delay = 0;
 
-	/* Also from STOPPING and DRAINING: the wish has changed while it was going. */
+	/* The slot became wanted again while its worker was ending. */
 	if (s->state == FLEET_STOPPED)
 		enter(f, slot, FLEET_BACKOFF, now);
 	if (meant) {
-		/* Neither a failure nor a reason to wait. */
+		/* This is not a failure, so there is no delay. */
 		s->restarts += renewed;
 	} else {
 		count_death(f, s, up, now);
@@ -363,7 +363,7 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 	note_event(f, s, event, cell->defined);
 	if (!cell->defined)
 		return;
-	/* A draining run that did not heed CANCEL in time takes its worker with it. */
+	/* The run did not end in time after CANCEL: its worker is killed. */
 	if (s->state == FLEET_DRAINING && event == FLEET_EV_TIMER && s->cancelled) {
 		enter(f, slot, FLEET_STOPPING, now);
 		act(f, FLEET_DO_KILL, slot);
@@ -386,14 +386,14 @@ void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int
 		s->failures = 0;
 }
 
-/* An adopted worker is not wanted yet; while it is STARTING nobody knows whether it runs k6, so
- * it is left alone until it has reported. */
+/* An adopted worker is STARTING and unwanted.  It may run k6, so nothing is done about it before it
+ * has reported. */
 static bool is_settled(enum fleet_state state)
 {
 	return state == FLEET_IDLE || state == FLEET_RUNNING || state == FLEET_BACKOFF;
 }
 
-/* Brings one slot in line with the count and with what holds it back. */
+/* Sends the event that brings one slot in line with the desired count and its hold. */
 static void settle(struct fleet *f, unsigned int slot, bool now_too, int64_t now)
 {
 	struct fleet_slot *s = &f->slots[slot];
@@ -453,7 +453,7 @@ void fleet_renew(struct fleet *f, unsigned int slot, enum fleet_renewal how, int
 		set_renewal(f, s, how);
 }
 
-/* Lets as many as may be away at a time have their turn, the lowest slots first. */
+/* Renews waiting slots, the lowest first, while fewer than may_be_away are down. */
 static void take_turns(struct fleet *f, int64_t now)
 {
 	unsigned int may_be_away = f->desired / 10 > 1 ? f->desired / 10 : 1;
@@ -493,7 +493,7 @@ void fleet_tick(struct fleet *f, int64_t now)
 		take_turns(f, now);
 	if (now < f->deadline)
 		return;
-	/* Events may arm timers: those lower f->deadline again, so start from "none". */
+	/* Events may arm timers, which lower f->deadline again, so it starts at none. */
 	f->deadline = INT64_MAX;
 	for (unsigned int i = 0; i < f->high; i++) {
 		if (f->slots[i].timer_ms && f->slots[i].timer_ms <= now) {

@@ -27,23 +27,23 @@ extern const char *const fleet_state_names[FLEET_STATE_COUNT];
 
 enum fleet_event {
 	FLEET_EV_WANT,      /* the slot has become wanted */
-	FLEET_EV_UNWANT,    /* ... unwanted: it may finish its run */
+	FLEET_EV_UNWANT,    /* the slot has become unwanted; its run may finish */
 	FLEET_EV_HELLO,     /* its worker has reported */
 	FLEET_EV_BUSY,      /* it was given a run */
 	FLEET_EV_FREE,      /* its run is over and recorded */
 	FLEET_EV_EXIT,      /* its worker is gone, its socket drained and forgotten */
 	FLEET_EV_SILENT,    /* its worker has not given a heartbeat in time */
 	FLEET_EV_TIMER,     /* the time that its state had is over */
-	FLEET_EV_NOW,       /* unwanted, and its run shall not be waited for */
-	FLEET_EV_RENEW,     /* its worker shall be replaced; its run may finish */
-	FLEET_EV_RENEW_NOW, /* ... shall not be waited for */
+	FLEET_EV_NOW,       /* the slot has become unwanted; its run is cancelled */
+	FLEET_EV_RENEW,     /* its worker is to be replaced; its run may finish */
+	FLEET_EV_RENEW_NOW, /* its worker is to be replaced; its run is cancelled */
 	FLEET_EVENT_COUNT
 };
 
 enum fleet_action_type {
 	FLEET_DO_NOTHING,
 	FLEET_DO_SPAWN,  /* fork a worker of that generation */
-	FLEET_DO_DRAIN,  /* nothing: its run may finish, but say so */
+	FLEET_DO_DRAIN,  /* log that its run may finish */
 	FLEET_DO_EXIT,   /* ask the idle worker to end */
 	FLEET_DO_CANCEL, /* stop its run, keep the partial result */
 	FLEET_DO_KILL,   /* KILL the worker */
@@ -55,10 +55,10 @@ struct fleet_action {
 	uint64_t generation;
 };
 
-/* How a worker is replaced that has done nothing wrong. */
+/* How a worker that works is replaced. */
 enum fleet_renewal {
 	FLEET_RENEW_NONE,
-	FLEET_RENEW_IDLE,  /* in its turn, when it has nothing to run: no run is hurried */
+	FLEET_RENEW_IDLE,  /* in its turn, as soon as it is idle */
 	FLEET_RENEW_DRAIN, /* in its turn; its run may finish within drain_timeout */
 	FLEET_RENEW_NOW,   /* at once; its run is cancelled */
 };
@@ -76,14 +76,14 @@ struct fleet_slot {
 	unsigned int restarts; /* since the slot was first wanted */
 	unsigned int failures; /* deaths in a row, each before stable_after */
 	int64_t since_ms;      /* when the worker was asked for */
-	int64_t died_ms;       /* when the last one did */
+	int64_t died_ms;       /* when the last worker died */
 	bool reported;         /* its worker has said hello */
 	int64_t timer_ms;      /* 0: none */
 	bool cancelled;
-	bool held;                /* drained by an operator: not wanted whatever the count */
-	enum fleet_renewal renew; /* waits for its turn */
-	bool asked;               /* its worker was asked to end: that is no death of its own */
-	bool renewing;            /* its worker goes in order to be replaced */
+	bool held;                /* drained by an operator: unwanted, whatever the count is */
+	enum fleet_renewal renew; /* waits for its turn to be renewed */
+	bool asked;               /* its worker was asked to end, so its end is no failure */
+	bool renewing;            /* its worker ends in order to be replaced */
 };
 
 struct fleet;
@@ -91,47 +91,47 @@ struct fleet;
 struct fleet *fleet_new(const struct fleet_config *config);
 void fleet_free(struct fleet *f);
 
-/* The last wish wins: slots below count become wanted, the others unwanted.  With now_too their
- * runs are cancelled. */
+/* Slots below count become wanted, the others unwanted; with now_too the runs of the others are
+ * cancelled.  count is cut to max_slots. */
 void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms);
-/* New delays and ceilings, from the next decision on.  max_slots may only grow up to what
- * fleet_new() was given as capacity. */
+/* Sets delays and ceilings for all later decisions.  max_slots is cut to that of fleet_new(); the
+ * seed stays. */
 void fleet_configure(struct fleet *f, const struct fleet_config *config);
-/* The worker of a wanted slot is replaced.  All but NOW take turns: at most a tenth of the fleet
- * (at least one) is away at a time. */
+/* Has the worker of a wanted slot replaced; does nothing for an unwanted slot.  All but NOW take
+ * turns: at most a tenth of the fleet, at least one, is down at a time. */
 void fleet_renew(struct fleet *f, unsigned int slot, enum fleet_renewal how, int64_t now_ms);
-/* Drained and left stopped although the count covers it, until released. */
+/* Drains the slot and leaves it stopped, although the count covers it, until fleet_release(). */
 void fleet_hold(struct fleet *f, unsigned int slot, int64_t now_ms);
 void fleet_release(struct fleet *f, unsigned int slot, int64_t now_ms);
-/* A worker that lives already, inherited from an earlier supervisor; state by later events. */
+/* Takes a worker of an earlier supervisor: its slot becomes STARTING, and events tell the rest. */
 void fleet_adopt(struct fleet *f, unsigned int slot, uint64_t generation, unsigned int restarts,
 	int64_t now_ms);
 void fleet_event(struct fleet *f, unsigned int slot, enum fleet_event event, int64_t now_ms);
-/* Runs the timers that are due. */
+/* Runs the timers that are due, and renews slots whose turn it is. */
 void fleet_tick(struct fleet *f, int64_t now_ms);
-/* When fleet_tick() is wanted next; INT64_MAX: not at all. */
+/* Returns when fleet_tick() must be called next; INT64_MAX: no timer is set. */
 int64_t fleet_deadline(const struct fleet *f);
-/* The next thing to do, in the order of decision; false when there is none. */
+/* Takes the next action, in the order of decision.  Returns false if there is none. */
 bool fleet_take(struct fleet *f, struct fleet_action *out);
 
-/* Most of the workers that were up died within a second (the OOM killer, an operator): that is no
- * crash loop, their slots are refilled at once.  Answers each storm once, with how many it was when
- * it was recognised; else 0. */
+/* A storm: most of the workers that were up died within a second, as by the OOM killer.  It is no
+ * crash loop, so their slots are refilled without a delay.  Returns the number of deaths once for
+ * each storm, else 0. */
 unsigned int fleet_take_storm(struct fleet *f);
 
 const struct fleet_slot *fleet_slot(const struct fleet *f, unsigned int slot);
 unsigned int fleet_count(const struct fleet *f, enum fleet_state state);
-/* Up and reported: idle, running or draining. */
+/* Agents that are up and have reported: idle, running or draining. */
 unsigned int fleet_running(const struct fleet *f);
-/* With a run: running or draining. */
+/* Agents with a run: running or draining. */
 unsigned int fleet_busy(const struct fleet *f);
-/* Slots that are anything but stopped. */
+/* Slots that are not stopped. */
 unsigned int fleet_occupied(const struct fleet *f);
-/* One past the highest slot that is not stopped or is wanted. */
+/* One past the highest slot that is wanted or not stopped. */
 unsigned int fleet_extent(const struct fleet *f);
-/* No slot has a worker or will get one. */
+/* Returns whether no slot has a worker or will get one. */
 bool fleet_is_empty(const struct fleet *f);
-/* Whether exactly the wanted slots are up. */
+/* Returns whether exactly the wanted slots are up. */
 bool fleet_is_reached(const struct fleet *f);
 /* Workers that still wait to be replaced. */
 unsigned int fleet_renewals(const struct fleet *f);

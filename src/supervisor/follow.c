@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Knows no run that has ended: their records are read from the store, behind whatever was queued
- * there before, so that the last word on a run is there. */
+/* Records of ended runs are read from the store.  The store does its tasks in the order of the
+ * queue, so a record that was queued before is read as it was written last. */
 #include "supervisor/follow.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@ struct follower {
 	struct follower *next;
 	struct control_ticket ticket;
 	json_t *ids;     /* array of strings */
-	json_t *records; /* as they come from the store, NULL: runs still go on */
+	json_t *records; /* read from the store so far; NULL: runs still go on */
 };
 
 struct follow {
@@ -57,7 +57,7 @@ static void on_record(void *arg, json_t *record, const struct err *err)
 	struct follower *fo = arg;
 	const char *id = json_string_value(json_array_get(fo->ids, json_array_size(fo->records)));
 
-	/* One that was asked for and never came to the store says so. */
+	/* The client asked for a run of which this host has no record. */
 	if (err || !json_is_object(record))
 		json_array_append_new(fo->records,
 			json_pack("{s:s?, s:s, s:s}", "id", id, "status", "unknown",
@@ -132,7 +132,8 @@ void follow_tick(struct follow *f)
 	for (struct follower *fo = f->list, *next; fo; fo = next) {
 		next = fo->next;
 		if (!control_is_open(fo->ticket)) {
-			/* The store still has its address until the last record has come. */
+			/* Not freed while the store has its address, which is until the last record
+			 * has come. */
 			if (!fo->records)
 				drop(fo);
 			continue;

@@ -21,7 +21,8 @@ void handed_reserve_numbers(void)
 {
 	for (int fd = HANDOVER_FD_KEEPER; fd < HANDOVER_FD_END; fd++) {
 		present[fd] = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-		/* In ascending order each gets the lowest free number, which is this one. */
+		/* open(2) returns the lowest free number, which is fd, for the numbers below are
+		 * taken. */
 		if (!present[fd] && open("/dev/null", O_RDONLY | O_CLOEXEC) != fd)
 			fatal(2, "k6fleet-supervisor is started by k6fleetd, not by hand");
 	}

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-/* A thousand targets with scripts fit; a server that sends more is broken or hostile. */
+/* Room for a thousand targets with scripts. */
 #define REPLY_MAX_BYTES (64 * 1024 * 1024)
 #define RETRY_AFTER_MAX_S 3600
 
@@ -70,7 +70,7 @@ static void finish(struct request *r, CURLcode code)
 		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 		curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &retry_after);
 		reply.status = (int)status;
-		/* An hour at most: a server that errs must not silence us for a day. */
+		/* The longest Retry-After that is obeyed: an hour. */
 		if (retry_after > RETRY_AFTER_MAX_S)
 			retry_after = RETRY_AFTER_MAX_S;
 		reply.retry_after_ms = retry_after > 0 ? retry_after * 1000 : 0;
@@ -157,7 +157,7 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 	(void)multi;
 	ev_timer_stop(c->loop, &c->timer);
 	if (timeout_ms >= 0) {
-		/* Also for 0: libcurl must not be called from within its own callback. */
+		/* Starts the timer also for 0 ms: libcurl must not be called from its own callback. */
 		ev_timer_set(&c->timer, (double)timeout_ms / 1000, 0.);
 		ev_timer_start(c->loop, &c->timer);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Nothing is kept here: workers have the ends of their logs, clients that are slow miss pieces and
- * are told so. */
+/* Keeps no output: workers have the ends of their logs, and a slow client misses pieces and is told
+ * how many bytes. */
 #include "supervisor/logs.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "common/mem.h"
 #include "common/units.h"
 
-/* A worker that has not answered by then is stopped or gone. */
+/* The time that a worker has to send its output. */
 #define PATIENCE_MS 3000
 
 enum interest { NONE, ASKED, ANSWERED };
@@ -20,7 +20,7 @@ struct watch {
 	struct control_ticket ticket;
 	bool follow;
 	int64_t until_ms;
-	unsigned int waiting; /* agents that have not answered yet */
+	unsigned int waiting; /* agents whose output has not come yet */
 	json_t *pieces;
 	uint64_t skipped;
 	uint8_t interest[]; /* enum interest, by slot */
@@ -74,7 +74,7 @@ static bool is_followed(const struct logs *l, unsigned int slot)
 
 static bool ask(struct logs *l, unsigned int slot)
 {
-	/* Somebody who looks once does not end what others follow. */
+	/* MSG_LOG_ONCE would end what other clients follow. */
 	return agents_ask_log(
 		l->agents, slot, is_followed(l, slot) ? MSG_LOG_FOLLOW : MSG_LOG_ONCE);
 }
@@ -156,7 +156,7 @@ void logs_worker_came(struct logs *l, unsigned int slot)
 	for (struct watch *w = l->list; w; w = w->next) {
 		if (!w->follow || !w->interest[slot])
 			continue;
-		/* The one before may have gone without an answer. */
+		/* The worker before it may have ended without sending its output. */
 		w->waiting += w->interest[slot] == ANSWERED;
 		w->interest[slot] = ASKED;
 		asked = true;

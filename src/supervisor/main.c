@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * k6fleet-supervisor: decides everything, holds no privilege.  Started by k6fleetd with a fixed
- * set of descriptors (keeper/handover.h); of no use by itself.  May crash at any instant: what
- * must not be lost is in the store, in the workers' sockets or in the keeper.
+ * k6fleet-supervisor decides everything and holds no privilege.  k6fleetd starts it with a fixed
+ * set of descriptors (keeper/handover.h).  It may crash at any instant: what must not be lost is in
+ * the store, in the workers' sockets or in the keeper.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@
 #include "supervisor/tuning.h"
 #include "supervisor/verbs.h"
 
-/* For what waits for the keeper at the end. */
+/* The time that the last messages have to reach the keeper. */
 #define FLUSH_MS 3000
 
 static struct supervisor supervisor;
@@ -65,7 +65,7 @@ static void on_k6(struct supervisor *sup, struct msg_reader *in)
 
 	msg_get_keeper_k6(in, &k6);
 	msg_text_copy(sup->host.k6_version, sizeof(sup->host.k6_version), k6.version);
-	/* The dashboard hears of it with a registration. */
+	/* The registration tells the dashboard the version of k6. */
 	sync_agents_changed(sup->sync);
 	agents_renew(sup->agents, false);
 }
@@ -110,7 +110,7 @@ static void on_reloaded(struct supervisor *sup, struct msg_reader *in)
 	reload_done(sup->reload, &reloaded);
 }
 
-/* All workers are known: from now on the supervisor acts. */
+/* All workers are known: the supervisor begins to act. */
 static void on_handed_over(struct supervisor *sup)
 {
 	agents_on_handed_over(sup->agents);
@@ -120,8 +120,8 @@ static void on_handed_over(struct supervisor *sup)
 	sync_start(sup->sync);
 }
 
-/* Another supervisor goes on.  What this one has accepted is committed; the rest is where the next
- * one will find it. */
+/* Ends this process so that another supervisor can go on.  What was accepted is committed at the
+ * end; everything else is in sockets, where the next supervisor finds it. */
 static void hand_over(struct supervisor *sup)
 {
 	log_event(LOG_LEVEL_INFO, "supervisor", "handing over",
@@ -239,7 +239,7 @@ static void on_request(void *arg, struct control_ticket ticket, const json_t *re
 	verbs_handle(arg, ticket, request);
 }
 
-/* NULL: there is none.  Gives back what handed_read_secret() returned. */
+/* Wipes and frees what handed_read_secret() has returned. */
 static void wipe_secret(char *secret)
 {
 	if (secret)
@@ -413,7 +413,7 @@ static void make_turn(struct supervisor *sup)
 	sup->turn = turn_new(&parts);
 }
 
-/* Lowest first: each part is given those below it. */
+/* Makes the lowest parts first, because each part is given those below it. */
 static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_option, bool again)
 {
 	struct run_list running = {0};
@@ -437,7 +437,7 @@ static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_o
 	make_metrics(sup);
 }
 
-/* Asked to stop, and done: first what is written must be on disk, then the keeper may go. */
+/* Closes the store, and thereby commits what is queued, before it tells the keeper to end. */
 static void free_parts(struct supervisor *sup)
 {
 	turn_free(sup->turn);
@@ -461,7 +461,7 @@ static void free_parts(struct supervisor *sup)
 	reload_free(sup->reload);
 }
 
-/* Whether a keeper that speaks this protocol can be served. */
+/* --check-handover: returns 0 if this binary speaks the keeper's protocol, else 1. */
 static int check_handover(const char *protocol)
 {
 	char own[16];
@@ -510,7 +510,7 @@ static struct options parse_options(int argc, char **argv)
 static void ignore_signals(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	/* Ctrl-C reaches the whole process group; when to stop is the keeper's to say. */
+	/* Ctrl-C reaches the whole process group, but only the keeper tells this process to stop. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

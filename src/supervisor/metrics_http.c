@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file of the supervisor that knows libmicrohttpd.  The daemon is never stopped: that
- * would shut a socket down that the next supervisor goes on with. */
+/* The only file of the supervisor that uses libmicrohttpd.  The daemon is never stopped, because
+ * that would shut down the listening socket, which the next supervisor uses. */
 #include "supervisor/metrics_http.h"
 
 #include <microhttpd.h>
@@ -41,7 +41,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 	(void)arg;
 	(void)version;
 	(void)body;
-	/* First the head alone; a body is taken in and not looked at. */
+	/* The first call has the head only.  A body is read and ignored. */
 	if (!*state) {
 		*state = &source;
 		return MHD_YES;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* No label holds what a peer or a configuration can choose: the number of series is bounded. */
+/* Labels have values of fixed lists only, so the number of series is bounded. */
 #include "config.h"
 
 #include "supervisor/metrics_text.h"
@@ -35,7 +35,7 @@ static void put_workers(FILE *f, const struct metrics_sources *from)
 	for (int i = 0; i < FLEET_STATE_COUNT; i++) {
 		unsigned int n = fleet_count(from->fleet, (enum fleet_state)i);
 
-		/* Slots that nobody wants are not agents. */
+		/* Unwanted slots above the extent are not agents. */
 		if (i == FLEET_STOPPED)
 			n = fleet_extent(from->fleet) - fleet_occupied(from->fleet);
 		fprintf(f, "k6fleet_workers{state=\"%s\"} %u\n", fleet_state_names[i], n);
@@ -80,7 +80,7 @@ static void put_runs(FILE *f, const struct metrics_sources *from)
 		desired_is_paused(from->desired));
 }
 
-/* How near the limits are: 1 when the next run would have to wait. */
+/* Returns how near the limits are; 1: the next run has to wait. */
 static double saturation(const struct schedule_limits *limits, const struct schedule_load *load)
 {
 	double runs = limits->max_runs ? (double)load->active / limits->max_runs : 0;
@@ -154,7 +154,7 @@ static void put_dashboard(FILE *f, const struct metrics_sources *from)
 	}
 }
 
-/* The supervisor's own. */
+/* Version, uptime and CPU of the supervisor itself. */
 static void put_process(FILE *f, const struct metrics_sources *from)
 {
 	struct rusage u;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All or nothing: who asks for twenty agents at one instant has no use for twelve.  What is
- * asked for obeys the same limits as what is due. */
+/* An order runs on all agents that were asked for, or on none; with at_most on fewer.  Orders obey
+ * the same limits as scheduled runs. */
 #include "supervisor/orders.h"
 
 #include <limits.h>
@@ -13,8 +13,8 @@
 #include "common/units.h"
 #include "supervisor/desired.h"
 
-/* Until all k6 are ready and waiting: measured, 60 ms of CPU each and half as much again, and a
- * second in which they do nothing but wait; two seconds at least (docs/architecture.md). */
+/* The time until all k6 of a common start are ready.  Measured: 60 ms of CPU each, half as much
+ * again as a reserve, and a second of waiting; two seconds at least (docs/architecture.md). */
 #define READY_MIN_MS 2000
 #define READY_QUIET_MS 1000
 #define READY_EACH_MS 90
@@ -59,7 +59,7 @@ static struct order *make_order(const struct order_request *rq)
 		o->target->vus = rq->vus ? rq->vus : o->target->vus;
 		o->target->duration_ms = rq->duration_ms ? rq->duration_ms : o->target->duration_ms;
 	}
-	/* What limited the planned duration would cut a longer one. */
+	/* The target's timeout would cut a longer duration. */
 	if (rq->duration_ms && o->target->timeout_ms && o->target->timeout_ms < rq->duration_ms)
 		o->target->timeout_ms = rq->duration_ms;
 	if (rq->sync)
@@ -67,7 +67,8 @@ static struct order *make_order(const struct order_request *rq)
 	return o;
 }
 
-/* How many more runs of the target the limits allow; what says which is in the way. */
+/* Returns how many more runs of the target the limits allow; sets err if they are fewer than
+ * wanted. */
 static unsigned int find_room(const struct orders_parts *parts, const struct target *t,
 	unsigned int wanted, struct err *err)
 {
@@ -89,7 +90,7 @@ static unsigned int find_room(const struct orders_parts *parts, const struct tar
 	return room;
 }
 
-/* Returns how many agents get a run, 0 and err if it cannot be as many as asked for. */
+/* Returns how many agents get a run; 0 and err if there are not enough. */
 static unsigned int count_agents(
 	const struct orders_parts *parts, const struct order_request *rq, struct err *err)
 {
@@ -119,7 +120,8 @@ static unsigned int count_agents(
 	return wanted < room ? wanted : room;
 }
 
-/* Gives runs of the order to so many idle agents; {"id","agent"} each. */
+/* Gives runs of the order to so many idle agents.  Returns an array of {"id","agent"}, a new
+ * reference. */
 static json_t *give_out(const struct orders_parts *parts, struct order *order, unsigned int wanted)
 {
 	unsigned int desired = desired_count(parts->obstacle.desired), done = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A short list: as many users as there are at a time, and those whose burst is not forgotten
- * yet. */
+/* A list of the users that are connected, and of those that were and have not their whole burst
+ * back yet. */
 #include "supervisor/peers.h"
 
 #include <stdio.h>
@@ -21,7 +21,8 @@ struct peer {
 	struct peer *next;
 	uid_t uid;
 	unsigned int connections;
-	/* When the burst is whole again: each request moves it on by one token's time. */
+	/* The time at which the burst is whole again; each request moves it by the time of one
+	 * token. */
 	int64_t whole_at_ms;
 };
 
@@ -44,7 +45,8 @@ void peers_free(struct peers *p)
 	free(p);
 }
 
-/* The one of that uid; on the way those are dropped that nothing is to be remembered of. */
+/* Returns the user of that uid, or NULL.  Frees users without connections whose burst is whole
+ * again. */
 static struct peer *find(struct peers *p, uid_t uid, int64_t now)
 {
 	struct peer *found = NULL;
@@ -118,7 +120,7 @@ enum peer_access peers_access(int fd, uid_t uid, gid_t gid, const struct peers_g
 
 	if (groups->read == (gid_t)-1 || uid == 0 || uid == geteuid())
 		return PEER_CHANGES;
-	/* More groups than fit: no more is known of it than of one without any. */
+	/* If the groups do not fit into the list, the process counts as one without groups. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list, &len) < 0)
 		len = 0;
 	for (size_t i = 0; i < len / sizeof(list[0]); i++) {

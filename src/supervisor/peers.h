@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is at the other end of the control socket, what they may do, and how much of it: connections
- * and requests are limited by uid, so that one user's loop does not keep the others out.
+ * The users of the control socket: what each may do, and how much.  Connections and requests are
+ * limited by uid, so that one user's loop does not keep the others out.
  */
 #ifndef K6FLEET_PEERS_H
 #define K6FLEET_PEERS_H
@@ -11,11 +11,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Open at a time by one uid; the last ones of all are kept for root. */
+/* Connections that may be open at a time: of one uid, of all, and how many of all are reserved for
+ * root. */
 #define PEERS_CONNECTIONS_PER_UID 64
 #define PEERS_CONNECTIONS_MAX 256
 #define PEERS_CONNECTIONS_FOR_ROOT 16
-/* By one uid: what may come at once, and then so many a second. */
+/* Requests of one uid: so many at once, then so many a second. */
 #define PEERS_REQUESTS_BURST 400
 #define PEERS_REQUESTS_PER_S 200
 
@@ -31,15 +32,17 @@ struct peer; /* one uid */
 
 struct peers *peers_new(void);
 void peers_free(struct peers *p);
-/* Counts a connection of the uid, until peers_leave().  NULL: too many are open; why says whose. */
+/* Counts a connection of the uid until peers_leave().  Returns NULL if too many are open, and
+ * writes to why whose. */
 struct peer *peers_admit(
 	struct peers *p, uid_t uid, int64_t now_mono_ms, char *why, size_t why_size);
 void peers_leave(struct peers *p, struct peer *peer);
-/* 0: a request may be carried out and is counted; else so many milliseconds later. */
+/* Counts a request and returns 0 if it may be carried out now; else returns after how many
+ * milliseconds it may. */
 int64_t peers_request(struct peer *peer, int64_t now_mono_ms);
-/* What the process at the other end may do: uid and groups as they were when it connected,
- * SO_PEERCRED of unix(7) and SO_PEERGROUPS.  Without a control_read_group the socket's mode alone
- * decides, and who got in may change things. */
+/* Returns what the process at the other end of fd may do, by its uid and its groups when it
+ * connected (SO_PEERCRED of unix(7), SO_PEERGROUPS).  Without a control_read_group every process
+ * that the socket's mode lets in may change things. */
 enum peer_access peers_access(int fd, uid_t uid, gid_t gid, const struct peers_groups *groups);
 
 #endif

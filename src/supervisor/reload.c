@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything is read into a new configuration first; only then a part takes from it what it
- * needs. */
+/* The whole new configuration is read before any part takes something of it. */
 #include "supervisor/reload.h"
 
 #include <stdlib.h>
@@ -60,7 +59,7 @@ static void note_change(
 {
 	json_t *list = arg;
 
-	/* The keeper's name for a sealed copy is nobody's business. */
+	/* Paths of sealed copies are not shown. */
 	if (!strncmp(to, "'/proc/self/fd/", 15) && !strncmp(from, "'/proc/self/fd/", 15))
 		return;
 	log_event(LOG_LEVEL_INFO, "reload", "changed", LOG_BARE("key", key), LOG_WORD("from", from),
@@ -89,7 +88,7 @@ static json_t *apply(struct reload *r, struct err *err)
 	return changes;
 }
 
-/* The ticket that waits under this name; false: a signal, or a client that has gone. */
+/* Takes the ticket of this client off the list.  Returns false if there is none, as for a signal. */
 static bool take_waiting(struct reload *r, uint64_t client, struct control_ticket *out)
 {
 	for (size_t i = 0; i < r->count; i++) {

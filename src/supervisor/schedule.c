@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One entry a (target, agent) pair in a binary heap by its next instant.  An instant that finds
- * its agent busy, or no place free, waits in its agent's list; if it still waits when the pair's
- * own next instant comes it is counted as missed and the newer one waits in its place: nothing
- * queues up, but the pair keeps its turn.  Each host has a heap of those that could be started
- * at once, by how long they have gone without a run.
+ * Each (target, agent) pair has an entry in a binary heap, ordered by its next instant.  If the
+ * agent is busy or the limits are reached at that instant, the entry waits in its agent's list.  If
+ * it still waits at the pair's next instant, the older instant counts as missed and the newer one
+ * waits in its place: a pair waits for one run at most, and keeps its turn.  Each host has a second
+ * heap of the waiting entries whose agents are idle, ordered by how long they have waited.
  */
 #include "supervisor/schedule.h"
 
@@ -15,8 +15,8 @@
 #include "common/hash.h"
 #include "common/mem.h"
 
-/* How long after its origin a fresh target's first instants may still be taken up: the time
- * that workers need to start, not more. */
+/* A fresh target's first instants may be started this long after its origin: workers need that time
+ * to start. */
 #define FRESH_MS 10000
 
 const char *const schedule_block_names[] = {
@@ -26,13 +26,13 @@ const char *const schedule_block_names[] = {
 	[SCHEDULE_BY_MEMORY] = "memory_budget",
 };
 
-/* A cache line; all zeroes where a target does not run on an agent. */
+/* As large as a cache line.  All zeroes where a target does not run on an agent. */
 struct entry {
 	int64_t due_ms;     /* next instant, while in the heap */
 	int64_t waiting_ms; /* instant that waits */
-	int64_t since_ms;   /* the first one that has waited since the last run */
+	int64_t since_ms;   /* the first instant that has waited since the last run */
 	struct starget *target;
-	struct entry *next, *prev; /* in the agent's list of what waits, oldest first */
+	struct entry *next, *prev; /* in the agent's list of waiting entries, oldest first */
 	unsigned int slot;
 	unsigned int due_index, ready_index; /* in the heaps, from 1; 0: not there */
 	bool waits;
@@ -48,13 +48,13 @@ struct host {
 	char *name;
 	unsigned int active;
 	unsigned int users; /* targets and runs */
-	struct heap ready;  /* of each idle agent the first that waits for this host */
+	struct heap ready;  /* the first waiting entry for this host of each idle agent */
 	uint64_t stamp;
 	struct host *next;
 };
 
 struct slot {
-	struct entry *first, *last; /* what waits */
+	struct entry *first, *last; /* waiting entries */
 	struct host *runs_on;       /* NULL: holds no place */
 	int64_t cost_bytes, use_bytes;
 	bool idle;
@@ -72,7 +72,7 @@ struct starget {
 };
 
 struct schedule {
-	uint64_t missed_before; /* by targets that have gone */
+	uint64_t missed_before; /* of removed targets */
 	unsigned int max_slots, agents;
 	enum schedule_phase phase;
 	bool paused;
@@ -86,7 +86,8 @@ struct schedule {
 	uint64_t stamp;
 };
 
-/* The same over restarts, versions and machines, so that a pair keeps its place in the interval. */
+/* Returns the same over restarts, versions and machines, so that a pair keeps its place in the
+ * interval. */
 static uint64_t hash_pair(const char *id, unsigned int n)
 {
 	const uint32_t little_endian = htole32(n);
@@ -95,7 +96,7 @@ static uint64_t hash_pair(const char *id, unsigned int n)
 		hash_bytes(hash_text(HASH_START, id), &little_endian, sizeof(little_endian)));
 }
 
-/* v(rank) x interval: the bits of rank mirrored at the binary point. */
+/* Returns v(rank) × interval, where v mirrors the bits of rank at the binary point. */
 static int64_t van_der_corput(unsigned int rank, int64_t interval_ms)
 {
 	double v = 0, half = 0.5;
@@ -248,7 +249,7 @@ static void release_host(struct schedule *s, struct host *h)
 
 /* --- what waits ------------------------------------------------------------ */
 
-/* Of an idle agent the first entry for each host is in that host's heap. */
+/* Puts an idle agent's first entry for each host into the heap of that host. */
 static void offer(struct schedule *s, unsigned int slot)
 {
 	if (!s->slots[slot].idle)
@@ -406,7 +407,8 @@ unsigned int schedule_room(const struct schedule *s, const char *host, int64_t c
 		int64_t left = s->limits.budget_bytes - s->used_bytes;
 
 		n = left > 0 ? (unsigned int)(left / cost) : 0;
-		/* One may always: else what needs more than there is would never be run. */
+		/* One run is always allowed, or a run that needs more than the budget would never
+		 * start. */
 		if (!n && !s->active)
 			n = 1;
 		room = n < room ? n : room;
@@ -419,7 +421,7 @@ static bool host_is_full(const struct schedule *s, const struct host *h)
 	return s->limits.max_per_host && h->active >= s->limits.max_per_host;
 }
 
-/* The one whose turn it is, or NULL and what it waits for. */
+/* Returns the entry whose turn it is; NULL and *block if it has to wait. */
 static struct entry *next_allowed(const struct schedule *s, enum schedule_block *block)
 {
 	struct entry *best = NULL;
@@ -437,7 +439,7 @@ static struct entry *next_allowed(const struct schedule *s, enum schedule_block 
 		return NULL;
 	if (s->limits.max_runs && s->active >= s->limits.max_runs)
 		*block = SCHEDULE_BY_RUNS;
-	/* Not a smaller one in its stead: it would wait for ever behind those. */
+	/* No smaller run starts in its place: it would wait behind those for ever. */
 	else if (s->limits.budget_bytes && s->active &&
 		s->used_bytes + best->target->cost_bytes > s->limits.budget_bytes)
 		*block = SCHEDULE_BY_MEMORY;
@@ -460,8 +462,8 @@ struct schedule_load schedule_load(const struct schedule *s)
 
 /* --- targets --------------------------------------------------------------- */
 
-/* Rank of a slot for a target, or -1 when max_agents leaves it out.  Ranks are rotated by a hash
- * of the id, so that capped targets do not all sit on the first agents. */
+/* Returns the rank of a slot for a target, or -1 if max_agents leaves the slot out.  Ranks are
+ * rotated by a hash of the id, so that capped targets do not all run on the first agents. */
 static int64_t rank_of(const struct schedule *s, const struct starget *t, unsigned int slot)
 {
 	unsigned int rank;
@@ -614,7 +616,7 @@ void schedule_free(struct schedule *s)
 
 void schedule_set_paused(struct schedule *s, bool paused)
 {
-	/* What came due meanwhile is past: going on is not catching up. */
+	/* Instants of the pause count as missed; they are not made up for. */
 	for (unsigned int slot = 0; slot < s->agents && s->paused && !paused; slot++) {
 		while (s->slots[slot].first) {
 			s->slots[slot].first->target->missed++;
@@ -624,7 +626,7 @@ void schedule_set_paused(struct schedule *s, bool paused)
 	s->paused = paused;
 }
 
-/* Moves every instant that has come from the heap to its agent. */
+/* Moves each entry whose instant has come from the heap to its agent's list. */
 static void collect(struct schedule *s, int64_t now)
 {
 	while (s->due.len && s->due.items[1]->due_ms <= now) {
@@ -633,8 +635,7 @@ static void collect(struct schedule *s, int64_t now)
 
 		if (e->waits)
 			e->target->missed++;
-		/* After a long sleep of the host many instants lie behind: all but the last are
-		 * missed. */
+		/* After the host was suspended many instants are past: all but the last are missed. */
 		behind = (now - due) / e->target->interval_ms;
 		e->target->missed += (uint64_t)behind;
 		due += behind * e->target->interval_ms;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Five conversations, each with at most one request under way and its own timer: register (also
- * carries a count that the dashboard has not heard), scale, poll, heartbeat, outbox.  A failure
- * backs off with jitter; the fleet goes on with what it knows.
+ * Five conversations, each with a timer and at most one request under way: register (which also
+ * carries a desired count that the dashboard has not heard of), scale, poll, heartbeat, outbox.  A
+ * failed request is repeated after a delay with jitter; until then the fleet goes on with what it
+ * knows.
  */
 #include "supervisor/sync.h"
 
@@ -21,10 +22,11 @@
 #include "supervisor/http_client.h"
 
 #define BACKOFF_MIN_MS 500
-/* Cheap enough to be asked for the whole of an outage, soon enough to be no outage of its own. */
+/* A request every 15 s costs a dashboard little during an outage, and ends the outage for this host
+ * soon after. */
 #define BACKOFF_MAX_MS 15000
 #define OUTBOX_BATCH_MAX 500
-/* Records that come within this time go in one batch. */
+/* Records that are written within this time are sent in one batch. */
 #define OUTBOX_GATHER_MS 50
 
 enum conversation { REGISTER, SCALE, POLL, HEARTBEAT, OUTBOX, CONVERSATIONS };
@@ -42,8 +44,8 @@ struct talk {
 	enum conversation what;
 	ev_timer timer;
 	bool under_way;
-	bool in_store; /* ... in the local store, not at the dashboard */
-	bool again;    /* asked for while one was under way */
+	bool in_store; /* the request under way is one to the local store */
+	bool again;    /* asked for again while a request was under way */
 	unsigned int failures;
 };
 
@@ -54,13 +56,13 @@ struct sync {
 	struct talk talks[CONVERSATIONS];
 	char *etag;
 	bool registered;
-	bool scale_pending; /* the host's own count is on its way: older answers do not undo it */
+	bool scale_pending; /* this host's count is on its way: counts of older responses are ignored */
 	enum sync_state state;
 	int64_t last_contact_ms;
 	char last_error[256];
 	int batch;
-	json_t *posting;       /* what the outbox request under way carries */
-	json_t *acknowledging; /* commands that the heartbeat under way tells of */
+	json_t *posting;       /* rows of the outbox request under way */
+	json_t *acknowledging; /* commands in the heartbeat under way */
 	struct log_limit limit;
 };
 
@@ -75,7 +77,7 @@ static void schedule_talk(struct talk *t, int64_t delay_ms)
 	ev_timer_start(loop, &t->timer);
 }
 
-/* Soon, unless one is under way: then right after it. */
+/* Starts the conversation after delay_ms at the latest; if a request is under way, right after it. */
 static void hurry(struct talk *t, int64_t delay_ms)
 {
 	if (t->under_way)
@@ -116,7 +118,7 @@ static void note_success(struct talk *t)
 	t->failures = 0;
 }
 
-/* Says what failed, once for each change of state, and when it is tried again. */
+/* Logs the failure, once for each change of state, and sets the timer for the next try. */
 static void note_failure(struct talk *t, const struct http_reply *reply, const char *why)
 {
 	struct sync *s = t->sync;
@@ -154,7 +156,8 @@ static struct body_desired own_desired(const struct sync *s)
 		.revision = desired_revision(s->with.desired)};
 }
 
-/* The dashboard's wish, if it is newer than what we have. */
+/* Takes the dashboard's desired count if its revision is newer; with tie_wins also if it is the
+ * same. */
 static void take_desired(struct sync *s, const json_t *answer, bool tie_wins)
 {
 	struct body_desired desired;
@@ -223,7 +226,7 @@ static void on_scaled(struct talk *t, const struct http_reply *reply, const json
 	take_desired(t->sync, answer, true);
 }
 
-/* Registering again carries the count as well, and works where the dashboard has forgotten us. */
+/* The registration carries the count, too, and also works after the dashboard has lost this host. */
 static void scale_failed(struct talk *t)
 {
 	struct talk *again = &t->sync->talks[REGISTER];
@@ -251,7 +254,7 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 		}
 		take_desired(s, answer, false);
 	}
-	/* The same orders as before may find an idle agent now. */
+	/* Pending commands may find an idle agent now. */
 	if (reply->status == 200
 			? commands_take(s->with.commands, json_object_get(answer, "commands"))
 			: commands_retry(s->with.commands))
@@ -261,7 +264,7 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 
 /* --- heartbeat --------------------------------------------------------------------- */
 
-/* Agents that have gone are named once more, as stopped. */
+/* Agents that have ended are in one more heartbeat, as stopped. */
 static json_t *heartbeat(const struct sync *s)
 {
 	_cleanup_json_ json_t *agents = agents_heartbeats(s->with.agents);
@@ -294,7 +297,7 @@ static void on_acked(void *arg, const struct err *err)
 	struct talk *t = arg;
 
 	t->in_store = false;
-	(void)err; /* not acknowledged on our side: it will be sent again, and counted once */
+	(void)err; /* if this failed, the runs are sent again; the dashboard counts each once */
 	t->under_way = false;
 	if (t->again || fleet_store_outbox_count(t->sync->with.store) > 0) {
 		t->again = false;
@@ -327,7 +330,8 @@ static void on_runs(struct talk *t, const struct http_reply *reply, const json_t
 	fleet_store_ack(s->with.store, acks, on_acked, t);
 }
 
-/* A batch that was refused as a whole: smaller ones find the record that is to blame. */
+/* Handles a batch that was refused as a whole: halves it until the record to blame is alone.
+ * Returns false if the reply is no such refusal. */
 static bool runs_refused(struct talk *t, const struct http_reply *reply)
 {
 	struct sync *s = t->sync;
@@ -408,7 +412,7 @@ static void on_reply(void *arg, const struct http_reply *reply)
 		note_success(t);
 		handlers[t->what](t, reply, answer);
 	} else if (t->what != OUTBOX || !runs_refused(t, reply)) {
-		/* 404 there: a dashboard that has forgotten us, or none at all. */
+		/* 404 means that the dashboard has lost this host, or that no dashboard is there. */
 		note_failure(t, reply,
 			reply->status == 200 ? "an answer that is not a JSON object" : NULL);
 		if (t->what == SCALE)
@@ -432,7 +436,7 @@ static void start_talk(struct talk *t)
 		t->again = true;
 		return;
 	}
-	/* Nothing else is worth trying before the dashboard knows us. */
+	/* All other requests need a registration. */
 	if (!s->http || !s->started || (t->what != REGISTER && !s->registered))
 		return;
 	t->under_way = true;
@@ -474,7 +478,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	start_talk(timer->data);
 }
 
-/* NULL without err when no dashboard is configured. */
+/* Sets *out, to NULL if no dashboard is configured.  Returns 0, or -1 and err. */
 static int make_client(const struct sync *s, const struct conf *conf, const char *secret,
 	struct http_client **out, struct err *err)
 {
@@ -528,8 +532,7 @@ void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secre
 		log_event(LOG_LEVEL_ERROR, "dashboard", "kept as it was", LOG_ERROR(err.msg));
 		return;
 	}
-	/* What is under way there is forgotten: records stay in the outbox, the rest is said
-	 * anew. */
+	/* Requests under way are dropped: records stay in the outbox, everything else is sent anew. */
 	http_client_free(s->http);
 	s->http = http;
 	if (!http)

@@ -5,7 +5,7 @@
 
 #include "common/units.h"
 
-/* From the cancellation of a run to the end of a worker that does not heed it. */
+/* The time that a run has to end after CANCEL before its worker is killed. */
 #define CANCEL_KILL_AFTER_MS 7000
 /* Share of the memory for runs; the rest is for page cache, daemons and logins. */
 #define BUDGET_SHARE_PERCENT 80

@@ -20,7 +20,7 @@ struct turn {
 	ev_prepare prepare;
 	bool ready_sent;
 	int64_t farewell_by_ms;      /* 0: not yet */
-	struct msg_keep_status told; /* as the keeper knows it */
+	struct msg_keep_status told; /* what the keeper was told last */
 	unsigned int last_extent;
 	int64_t last_outbox;
 };
@@ -40,7 +40,7 @@ static void tell_keeper(struct turn *t, enum msg_obstacle obstacle)
 		t->ready_sent = true;
 		keeper_link_send_simple(t->with.keeper, MSG_KEEP_READY);
 	}
-	/* Five u32, so there is no padding. */
+	/* The struct has five u32 and therefore no padding. */
 	if (!memcmp(&now, &t->told, sizeof(now)))
 		return;
 	t->told = now;
@@ -61,7 +61,8 @@ static void tell_dashboard(struct turn *t)
 	t->last_extent = extent;
 }
 
-/* Everything has stopped: the last records get a moment to reach the dashboard. */
+/* Ends the loop when everything has stopped and the last records have reached the dashboard, or had
+ * FAREWELL_MS to. */
 static void check_farewell(struct turn *t, int64_t now)
 {
 	if (!desired_is_stopping(t->with.desired) || !fleet_is_empty(t->with.fleet))
@@ -74,7 +75,7 @@ static void check_farewell(struct turn *t, int64_t now)
 	ev_break(t->with.loop, EVBREAK_ALL);
 }
 
-/* The loop's next turn comes when fleet or schedule have something to do, at the latest. */
+/* Sets the timer for the next turn: when fleet or schedule have something to do. */
 static void set_wake(struct turn *t, int64_t now)
 {
 	int64_t next = schedule_deadline(t->with.schedule);
@@ -86,7 +87,7 @@ static void set_wake(struct turn *t, int64_t now)
 	if (next == INT64_MAX)
 		return;
 	ev_now_update(t->with.loop);
-	/* One ms more than asked: the loop may round down and would then turn idly. */
+	/* Half a ms later than asked, because the loop may round down and would turn idly. */
 	ev_timer_set(&t->wake, next > now ? (double)(next - now) / 1000 + 0.0005 : 0., 0.);
 	ev_timer_start(t->with.loop, &t->wake);
 }
@@ -101,7 +102,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)revents;
 	if (!desired_has_begun(t->with.desired))
 		return;
-	/* With an obstacle no runs are started: what becomes due counts as missed. */
+	/* With an obstacle no run starts, and instants count as missed. */
 	obstacle = obstacle_find(&t->with.obstacle);
 	schedule_set_paused(t->with.schedule, obstacle != MSG_OBSTACLE_NONE);
 	agents_pump(t->with.agents, now, !desired_is_stopping(t->with.desired));
@@ -115,7 +116,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 
 static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	/* Nothing: waking the loop runs on_prepare. */
+	/* Nothing to do here: waking the loop runs on_prepare(). */
 	(void)loop;
 	(void)w;
 	(void)revents;

@@ -11,7 +11,7 @@
 static const struct verb {
 	const char *name;
 	verbs_fn *fn;
-	bool reads; /* changes nothing: for control_read_group, too */
+	bool reads; /* changes nothing, so control_read_group may use it */
 } verbs[] = {
 	{"status", verbs_status, true},
 	{"scale", verbs_scale, false},

@@ -12,7 +12,7 @@
 #define RUNS_DEFAULT 20
 #define RUNS_MAX 10000
 
-/* Lives from the request to the store's answer. */
+/* Lives from the request to the store's callback. */
 struct pending {
 	struct control_ticket ticket;
 };
@@ -83,8 +83,8 @@ void verbs_show(struct supervisor *sup, struct control_ticket ticket, const json
 		fleet_store_get_run(sup->store, id, on_run, pend(ticket));
 }
 
-/* What to run: a target that is known, or a script that comes along.  NULL and err; *own is to
- * be freed by the caller. */
+/* Returns the target of a run: a known one, or one made of the script in the request, which the
+ * caller frees as *own.  NULL and err if there is none. */
 static const struct target *pick_target(
 	const struct supervisor *sup, const json_t *request, struct target **own, struct err *err)
 {
@@ -175,7 +175,8 @@ void verbs_cancel(struct supervisor *sup, struct control_ticket ticket, const js
 		fleet_store_get_run(sup->store, id, on_run_to_cancel, pend(ticket));
 	} else {
 		const char *agent = agents_name(sup->agents, (unsigned int)slot);
-		/* Whole, whatever part of it was given; it goes with the run. */
+		/* The whole id, also if the request has its end only.  Copied, because the id is
+		 * freed with the run. */
 		_cleanup_free_ char *run = x_strdup(agents_run_id(sup->agents, (unsigned int)slot));
 
 		log_agent_event(LOG_LEVEL_INFO, agent, "run cancelled", LOG_RUN(run),
