@@ -13,7 +13,7 @@ src_common_libcommon_a_SOURCES = \
 	src/common/utf8.c src/common/utf8.h src/common/uuid.c src/common/uuid.h src/common/title.c src/common/title.h \
 	src/common/sock.c src/common/sock.h src/common/hb.c src/common/hb.h \
 	src/common/trace.h src/common/run_v4.c src/common/run_v4.h src/common/msg.c src/common/msg.h src/common/chan.c src/common/chan.h \
-	src/common/prom.c src/common/prom.h src/common/run.c src/common/run.h src/common/creds.c src/common/creds.h
+	src/common/prom.c src/common/prom.h src/common/run.c src/common/run_msg.c src/common/run.h src/common/creds.c src/common/creds.h
 src_common_libcommon_a_CFLAGS = $(AM_CFLAGS)
 src_common_libjson_a_SOURCES = src/common/json.c src/common/json.h src/common/json_fast.c src/common/json_fast.h src/common/json_text.c src/common/json_text.h \
 	src/common/run_json.c src/common/run_json.h src/common/body.c src/common/body.h \

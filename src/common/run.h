@@ -47,7 +47,7 @@ struct msg_writer;
 	X(FORBIDDEN_TARGET, "forbidden_target") \
 	X(STORAGE_FULL, "storage_full")
 
-/* X(KIND, C type of the member, the value that means null).  run.c and run_json.c have a row of functions for each
+/* X(KIND, C type of the member, the value that means null).  run.c, run_msg.c and run_json.c have a row for each
  * kind; a new kind needs a row here, one in each of them, and a RUN_DECLARE_ line below. */
 #define RUN_KINDS(X) \
 	X(ID, char *, "never null") \
