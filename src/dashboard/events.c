@@ -44,7 +44,7 @@ struct events {
 	struct event ring[RING];
 	uint64_t oldest, next; /* numbers, from 1 */
 	size_t bytes;
-	LIST_HEAD(, reader) readers;
+	LIST_HEAD(readers, reader) readers;
 	unsigned int count;
 	int64_t left_mono_ms; /* monotonic time when the last reader left; 0: there was none yet */
 };

@@ -33,7 +33,7 @@ struct http_client {
 };
 
 struct http_clients {
-	LIST_HEAD(, http_client) list;
+	LIST_HEAD(client_list, http_client) list;
 	unsigned int count;
 	struct ev_loop *loop;
 	ev_timer sweep;

@@ -15,6 +15,8 @@
 #include "dashboard/store_priv.h"
 #include "dashboard/store_run_row.h"
 
+#define NAMES_MAX 100000000
+
 /* A filter with numbers for its names. */
 struct query {
 	const struct dash_store_run_filter *f;
@@ -52,6 +54,10 @@ static int find_agents(struct dash_store *s, struct query *q, struct err *err)
 
 	if (dash_store_get_int(s, "SELECT max(no) FROM k6_names", 0, &last, err) < 0)
 		return -1;
+	/* Numbers are given out one by one, and each has a byte here. */
+	if (last < 0 || last > NAMES_MAX)
+		return err_code_set(err, ERR_CORRUPT, "a number of a name makes no sense: %lld",
+			(long long)last);
 	q->counts.agent_count = (size_t)last + 1;
 	q->agents = x_calloc(q->counts.agent_count, sizeof(*q->agents));
 	q->counts.agents = q->agents;
