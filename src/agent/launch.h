@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker's child between fork and exec: it makes script, arguments and environment of a target and executes k6. */
+/* The worker's child between fork and exec: it makes script, arguments and environment of a
+ * target and executes k6. */
 #ifndef K6FLEET_LAUNCH_H
 #define K6FLEET_LAUNCH_H
 

@@ -19,7 +19,8 @@
 /* The hidden sub-metric with the requests that got no response, and how long they took. */
 #define SCRIPT_UNANSWERED "http_req_duration{status:0}"
 
-/* The start of the line that the module prints if it is too late for the common start; the ms follow. */
+/* The start of the line that the module prints if it is too late for the common start; the ms
+ * follow. */
 #define SCRIPT_LATE "k6fleet: not ready at the common start, ms late: "
 
 /* Returns the user's script as it is, or one generated for the URL; the caller frees it. */

@@ -25,8 +25,8 @@ struct scan {
 	int digits, decimals;
 };
 
-/* Returns the place behind one or more digits; NULL: there are none.  Inlined, so that the scan stays
- * in registers: an upload of a large fleet has 100000 numbers. */
+/* Returns the place behind one or more digits; NULL: there are none.  Inlined, so that the scan
+ * stays in registers: an upload of a large fleet has 100000 numbers. */
 __attribute__((always_inline)) static inline const char *scan_digits(
 	const char *p, const char *end, struct scan *s)
 {

@@ -230,8 +230,8 @@ MSG_TABLE(MESSAGE, FIELD, END)
 #undef END
 /* clang-format on */
 
-/* The output of its k6 that a worker shall send: nothing more; the last output once; the last and all further
- * output. */
+/* The output of its k6 that a worker shall send: nothing more; the last output once; the last
+ * and all further output. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 
 /* Why no run starts at all. */
@@ -274,8 +274,8 @@ void msg_put_u32(struct msg_writer *w, uint32_t v);
 void msg_put_u64(struct msg_writer *w, uint64_t v);
 void msg_put_str(struct msg_writer *w, const char *s);
 void msg_put_bytes(struct msg_writer *w, const void *p, size_t n);
-/* All that is put between these two calls becomes one counted string.  msg_end_bytes() takes the value that
- * msg_begin_bytes() returned. */
+/* All that is put between these two calls becomes one counted string.  msg_end_bytes() takes the
+ * value that msg_begin_bytes() returned. */
 size_t msg_begin_bytes(struct msg_writer *w);
 void msg_end_bytes(struct msg_writer *w, size_t begin);
 /* Makes w a whole message that another process has packed. */

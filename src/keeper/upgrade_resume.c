@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All descriptors come from the last image, except that of the supervisor's binary, which is opened on disk. */
+/* All descriptors come from the last image, except that of the supervisor's binary, which is
+ * opened on disk. */
 #include "config.h"
 
 #include "keeper/upgrade_resume.h"

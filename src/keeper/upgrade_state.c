@@ -267,7 +267,8 @@ static int check_children(const struct upgrade_state *s, struct err *err)
 	for (size_t i = 0; i < s->children_count; i++) {
 		const struct upgrade_state_children *c = &s->children[i];
 
-		/* kill(2) takes 0 and negative numbers for groups of processes; pid 1 is never a child. */
+		/* kill(2) takes 0 and negative numbers for groups of processes; pid 1 is never a
+		 * child. */
 		if (c->slot >= LIMIT_WORKERS || taken[c->slot] || c->chan < 0 ||
 			(c->alive && c->pid <= 1))
 			return err_code_set(err, ERR_OUT_OF_RANGE,

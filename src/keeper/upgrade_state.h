@@ -142,10 +142,11 @@ struct upgrade_state {
 
 /* Returns the state as text with a NUL behind it; the caller frees it. */
 char *upgrade_state_write(const struct upgrade_state *s);
-/* Reads the text that upgrade_state_write() of this or another version with the same UPGRADE_FORMAT has written.
- * Returns 0, and the caller frees s with upgrade_state_clear().  Returns -1 and err, with s cleared, if the text is not
- * a state of this format, a value has the wrong type or does not fit its field, a path is missing, a slot is out of
- * range or there twice, a living child has no pid, or a child has no descriptor. */
+/* Reads the text that upgrade_state_write() of this or another version with the same
+ * UPGRADE_FORMAT has written. Returns 0, and the caller frees s with upgrade_state_clear().
+ * Returns -1 and err, with s cleared, if the text is not a state of this format, a value has the
+ * wrong type or does not fit its field, a path is missing, a slot is out of range or there
+ * twice, a living child has no pid, or a child has no descriptor. */
 int upgrade_state_read(const char *text, struct upgrade_state *s, struct err *err);
 /* Frees all texts and children, which must come from malloc(3). */
 void upgrade_state_clear(struct upgrade_state *s);

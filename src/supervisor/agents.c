@@ -331,7 +331,8 @@ void agents_pump(struct agents *a, int64_t now, bool begin_runs)
 
 void agents_check_heartbeats(struct agents *a, int64_t now)
 {
-	/* After this process slept, healthy workers get the time of worker_timeout to beat again. */
+	/* After this process slept, healthy workers get the time of worker_timeout to beat
+	 * again. */
 	if (a->last_tick_ms && now - a->last_tick_ms > LATE_TICK_MS)
 		a->judge_after_ms = now + a->with.conf->worker_timeout_ms;
 	a->last_tick_ms = now;

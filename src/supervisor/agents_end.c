@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How runs and workers end: a terminal record is stored before its message is consumed, and a dead worker is forgotten
- * when its socket is read to the end and what it said is on disk. */
+/* How runs and workers end: a terminal record is stored before its message is consumed, and a
+ * dead worker is forgotten when its socket is read to the end and what it said is on disk. */
 #include "supervisor/agents_priv.h"
 
 #include <string.h>

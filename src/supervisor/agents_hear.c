@@ -155,7 +155,8 @@ static bool on_result(struct agent *ag, struct msg_reader *in)
 		agent_store_terminal(ag);
 		keep = true;
 	}
-	/* Else an earlier supervisor has recorded the run and died before it consumed the message. */
+	/* Else an earlier supervisor has recorded the run and died before it consumed the
+	 * message. */
 	run_clear(&r);
 	return keep;
 }

@@ -11,7 +11,8 @@
 #include "common/sandbox_layers.h"
 #include "common/units.h"
 
-/* Reads the progress of a running agent from its heartbeat page.  Returns false if there is none. */
+/* Reads the progress of a running agent from its heartbeat page.  Returns false if there is
+ * none. */
 static bool progress_of(
 	const struct agents *a, const struct agent *ag, int64_t now, struct hb_page *page)
 {

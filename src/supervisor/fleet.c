@@ -186,7 +186,8 @@ static void arm(struct fleet *f, struct fleet_slot *s, int64_t at_ms)
 		f->deadline = at_ms;
 }
 
-/* Returns the delay before the next start: 0 after the first death, then exponential with jitter. */
+/* Returns the delay before the next start: 0 after the first death, then exponential with
+ * jitter. */
 static int64_t backoff_delay(struct fleet *f, const struct fleet_slot *s)
 {
 	int64_t delay = f->config.min_delay_ms;
@@ -270,7 +271,8 @@ static void forgive_all(struct fleet *f, int64_t now)
 	for (unsigned int i = 0; i < f->high; i++) {
 		struct fleet_slot *s = &f->slots[i];
 
-		/* Also resets the failures of a slot that was restarted without a delay since then. */
+		/* Also resets the failures of a slot that was restarted without a delay since
+		 * then. */
 		if (s->died_ms < f->storm.since_ms || s->state == FLEET_STOPPED)
 			continue;
 		s->failures = 0;

@@ -157,7 +157,8 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 	(void)multi;
 	ev_timer_stop(c->loop, &c->timer);
 	if (timeout_ms >= 0) {
-		/* Starts the timer also for 0 ms: libcurl must not be called from its own callback. */
+		/* Starts the timer also for 0 ms: libcurl must not be called from its own
+		 * callback. */
 		ev_timer_set(&c->timer, (double)timeout_ms / 1000, 0.);
 		ev_timer_start(c->loop, &c->timer);
 	}

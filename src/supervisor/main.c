@@ -510,7 +510,8 @@ static struct options parse_options(int argc, char **argv)
 static void ignore_signals(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	/* Ctrl-C reaches the whole process group, but only the keeper tells this process to stop. */
+	/* Ctrl-C reaches the whole process group, but only the keeper tells this process to
+	 * stop. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -88,7 +88,8 @@ static json_t *apply(struct reload *r, struct err *err)
 	return changes;
 }
 
-/* Takes the ticket of this client off the list.  Returns false if there is none, as for a signal. */
+/* Takes the ticket of this client off the list.  Returns false if there is none, as for a
+ * signal. */
 static bool take_waiting(struct reload *r, uint64_t client, struct control_ticket *out)
 {
 	for (size_t i = 0; i < r->count; i++) {

@@ -635,7 +635,8 @@ static void collect(struct schedule *s, int64_t now)
 
 		if (e->waits)
 			e->target->missed++;
-		/* After the host was suspended many instants are past: all but the last are missed. */
+		/* After the host was suspended many instants are past: all but the last are
+		 * missed. */
 		behind = (now - due) / e->target->interval_ms;
 		e->target->missed += (uint64_t)behind;
 		due += behind * e->target->interval_ms;

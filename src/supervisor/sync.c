@@ -77,7 +77,8 @@ static void schedule_talk(struct talk *t, int64_t delay_ms)
 	ev_timer_start(loop, &t->timer);
 }
 
-/* Starts the conversation after delay_ms at the latest; if a request is under way, right after it. */
+/* Starts the conversation after delay_ms at the latest; if a request is under way, right after
+ * it. */
 static void hurry(struct talk *t, int64_t delay_ms)
 {
 	if (t->under_way)
@@ -226,7 +227,8 @@ static void on_scaled(struct talk *t, const struct http_reply *reply, const json
 	take_desired(t->sync, answer, true);
 }
 
-/* The registration carries the count, too, and also works after the dashboard has lost this host. */
+/* The registration carries the count, too, and also works after the dashboard has lost this
+ * host. */
 static void scale_failed(struct talk *t)
 {
 	struct talk *again = &t->sync->talks[REGISTER];
@@ -412,7 +414,8 @@ static void on_reply(void *arg, const struct http_reply *reply)
 		note_success(t);
 		handlers[t->what](t, reply, answer);
 	} else if (t->what != OUTBOX || !runs_refused(t, reply)) {
-		/* 404 means that the dashboard has lost this host, or that no dashboard is there. */
+		/* 404 means that the dashboard has lost this host, or that no dashboard is
+		 * there. */
 		note_failure(t, reply,
 			reply->status == 200 ? "an answer that is not a JSON object" : NULL);
 		if (t->what == SCALE)
@@ -532,7 +535,8 @@ void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secre
 		log_event(LOG_LEVEL_ERROR, "dashboard", "kept as it was", LOG_ERROR(err.msg));
 		return;
 	}
-	/* Requests under way are dropped: records stay in the outbox, everything else is sent anew. */
+	/* Requests under way are dropped: records stay in the outbox, everything else is sent
+	 * anew. */
 	http_client_free(s->http);
 	s->http = http;
 	if (!http)
