@@ -32,9 +32,11 @@ struct control_client {
 	ev_io io;
 	char *in, *out;
 	size_t in_len, in_cap, out_len, out_cap;
-	bool busy;    /* a request waits for its response: the next line is not read */
-	bool ending;  /* closed when out is empty */
-	bool delayed; /* the timer must fire before the next request: other clients come first, or the user asks too often */
+	bool busy;   /* a request waits for its response: the next line is not read */
+	bool ending; /* closed when out is empty */
+	/* The timer must fire before the next request: other clients come first, or the user asks
+	 * too often. */
+	bool delayed;
 	struct peer *user;
 	enum peer_access access;
 	char peer[64];
