@@ -56,7 +56,7 @@ struct sync {
 	struct talk talks[CONVERSATIONS];
 	char *etag;
 	bool registered;
-	bool scale_pending; /* this host's count is on its way: counts of older responses are ignored */
+	bool scale_pending; /* this host's count is on its way: older responses are ignored */
 	enum sync_state state;
 	int64_t last_contact_ms;
 	char last_error[256];
