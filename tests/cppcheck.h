@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loops of jansson and lists of <sys/queue.h> for cppcheck, which reads no headers of the system. */
+/* Loops of jansson and lists of <sys/queue.h> for cppcheck, which reads no headers of the
+ * system. */
 #define json_array_foreach(array, index, value) \
 	for ((index) = 0; ((value) = json_array_get((array), (index))) != 0; (index)++)
 #define json_object_foreach(object, key, value) \
