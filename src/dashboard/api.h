@@ -40,6 +40,9 @@ struct api {
 	struct assets *assets;
 	struct throttle *throttle;
 	struct live *live;
+	/* Runs from before the start could not be read: until then the last hour lacks them. */
+	int64_t hour_lacks_until_ms; /* wall clock; 0: it lacks none */
+	struct err hour_err;         /* why */
 	struct events *events;
 	struct dash_store_reaped reaped; /* since the start */
 	struct page_cache *pages;        /* of the list of runs */

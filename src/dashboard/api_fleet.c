@@ -33,17 +33,30 @@ static int64_t count_of(const json_t *agents, const char *const statuses[])
 	return n;
 }
 
+/* Returns whether the figures of the last hour are of all its runs; if not, fills res with the
+ * error that kept runs from being read at the start. */
+static bool hour_is_whole(const struct api *api, int64_t now_ms, struct api_response *res)
+{
+	if (now_ms >= api->hour_lacks_until_ms)
+		return true;
+	api_store_error(res, &api->hour_err);
+	return false;
+}
+
 void api_read_overview(struct api_request *req, struct api_response *res)
 {
 	static const char *const up[] = {"idle", "running", "draining", NULL};
 	static const char *const busy[] = {"running", "draining", NULL};
-	struct live_sum hour = live_last_hour(req->api->live, units_now_wall_ms());
+	int64_t now = units_now_wall_ms();
+	struct live_sum hour = live_last_hour(req->api->live, now);
 	struct dash_store *s = req->api->store;
 	json_t *counts = NULL, *agents;
 	struct dash_store_desired d;
 	struct err err;
 	bool paused;
 
+	if (!hour_is_whole(req->api, now, res))
+		return;
 	if (dash_store_overview(s, &counts, &err) < 0 || dash_store_get_total(s, &d, &err) < 0 ||
 		dash_store_is_paused(s, &paused, &err) < 0) {
 		json_decref(counts);
@@ -68,8 +81,11 @@ void api_read_overview(struct api_request *req, struct api_response *res)
 void api_read_fleet_series(struct api_request *req, struct api_response *res)
 {
 	int64_t now = units_now_wall_ms(), from;
-	json_t *points = json_array();
+	json_t *points;
 
+	if (!hour_is_whole(req->api, now, res))
+		return;
+	points = json_array();
 	for (int ago = 59; ago >= 0; ago--) {
 		struct live_sum m = live_minute(req->api->live, ago, now, &from);
 

@@ -164,12 +164,14 @@ struct upkeep *upkeep_start(struct ev_loop *loop, struct api *api)
 {
 	int64_t now = units_now_wall_ms();
 	struct upkeep *u;
-	struct err err;
 
-	if (dash_store_each_sample(api->store, now - HOUR_MS, add_to_last_hour, api->live, &err) <
-		0)
-		log_event(LOG_LEVEL_WARN, "upkeep", "the last hour's runs cannot be read",
-			LOG_ERROR(err.msg));
+	if (dash_store_each_sample(
+		    api->store, now - HOUR_MS, add_to_last_hour, api->live, &api->hour_err) < 0) {
+		log_event(LOG_LEVEL_WARN, "upkeep",
+			"the last hour's runs cannot be read; its figures get 503 for an hour",
+			LOG_ERROR(api->hour_err.msg));
+		api->hour_lacks_until_ms = now + HOUR_MS;
+	}
 	/* Puts the minutes together, so that the first reader does not wait for it. */
 	live_last_hour(api->live, now);
 	u = x_calloc(1, sizeof(*u));
