@@ -22,7 +22,8 @@
 #include "supervisor/keeper_link.h"
 #include "supervisor/runs.h"
 
-/* A tick that comes this late means that this process slept, not the workers. */
+/* If a tick is this late, the supervisor itself was suspended: silent workers get another
+ * worker_timeout. */
 #define LATE_TICK_MS 5000
 
 const char *agents_name(const struct agents *a, unsigned int slot)

@@ -71,9 +71,9 @@ struct agents_parts {
 	struct agents_events events;
 };
 
-/* hb_fd: the heartbeat pages, mapped; stays the caller's.  running: the runs that the store
- * still has as running, some of which move out of the list; one whose agent does not exist is
- * recorded as lost at once.  Returns NULL and err if the pages cannot be mapped. */
+/* hb_fd: the heartbeat pages, mapped; stays the caller's.  running: the runs that the store has
+ * as running.  Each moves to the slot of its agent; a run without a slot, or whose slot has a
+ * newer run, is stored as lost at once.  Returns NULL and err if the pages cannot be mapped. */
 struct agents *agents_new(
 	const struct agents_parts *parts, int hb_fd, struct run_list *running, struct err *err);
 /* Takes more slots if max_workers was raised; conf replaces the one that was given before. */
@@ -108,8 +108,8 @@ struct order {
 };
 
 bool agents_is_idle(const struct agents *a, unsigned int slot);
-/* Gives the idle agent a run of the order, of which it takes a reference; id gets the run's.
- * The worker hears of the run when its record is on disk. */
+/* Gives the idle agent a run of the order, takes a reference to the order, and writes the run's
+ * id to `id`. The worker gets the run after its row is on disk. */
 void agents_begin_order(
 	struct agents *a, unsigned int slot, struct order *order, char id[UUID_MAX]);
 /* Drops a reference; the last one frees the order.  NULL is allowed. */
@@ -121,12 +121,13 @@ const char *agents_forbidden(const struct agents *a, const struct target *t);
 bool agents_ask_log(struct agents *a, unsigned int slot, enum msg_log what);
 
 /* --- on and on ----------------------------------------------------------------------- */
-/* Once a turn of the loop: does what the fleet wants and, with begin_runs, starts what is due. */
+/* Called once per turn of the loop: carries out the actions of the fleet and, with begin_runs,
+ * starts the due runs. */
 void agents_pump(struct agents *a, int64_t now_mono_ms, bool begin_runs);
 /* Once a second: reads all heartbeat pages, tells the fleet which workers are silent. */
 void agents_check_heartbeats(struct agents *a, int64_t now_mono_ms);
-/* Replaces workers as they fall idle: all, or with only_stale those that the keeper handed over
- * as outdated by a new configuration or binary. */
+/* Replaces each worker when it becomes idle; with only_stale only the stale workers, which are
+ * of an older epoch. */
 void agents_renew(struct agents *a, bool only_stale);
 
 /* --- names, for status and for the dashboard ------------------------------------------- */
@@ -136,7 +137,7 @@ int agents_find(const struct agents *a, const char *name);
 const char *agents_name(const struct agents *a, unsigned int slot);
 /* Since this supervisor started. */
 uint64_t agents_restart_count(const struct agents *a, enum agents_restart why);
-/* New references, all of them. */
+/* The functions below return new references. */
 /* For the runs among ids (array of strings) that go on: array of
  * {"id","agent","elapsedMs","durationMs","vus", "iterations"}. */
 json_t *agents_progress(const struct agents *a, const json_t *ids);

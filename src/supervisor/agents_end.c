@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How runs and workers end: a terminal record is stored before its message is consumed, and a
- * dead worker is forgotten when its socket is read to the end and what it said is on disk. */
+/* How runs and workers end.  A final row is on disk before its message is consumed.  The entry
+ * of a dead worker is freed after its socket has been read to the end and the results in it are
+ * on disk. */
 #include "supervisor/agents_priv.h"
 
 #include <string.h>

@@ -15,7 +15,7 @@
 #include "common/units.h"
 #include "supervisor/runs.h"
 
-/* A larger difference is a step of the wall clock, a smaller one is rounding. */
+/* A change of the offset above this is a step of the wall clock; a smaller change is rounding. */
 #define WALL_STEP_MS 5
 
 static const struct target *target_of(const struct agent *ag)

@@ -32,7 +32,7 @@ struct agent {
 	int wait_status;
 	uint32_t layers;     /* bits of enum sandbox_layer */
 	struct run *run;     /* the agent's run, also before it is sent; NULL: none */
-	struct order *order; /* of which the run is; NULL: the run is scheduled */
+	struct order *order; /* asked for the run; NULL: the schedule started it */
 	char last_result[16];
 };
 
@@ -69,7 +69,7 @@ void agent_conclude(const struct agent *ag);
 void agent_drop_run(struct agent *ag);
 /* Has the keeper kill the worker; why goes to the log. */
 void agent_kill_worker(struct agent *ag, const char *why);
-/* Queues the run's record for the store.  The agent's socket is not read before the record is on
+/* Queues the run's final row for the store.  The agent's socket is not read until the row is on
  * disk. */
 void agent_store_terminal(struct agent *ag);
 /* Handles the messages in the agent's socket, as far as it may be read. */

@@ -28,10 +28,10 @@ struct commands_parts {
 struct commands *commands_new(const struct commands_parts *parts);
 /* NULL is allowed. */
 void commands_free(struct commands *c);
-/* The "commands" of a poll's response, borrowed: carries out what is new.  Returns whether
- * something is to be acknowledged soon. */
+/* Carries out the new commands in list, the "commands" of a poll's response (borrowed).  Returns
+ * whether something is to be acknowledged soon. */
 bool commands_take(struct commands *c, const json_t *list);
-/* Tries again what could not be done yet; returns the same. */
+/* Retries the commands that could not be carried out yet; returns as commands_take(). */
 bool commands_retry(struct commands *c);
 /* Ids to be acknowledged, an array; new reference. */
 json_t *commands_done(const struct commands *c);

@@ -41,10 +41,10 @@ void control_set_groups(struct control *c, gid_t control, gid_t read);
 /* Accepts clients from now on: not before the workers have been handed over, or a request would
  * meet a fleet that looks empty.  Until then clients wait in the socket. */
 void control_start(struct control *c);
-/* Sends what is ready, as much as each client takes without blocking. */
+/* Sends queued output to each client as far as its socket accepts it without blocking. */
 void control_flush(struct control *c);
 
-/* The response, {"ok":true,"data":data}; data is taken over, also if the client is gone. */
+/* Sends the response {"ok":true,"data":data}.  Takes over data, also if the client is gone. */
 void control_answer(struct control_ticket ticket, json_t *data);
 /* The response, {"ok":false,...}: code is usage, refused or denied; the text is for people. */
 void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What operators, the dashboard and the configuration want of the fleet: how many agents, paused
- * or not, which agents are drained, whether all shall stop.  Each change is applied to fleet and
+ * or not, which agents are held, whether all should stop.  Each change is applied to fleet and
  * schedule at once and kept over restarts.
  */
 #ifndef K6FLEET_DESIRED_H
@@ -26,42 +26,43 @@ struct desired_parts {
 	struct schedule *schedule;
 };
 
-/* Takes the count that was kept, unless the option -n or a changed file says otherwise: option,
- * -n was given; again, this is not the first supervisor of its keeper, which has obeyed -n
- * already.  What was kept as paused stays paused, and so does a fleet of which that cannot be
- * read.  Changes neither fleet nor schedule before desired_begin().  Never NULL. */
+/* Starts with the stored count, unless -n or a changed configuration file gives another.
+ * option: -n was given; again: an earlier supervisor of this keeper has already applied -n.  A
+ * fleet that was paused stays paused.  A fleet also counts as paused if the stored pause cannot
+ * be read.  Changes neither fleet nor schedule before desired_begin().  Never NULL. */
 struct desired *desired_new(const struct desired_parts *parts, bool option, bool again);
 /* NULL is allowed. */
 void desired_free(struct desired *d);
-/* The workers of an earlier supervisor are known: drained agents are held, fleet and schedule
+/* The workers of an earlier supervisor are known: held agents are stopped, fleet and schedule
  * get the count. */
 void desired_begin(struct desired *d);
-/* After a reload: a count that differs from the old file's replaces the kept one, a lower
- * ceiling lowers it.  Returns whether the count has changed; conf replaces the one that was
- * given before. */
+/* After a reload: if `workers` in the file has changed, it replaces the stored count; a lower
+ * max_workers lowers the count.  Returns whether the count has changed; conf replaces the one
+ * that was given before. */
 bool desired_reconfigure(struct desired *d, const struct conf *conf);
 
-/* Agents that shall be up, and the revision of that count; of two counts the one with the higher
- * revision wins everywhere. */
+/* The desired count and its revision.  Of two counts, the one with the higher revision applies. */
 unsigned int desired_count(const struct desired *d);
 int64_t desired_revision(const struct desired *d);
-/* By an operator's or the dashboard's wish. */
+/* Return whether an operator or the dashboard has paused or is stopping the fleet. */
 bool desired_is_paused(const struct desired *d);
 bool desired_is_stopping(const struct desired *d);
 /* The keeper has handed all workers over: desired_begin() has been called. */
 bool desired_has_begun(const struct desired *d);
 
 /* who: for the log, as in "uid=0 pid=7" or "dashboard". */
-/* A new count.  Releases all drained agents.  now: runs of agents that go are cancelled. */
+/* Sets the desired count and releases all held agents.  now: cancels the runs of agents that are
+ * removed. */
 void desired_set(
 	struct desired *d, unsigned int count, int64_t revision, bool now, const char *who);
-/* No new runs, or new runs again.  With now the caller cancels the runs that go on; here it is
- * logged. */
+/* Pauses or resumes the fleet.  This function only logs now; the caller cancels the active
+ * runs. */
 void desired_pause(struct desired *d, bool paused, bool now, const char *who);
 /* Drains the agent of this slot and name, and leaves it stopped until it is restarted or the
  * fleet is scaled. */
 void desired_hold(struct desired *d, unsigned int slot, const char *name, const char *who);
-/* New workers for these slots: at once, or rolling, in turns with their runs finished first. */
+/* Replaces the workers of these slots: at once, or with rolling a few at a time, each after its
+ * run has ended. */
 void desired_restart(
 	struct desired *d, const unsigned int *slots, size_t count, bool rolling, const char *who);
 /* Drains and stops all agents, for good; now: without waiting for runs. */

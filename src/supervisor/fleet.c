@@ -305,7 +305,7 @@ unsigned int fleet_take_storm(struct fleet *f)
 	return n;
 }
 
-/* Applies what the event means for the wish and the renewal of the slot. */
+/* Updates the slot's `wanted` and `renewing` flags for the event. */
 static void note_event(struct fleet *f, struct fleet_slot *s, enum fleet_event event, bool defined)
 {
 	if (event == FLEET_EV_WANT)

@@ -80,7 +80,7 @@ struct fleet_slot {
 	bool reported;         /* its worker has said hello */
 	int64_t timer_ms;      /* 0: none */
 	bool cancelled;
-	bool held;                /* drained by an operator: unwanted, whatever the count is */
+	bool held;                /* by an operator: unwanted, whatever the count is */
 	enum fleet_renewal renew; /* waits for its turn to be renewed */
 	bool asked;               /* its worker was asked to end, so its end is no failure */
 	bool renewing;            /* its worker ends in order to be replaced */
@@ -94,8 +94,8 @@ void fleet_free(struct fleet *f);
 /* Slots below count become wanted, the others unwanted; with now_too the runs of the others are
  * cancelled.  count is cut to max_slots. */
 void fleet_scale(struct fleet *f, unsigned int count, bool now_too, int64_t now_ms);
-/* Sets delays and ceilings for all later decisions.  max_slots is cut to that of fleet_new(); the
- * seed stays. */
+/* Sets delays and ceilings for all later decisions.  max_slots is capped at the max_slots of
+ * fleet_new().  The random seed does not change. */
 void fleet_configure(struct fleet *f, const struct fleet_config *config);
 /* Has the worker of a wanted slot replaced; does nothing for an unwanted slot.  All but NOW take
  * turns: at most a tenth of the fleet, at least one, is down at a time. */

@@ -61,8 +61,8 @@ void fleet_store_fetch_outbox(
 	struct fleet_store *s, int limit, fleet_store_result *done, void *arg);
 /* acks: array of [id, rev].  A run that has changed since stays in the outbox. */
 void fleet_store_ack(struct fleet_store *s, json_t *acks, fleet_store_done *done, void *arg);
-/* Array of records, newest first; empty filters match all.  failed_only: neither running nor
- * success. */
+/* Passes an array of records to done, newest first.  An empty filter matches all runs.
+ * failed_only: only runs that have ended without success. */
 void fleet_store_list_runs(struct fleet_store *s, int limit, const char *target, const char *agent,
 	bool failed_only, fleet_store_result *done, void *arg);
 /* One record with its log by its id or the end of its id, or JSON null when there is none. */
@@ -78,7 +78,7 @@ void fleet_store_prune(struct fleet_store *s, int64_t before_wall_ms, int64_t ma
 /* --- whether it works --------------------------------------------------------- */
 /* While the state is not FLEET_STORE_OK no run may be started: its record could be lost.  A
  * write that fails makes it FULL or FAILING until fleet_store_probe() succeeds, and so does a
- * device that fails to read.  Damaged data make it FAILING until the supervisor is started anew. */
+ * device that fails to read.  Damaged data make it FAILING until the supervisor restarts. */
 enum fleet_store_state { FLEET_STORE_OK, FLEET_STORE_FULL, FLEET_STORE_FAILING };
 enum fleet_store_state fleet_store_state(const struct fleet_store *s);
 const char *fleet_store_state_name(enum fleet_store_state state);

@@ -114,7 +114,7 @@ struct fleet_store_task {
 		struct {
 			int64_t before_wall_ms, max_bytes, deleted;
 		} prune;
-		/* Writes so many bytes in place of those that the last probe wrote. */
+		/* Replaces the content that the last probe wrote by so many bytes. */
 		struct {
 			int64_t bytes;
 		} probe;

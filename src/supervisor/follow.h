@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients that want to see how certain runs go on and what becomes of them. */
+/* Clients that wait for runs: they get the progress once a second and, when all have ended, the
+ * records. */
 #ifndef K6FLEET_FOLLOW_H
 #define K6FLEET_FOLLOW_H
 

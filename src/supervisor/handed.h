@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The files that the keeper has handed over, by number (enum handover_fd of keeper/handover.h):
- * which are there, and what the configuration and the secret among them say.
+ * whether each exists, and the content of the configuration and of the secret.
  */
 #ifndef K6FLEET_HANDED_H
 #define K6FLEET_HANDED_H
@@ -24,8 +24,8 @@ struct conf *handed_read_config(struct err *err);
 /* Returns the dashboard's secret, NULL if there is none; the caller wipes and frees it.  Ends
  * the process if it cannot be read. */
 char *handed_read_secret(void);
-/* KEEPER_FILE: fd takes the place of the file of that number and is closed.  Ends the process
- * for a number that is none of these files'. */
+/* KEEPER_FILE: fd takes the place of the file of that number and is closed.  Ends the process if
+ * the number is not one of these files' or the file cannot be kept. */
 void handed_take(const struct msg_keeper_file *m, int fd);
 
 #endif

@@ -27,7 +27,7 @@ struct keeper_link_events {
 /* fd stays the caller's.  Never NULL; receives as soon as the loop runs. */
 struct keeper_link *keeper_link_new(
 	struct ev_loop *loop, int fd, const struct keeper_link_events *events);
-/* Drops what is queued.  NULL is allowed. */
+/* Drops queued messages.  NULL is allowed. */
 void keeper_link_free(struct keeper_link *k);
 /* Sends the message or queues it, and frees it. */
 void keeper_link_send(struct keeper_link *k, struct msg_writer *m);

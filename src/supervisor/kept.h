@@ -6,7 +6,7 @@
  * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall
  * be.  Then the store fails until the next start, so no runs are started; the fleet counts as
  * paused; and nothing is written to any of the texts, for they may be readable again after a
- * repair.  What operators ask for holds until the next start.
+ * repair.  Changes by operators then apply until the next start only.
  */
 #ifndef K6FLEET_KEPT_H
 #define K6FLEET_KEPT_H
@@ -31,8 +31,8 @@ enum kept_id {
 
 struct kept;
 
-/* Reads all of them, synchronously: before fleet_store_start().  Never NULL.  If one cannot be
- * read the store is told so, which logs one line and makes its state FAILING. */
+/* Reads all texts synchronously; call it before fleet_store_start().  Never returns NULL.  If a
+ * text cannot be read, sets the store's state to FAILING, which logs one line. */
 struct kept *kept_load(struct fleet_store *store);
 /* NULL is allowed. */
 void kept_free(struct kept *k);

@@ -247,8 +247,8 @@ static void wipe_secret(char *secret)
 	free(secret);
 }
 
-/* Each part takes from the new configuration what it needs.  Workers are touched only where
- * theirs has changed, and then only as they fall idle. */
+/* Each part takes from the new configuration what it needs.  A worker is replaced only if its
+ * part of the configuration has changed, and only when it is idle. */
 static void on_new_conf(void *arg, const struct conf *old, const struct conf *conf)
 {
 	struct supervisor *sup = arg;

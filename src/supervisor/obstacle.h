@@ -19,10 +19,10 @@ struct obstacle_sources {
 /* Returns the gravest obstacle, MSG_OBSTACLE_NONE without one.  That k6fleetd is stopping is
  * none: then there are no agents to start runs on. */
 enum msg_obstacle obstacle_find(const struct obstacle_sources *from);
-/* Returns why a run that somebody asks for cannot be started, NULL if it can, as far as the
- * whole fleet is concerned. Static. */
+/* Returns the obstacle for an order, NULL if there is none.  Does not check single agents or
+ * limits.  The text is static. */
 const char *obstacle_to_run(const struct obstacle_sources *from);
-/* Returns what is to be done about a missing k6, NULL if there is one; the caller frees it. */
+/* Returns advice for the operator if k6 is missing; NULL if there is a k6.  The caller frees it. */
 char *obstacle_no_k6(const struct host_facts *host, const struct conf *conf);
 
 #endif

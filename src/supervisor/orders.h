@@ -26,11 +26,11 @@ struct order_request {
 	const struct target *target;
 	int64_t vus, duration_ms; /* instead of the target's, 0: as it says */
 	unsigned int agents;
-	bool at_most; /* on fewer where no more are free, as long as there is one */
+	bool at_most; /* if not all are possible, as many as are, at least one */
 	bool sync;    /* all at the same instant */
 	const char *who;
-	/* Called when it is sure that there will be runs, before the first of them; NULL:
-	 * nobody. */
+	/* Called once before the first run starts, after all checks have passed; NULL: no
+	 * callback. */
 	void (*on_accepted)(void *arg);
 	void *arg;
 };

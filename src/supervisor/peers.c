@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A list of the users that are connected, and of those that were and have not their whole burst
- * back yet. */
+/* A list of users: the connected ones, and disconnected ones whose token bucket is not full yet. */
 #include "supervisor/peers.h"
 
 #include <stdio.h>

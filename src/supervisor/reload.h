@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reloads: who has asked for one, and what the new configuration changes.  The keeper reads and
- * checks the file; the parts of the supervisor take the difference in main.c.
+ * Reloads: the clients that asked for a reload, and the difference that a new configuration
+ * makes.  The keeper reads and checks the file; the parts of the supervisor take the difference
+ * in main.c.
  */
 #ifndef K6FLEET_RELOAD_H
 #define K6FLEET_RELOAD_H
@@ -18,7 +19,7 @@ struct reload;
 /* old is freed after the call, conf is the next one's old. */
 typedef void reload_apply(void *arg, const struct conf *old, const struct conf *conf);
 
-/* Never NULL.  conf: in force at the moment, taken over; keeper must outlive it. */
+/* Never NULL.  conf: the active configuration, taken over.  keeper must outlive the result. */
 struct reload *reload_new(
 	struct keeper_link *keeper, struct conf *conf, reload_apply *apply, void *arg);
 /* Frees the configuration in force, too.  NULL is allowed. */

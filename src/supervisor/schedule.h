@@ -43,8 +43,8 @@ struct schedule_plan {
 
 /* Adds the target or changes its interval, origin and cap; an unchanged one keeps its instants. */
 void schedule_put(struct schedule *s, const struct schedule_plan *plan, int64_t now_ms);
-/* Sets the target's host, by which max_per_host counts, and the memory that a run of it is expected
- * to use at its peak.  Before this call a target has a host of its own and costs nothing. */
+/* Sets the target's host (max_per_host counts runs per host) and the expected peak memory of one
+ * run.  Before this call a target has a host of its own and costs nothing. */
 void schedule_set_load(struct schedule *s, const char *id, const char *host, int64_t cost_bytes);
 void schedule_remove(struct schedule *s, const char *id);
 

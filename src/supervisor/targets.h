@@ -26,7 +26,7 @@ void targets_free(struct targets *t);
  * start.  Phase origins are converted with it, so a supervisor that starts after a jump of the
  * wall clock keeps the phase. */
 void targets_set_clock(struct targets *t, int64_t offset_ms);
-/* After a reload: replaces the targets of the file by those of conf, which must outlive t. */
+/* After a reload: replaces the file's targets by conf's targets.  conf must outlive t. */
 void targets_reconfigure(struct targets *t, const struct conf *conf);
 /* Replaces the dashboard's targets by the array of the API, and keeps it for the next start.  An
  * invalid target is left out and logged.  Returns 0; -1 and err, without any change, if list is
@@ -37,8 +37,8 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err);
 int64_t targets_cost(const struct targets *t, const struct target *target);
 /* Records that a run of the target with this id used so many bytes. */
 void targets_learn(struct targets *t, const char *id, int64_t bytes);
-/* Returns the host of the target's URL, by which max_per_target counts; for a script, whose
- * hosts are not known, the target's id.  The caller frees it. */
+/* Returns the key by which max_per_target counts runs: the host of the target's URL, or the
+ * target's id for a script, whose hosts are not known.  The caller frees it. */
 char *targets_host(const struct target *target);
 /* Finds a target by its id, its name in the file, or a label that no other target has.  Borrowed
  * until the next change of targets; NULL and err if there is no such target or several have the

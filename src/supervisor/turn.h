@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the supervisor does in each turn of the loop, once a second and once a minute: starts
- * what is due, tells keeper, dashboard and waiting clients what has changed, ends the loop when
- * all has stopped.
+ * The work of each turn of the loop, of each second and of each minute: starts due runs, reports
+ * changes to keeper, dashboard and waiting clients, and ends the loop when the fleet has
+ * stopped.
  */
 #ifndef K6FLEET_TURN_H
 #define K6FLEET_TURN_H
