@@ -138,9 +138,9 @@ static int make_outfit(
 	return -1;
 }
 
-/* Whether a worker can be forked with the keeper's own table of descriptors: it keeps those
- * below WORKER_FDS_END. A keeper that was started with many open descriptors may have none left
- * there. */
+/* Returns whether the worker can share the keeper's table of descriptors: all descriptors that
+ * it needs must be below WORKER_FDS_END. A keeper that was started with many open descriptors
+ * may have none left there. */
 static bool is_shareable(const struct children *c, const struct outfit *o)
 {
 	return o->worker_end < WORKER_FDS_END && o->cgroup.dir_fd < WORKER_FDS_END &&

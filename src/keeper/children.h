@@ -23,11 +23,10 @@ struct child {
 	pid_t pid;
 	uint64_t generation; /* the supervisor's number for this worker of the slot */
 	int64_t started_mono_ms;
-	int wait_status;   /* of waitpid(2); 0 while it lives */
-	uint32_t restarts; /* the supervisor's count, kept for the next supervisor */
-	unsigned int
-		epoch; /* of the keeper when it was forked: which limits and which binary it has */
-	int chan;      /* the supervisor's end of its socket */
+	int wait_status;    /* of waitpid(2); 0 while it lives */
+	uint32_t restarts;  /* the supervisor's count, kept for the next supervisor */
+	unsigned int epoch; /* of the keeper at the fork: names the worker's limits and binary */
+	int chan;           /* the supervisor's end of its socket */
 };
 
 /* For a moment after its fork a worker still shares the keeper's table of descriptors.  Until it
@@ -54,7 +53,7 @@ struct children_config {
 	struct cgroup cgroup; /* its descriptor stays the caller's */
 	int hb_fd;            /* stays the caller's */
 	struct k6bin k6;
-	int lifeline[2];                      /* that of an earlier image, or {-1, -1}: makes one */
+	int lifeline[2];                      /* of an earlier image; {-1, -1}: a new pipe */
 	const struct children_system *system; /* NULL: the real one */
 };
 
@@ -89,13 +88,13 @@ int children_spawn(struct children *c, unsigned int slot, uint64_t generation, u
 /* Closes the descriptors that workers no longer share.  While unsettled_count is not 0, the
  * caller comes again in a moment. */
 void children_settle(struct children *c);
-/* Returns the entry of the slot if it is used by this generation, else NULL: every order is
- * checked anew. */
+/* Returns the entry of the slot if this generation uses it, else NULL.  Called for every order,
+ * because the worker may have been replaced. */
 struct child *children_find(struct children *c, uint32_t slot, uint64_t generation);
 /* Marks the living worker with this pid as dead.  Returns its slot, or -1 if it is no worker. */
 int children_reaped(struct children *c, pid_t pid, int wait_status);
-/* Frees the slot of a dead worker: closes its socket, and with it what it said and nobody has
- * read. */
+/* Frees the slot of a dead worker and closes its socket; messages in it that nobody has read are
+ * lost. */
 void children_forget(struct children *c, struct child *child);
 /* Sends sig to a worker; one that was reaped gets nothing. */
 void children_signal(const struct children *c, const struct child *child, int sig);

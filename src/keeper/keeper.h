@@ -16,7 +16,7 @@
 #include "common/k6version.h"
 #include "keeper/handover.h"
 
-/* EXIT_RESTART is EX_TEMPFAIL of sysexits.h: the fleet is drained and a service manager shall
+/* EXIT_RESTART is EX_TEMPFAIL of sysexits.h: the fleet is drained; the service manager should
  * start the new binary. */
 enum keeper_exit { EXIT_OK = 0, EXIT_START = 1, EXIT_USAGE = 2, EXIT_TAKEN = 3, EXIT_RESTART = 75 };
 

@@ -89,8 +89,8 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	struct msg_writer m = {0};
 
 	msg_put_keeper_file(&m, &(struct msg_keeper_file){.which = which, .exists = fd >= 0});
-	/* KEEPER_FILE always carries a descriptor.  Without a file it is that of the
-	 * configuration, which the supervisor has anyway. */
+	/* KEEPER_FILE always carries a descriptor.  Without a file, the descriptor of the
+	 * configuration is sent as a placeholder; the supervisor has it already. */
 	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }
 

@@ -36,7 +36,7 @@ void supervisor_link_tell(struct keeper *k, struct msg_writer *m, int fd)
 		switch (chan_queue_send(&k->sup_out, k->sup_chan, m, fd, &err)) {
 		case CHAN_OK:
 		case CHAN_AGAIN: break;
-		case CHAN_EOF: break; /* it has died and will be reaped in a moment */
+		case CHAN_EOF: break; /* the supervisor has died; the keeper reaps it soon */
 		case CHAN_ERROR: supervisor_link_kill(k, err.msg); break;
 		}
 	}

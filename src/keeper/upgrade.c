@@ -128,8 +128,8 @@ static void forget(struct keeper *k)
 	*u = (struct upgrade){.exe_fd = -1, .sup_fd = -1, .out_fd = -1};
 }
 
-/* The hand-over is not possible.  Under a service manager the keeper drains and ends, to be
- * started anew with the new binary; otherwise this image goes on. */
+/* The hand-over is not possible.  Under a service manager the keeper drains and exits, so that
+ * the manager starts the new binary; otherwise the old image continues. */
 static void fall_back(struct keeper *k, const char *why)
 {
 	uint64_t asker = k->upgrade.asker;

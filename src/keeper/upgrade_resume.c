@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All descriptors come from the last image, except that of the supervisor's binary, which is
- * opened on disk. */
+/* All descriptors are inherited from the old image, except for the supervisor's binary, which is
+ * opened by path. */
 #include "config.h"
 
 #include "keeper/upgrade_resume.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The first act of a new image of the keeper: it takes up what the last image left (upgrade.h). */
+/* The first step of a new image of the keeper: restores the state that the old image wrote
+ * (upgrade.h). */
 #ifndef K6FLEET_KEEPER_UPGRADE_RESUME_H
 #define K6FLEET_KEEPER_UPGRADE_RESUME_H
 

@@ -17,8 +17,8 @@
 #include "common/err.h"
 
 /* The form of the state.  Raise it when an older image could not understand a newer one's, or
- * the other way round; the two then refuse each other (--check-handover) and the fleet is
- * drained and started anew. */
+ * the other way round; then each refuses the other (--check-handover), and the fleet is drained
+ * and restarted. */
 #define UPGRADE_FORMAT 1
 
 /* Types of fields.  fd: a descriptor that the next image inherits, -1 for none.  text: NULL for
