@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table of some ten thousand entries.  Each question looks at all of them, which is
- * faster than any index over the runs. */
+/* A hash table of some ten thousand entries.  Each query scans the whole table, which is faster
+ * than an SQL query over the runs. */
 #include "dashboard/counts.h"
 
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 struct quantile_lists {
 	char *text; /* the body, each list replaced by its index in `lists` */
 	size_t len;
-	double **lists; /* 101 ascending numbers each; NULL: it was taken */
+	double **lists; /* each has 101 ascending numbers; NULL: the list was taken */
 	size_t count, cap;
 };
 

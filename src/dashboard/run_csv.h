@@ -8,7 +8,7 @@
 
 /* Writes the line with the names of the columns. */
 void run_csv_head(FILE *f);
-/* Writes the line of a run as lists have it. */
+/* Writes one CSV line for a run; `run` is an item of a list response. */
 void run_csv_row(FILE *f, const json_t *run);
 
 #endif

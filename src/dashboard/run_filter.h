@@ -10,7 +10,7 @@
 struct api_request;
 struct api_response;
 
-/* Fills f, whose texts are those of the request.  Returns false after it has filled the
+/* Fills f.  Its texts are borrowed from the request.  Returns false after it has filled the
  * response. */
 bool run_filter_read(
 	struct api_request *req, struct api_response *res, struct dash_store_run_filter *f);

@@ -18,7 +18,7 @@ struct sample {
 	double quantiles[QUANTILES]; /* ms */
 };
 
-/* Fills out; its texts are those of the run. */
+/* Fills out.  Its texts are borrowed from the run. */
 void sample_of_run(const struct dash_store_run *run, struct sample *out);
 
 /* Called for one sample, whose texts are valid until it returns. */

@@ -78,8 +78,8 @@ static int add_host(sqlite3_stmt *st, void *arg, struct err *err)
 	return 0;
 }
 
-/* Gives one run to each host in turn, first for agents that were idle, then for all others.
- * Never more than one run an agent. */
+/* Assigns runs to the hosts round-robin: first up to the number of idle agents, then to busy
+ * agents. Never more than one run an agent. */
 static void share_out(struct hosts *h, int64_t count)
 {
 	for (int pass = 0; pass < 2; pass++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands for hosts.  A command goes when its host has acknowledged it, or after
+ * Commands for hosts.  A command is deleted when its host has acknowledged it, or after
  * DASH_STORE_COMMAND_LIFE_MS, so that a host that comes back later does not find yesterday's
  * commands.  Functions that write belong into a transaction; `made` is an array to which each
  * command is appended as {"id","type","host","agents"}.

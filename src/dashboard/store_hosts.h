@@ -21,18 +21,19 @@ struct dash_store_desired {
 struct dash_store_host {
 	const char *host;
 	const char *version, *k6_version, *sandbox; /* NULL: unknown */
-	bool managed;                               /* it takes its number of agents from here */
+	bool managed;                               /* the dashboard sets its desired count */
 	bool has_desired;
 	int64_t max_agents;
-	struct dash_store_desired desired; /* as the host has it */
+	struct dash_store_desired desired; /* the host's own */
 };
 
-/* Registers the host, decides whose number is newer, gives a new host its share of the total.
- * Fills out with what the host has to keep.  Returns 0, or -1 with err. */
+/* Registers the host.  Of the host's and the dashboard's count, the one with the higher revision
+ * applies; a new host gets its share of the total.  Fills out with the host's new desired count.
+ * Returns 0, or -1 with err. */
 int dash_store_register_host(struct dash_store *s, const struct dash_store_host *host,
 	int64_t now_ms, int64_t online_ms, struct dash_store_desired *out, struct err *err);
-/* Notes that the host was heard of.  Fills out with what it has to keep, {0, 0} for a host that
- * has not registered. Returns 0, or -1 with err. */
+/* Updates the host's last contact time.  Fills out with its desired count and revision, {0, 0}
+ * if the host is not registered. Returns 0, or -1 with err. */
 int dash_store_touch_host(struct dash_store *s, const char *host, int64_t now_ms,
 	struct dash_store_desired *out, struct err *err);
 /* Sets the number of one host and adds the difference to the total; fills out.  Returns FOUND,

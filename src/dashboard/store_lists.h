@@ -9,8 +9,7 @@
 #include "dashboard/store_base.h"
 
 /* clang-format off */
-/* X(name in the API, index that has the order, ORDER BY of SQL).  The first one is the default; NULL: any index that
- * begins with what the filter asks for. */
+/* X(name in the API, index that has the order, ORDER BY of SQL).  The first row is the default.  NULL: any index whose leading columns the filter uses. */
 #define DASH_STORE_RUN_ORDERS(X) \
 	X("-startedAt", NULL, "started_at DESC, seq DESC") \
 	X("startedAt", NULL, "started_at, seq") \

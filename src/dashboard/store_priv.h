@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the store share: the struct, statements, rows and columns.  Only store*.c
- * and slice.c include this file; with common/db.c they are all that knows SQLite. */
+ * and store*.h include this file; no other file of the dashboard uses SQLite. */
 #ifndef K6FLEET_DASHBOARD_STORE_PRIV_H
 #define K6FLEET_DASHBOARD_STORE_PRIV_H
 

@@ -86,8 +86,8 @@ static int reap_runs(struct reaping *r, int64_t limit, int64_t *n, struct err *e
 		"UPDATE k6_runs SET status = 'error', reason = 'reaped', error_message ="
 		" 'no result came within the time that the run had; its agent may have been lost'"
 		" WHERE status = 'running' AND started_at + planned_ms < ?1 RETURNING id, '', target_no, agent_no, started_at";
-	/* An hour whose runs are partly gone cannot be read again: the runs are added to its
-	 * rollup. */
+	/* Rows of a frozen hour are partly deleted, so its rollup cannot be recomputed: the runs
+	 * are added to it instead. */
 	static const char frozen[] =
 		"UPDATE k6_rollups SET runs = runs + n, error = error + n FROM (SELECT coalesce(target_id, '') AS t,"
 		" started_at / 3600000 AS h, count(*) AS n FROM k6_runs WHERE status = 'running' AND"

@@ -25,8 +25,8 @@ int dash_store_series(struct dash_store *s, const char *target_id,
  * 0, or -1 with err, possibly after some calls. */
 int dash_store_each_sample(
 	struct dash_store *s, int64_t since_ms, sample_fn *each, void *arg, struct err *err);
-/* The same for every run that dash_store_reap() at now_ms will give up, as it will be then: with
- * status error. */
+/* As dash_store_each_sample(), for every run that dash_store_reap() would end at now_ms, with
+ * the status `error` that it would get. */
 int dash_store_each_overdue(struct dash_store *s, int64_t now_ms, int64_t run_timeout_ms,
 	sample_fn *each, void *arg, struct err *err);
 
