@@ -43,7 +43,7 @@
 	X(TEXT, name, "name", OMITTED) \
 	X(NUMBER, slot, "slot", OMITTED) \
 	X(NUMBER, pid, "pid", NULLED) \
-	X(TEXT, version, "version", OMITTED)     /* its host's, where it has none of its own */ \
+	X(TEXT, version, "version", OMITTED)     /* the host's version if the agent reports none */ \
 	X(TEXT, k6_version, "k6Version", OMITTED)
 
 #define BODY_HEARTBEAT(X) \

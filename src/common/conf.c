@@ -115,7 +115,7 @@ static bool dashboard_goes(const void *running, const void *now)
 }
 
 /* clang-format off */
-/* One row an option: section, key, environment, type, place, default, min, max, choices, check. */
+/* One row per option: section, key, environment variable, type, offset in struct conf, default, min, max, choices, check. */
 static const struct opt options[] = {
 	{NULL, "workers", "K6FLEET_WORKERS", OPT_INT, OFF(workers), "1", 0, LIMIT_WORKERS},
 	{NULL, "max_workers", NULL, OPT_INT, OFF(max_workers), "1000", 1, LIMIT_WORKERS, .fixed = names_change},

@@ -25,9 +25,9 @@ int creds_find(const char *user, struct creds *out, struct err *err);
  * bounding set is emptied if the process may, and no_new_privs is set.  Returns 0, or -1 and
  * err; after an error the process must end. */
 int creds_become(const struct creds *to, const gid_t *groups, size_t n, struct err *err);
-/* Reads the bounding set once and allocates what dropping capabilities needs, for this process
- * and its forks.  Must be called again after another change of the bounding set, as by
- * unshare(2) with CLONE_NEWUSER. */
+/* Reads the bounding set once and allocates the memory for dropping capabilities, so that this
+ * process and its forks need not.  Must be called again after another change of the bounding
+ * set, as by unshare(2) with CLONE_NEWUSER. */
 void creds_prepare(void);
 /* Drops all capabilities from all sets and sets no_new_privs.  Returns 0, or -1 and err. */
 int creds_drop_all_caps(struct err *err);

@@ -125,8 +125,8 @@ enum found db_one(sqlite3_stmt *stmt, db_row_fn *row, void *arg, struct err *err
 	rc = step(stmt, err);
 	if (rc == SQLITE_ROW) {
 		found = row && row(stmt, arg, err) < 0 ? FOUND_ERROR : FOUND;
-		/* https://www.sqlite.org/lang_returning.html: the first step has made the
-		 * change, the last one ends it. */
+		/* The first step has made all changes of a statement with RETURNING; stepping to
+		 * the end finishes it (https://www.sqlite.org/lang_returning.html). */
 		while (rc == SQLITE_ROW && !sqlite3_stmt_readonly(stmt))
 			rc = step(stmt, found == FOUND ? err : NULL);
 	}

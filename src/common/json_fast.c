@@ -11,8 +11,8 @@
 
 #include "common/mem.h"
 
-#define EXACT_DIGITS 15 /* a mantissa of so many digits is a double, */
-#define EXACT_TENS 22   /* and so is 10 to that power: one division rounds once (IEEE 754) */
+#define EXACT_DIGITS 15 /* a mantissa of up to 15 digits is exact in a double, */
+#define EXACT_TENS 22   /* and so is 10^22: one division rounds once (IEEE 754) */
 #define NUMBER_MAX 40
 
 static bool is_digit(const char *p, const char *end)

@@ -119,8 +119,9 @@ void json_text_short_real(struct json_text *t, double v)
 	char text[40];
 
 	snprintf(text, sizeof(text), "%.9g", v);
-	/* A double has these nine digits with fifteen, too, but for where the exponent begins,
-	 * and for subnormals. */
+	/* For a value of nine digits %.15g prints these nine digits, too.  The texts differ only
+	 * for large values, where %.9g changes to an exponent earlier, and for subnormals, which
+	 * have fewer than 15 exact digits. */
 	if (v == 0 || (fabs(v) < 1e8 && fabs(v) > 1e-300))
 		append_g(t, text);
 	else

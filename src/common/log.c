@@ -120,7 +120,7 @@ static size_t spell(const char *s, size_t n, enum escape escape, char buf[8])
 	return n ? n : 1;
 }
 
-/* Appends up to max bytes of s, of which the last is not half a character. */
+/* Appends up to max bytes of s; never splits a UTF-8 character. */
 static void line_escape(struct line *l, const char *s, size_t max, enum escape escape)
 {
 	size_t len = strnlen(s, max);

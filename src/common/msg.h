@@ -35,8 +35,8 @@ struct msg_bytes {
 };
 
 /* The types of fields, as FIELD(type, name) calls them.  On the wire integers are little-endian;
- * a flag is one byte, of which every value but 0 reads as true; text and bytes are four bytes of
- * length, then as many bytes.  The reader of a text sees it up to its first NUL, the reader of
+ * a flag is one byte (0 is false, all else true); text and bytes are a length of four bytes,
+ * followed by the content.  The reader of a text sees it up to its first NUL, the reader of
  * bytes sees all. */
 #define MSG_TYPE_flag bool
 #define MSG_TYPE_u8 uint8_t
@@ -266,8 +266,8 @@ struct msg_writer {
 	uint8_t small[128];
 };
 
-/* Primitives: for what a field of type bytes holds, and for msg.c itself.  A message is written
- * by its msg_put_X() below. */
+/* Primitives for the content of a field of type bytes, and for msg.c itself.  A message is
+ * written by its msg_put_X() below. */
 void msg_start(struct msg_writer *w, enum msg_type type);
 void msg_put_u8(struct msg_writer *w, uint8_t v);
 void msg_put_u32(struct msg_writer *w, uint32_t v);

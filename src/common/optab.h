@@ -107,7 +107,7 @@ void optab_copy(const struct opt *opt, void *to, const void *from);
 void optab_free(const struct opt *opts, size_t count, void *conf);
 /* Frees one value; its place is then empty. */
 void optab_clear(const struct opt *opt, void *conf);
-/* Whether the option has any number of values. */
+/* Returns whether the option is a list. */
 bool optab_is_list(const struct opt *opt);
 /* Parses one value into its place; a list gets one more item.  Returns 0, or -1 and err with the
  * place unchanged. */

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Writes HELP and TYPE ("counter", "gauge" or "histogram") of a metric; the caller writes its
- * samples next. */
+/* Writes the HELP and TYPE lines of a metric (type: "counter", "gauge" or "histogram").  The
+ * caller then writes the samples. */
 void prom_head(FILE *f, const char *name, const char *type, const char *help);
 /* Writes a metric with one sample that has no labels. */
 void prom_one(FILE *f, const char *name, const char *type, const char *help, double value);

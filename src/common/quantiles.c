@@ -39,8 +39,8 @@ static double at(const double *q, double rank)
 /*
  * Finds the n samples that have these percentiles.  Each percentile is a linear equation in two
  * neighbouring samples. There are more equations than samples: least squares.  The normal
- * equations are tridiagonal and are solved by elimination (L D L').  Returns false if the
- * percentiles are not those of n samples.
+ * equations are tridiagonal and are solved by elimination (L D L').  Returns false if no n
+ * samples have these percentiles.
  */
 static bool find_samples(const double *q, int n, double *x)
 {

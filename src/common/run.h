@@ -73,8 +73,7 @@ struct msg_writer;
 #define RUN_RESOURCE .group = RUN_RESOURCES, .by_worker = true, .show = 40
 
 /*
- * X(member, KIND, "name in JSON", documents that have the field, further members of struct run_field).  The order is
- * that of the JSON.  Fields of a group stand together.
+ * X(member, KIND, "name in JSON", documents that have the field, further members of struct run_field).  The rows are in the order of the JSON.  Fields of a group are adjacent.
  */
 #define RUN_FIELDS(X) \
 	X(id, ID, "id", RUN_ALL, .max = RUN_ID_MAX, .column = "id", .csv = 1, .show = 1) \

@@ -11,8 +11,8 @@
 
 /* --- the message: writing ----------------------------------------------------------- */
 
-/* Each appends a value and returns true, or returns false for null; what it has appended then is
- * dropped. */
+/* Each appends a value and returns true, or returns false for null; the caller then drops the
+ * appended bytes. */
 static bool put_text(const struct run_field *f, const struct run *r, struct msg_writer *w)
 {
 	const char *text = *(char **)run_member(f, r);

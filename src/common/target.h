@@ -99,8 +99,8 @@ struct target_field {
 	size_t offset;    /* in struct target */
 	const char *name; /* NULL: not in JSON */
 	const char *key;  /* NULL: not in k6fleetd.conf */
-	/* NUMBER, TIME: the range in JSON's unit.  TEXT: max bytes.  MAP, THRESHOLDS, STATUSES:
-	 * max members. */
+	/* NUMBER, TIME: the range in JSON's unit.  TEXT: max is in bytes.  MAP, THRESHOLDS,
+	 * STATUSES: max is the number of members. */
 	int64_t min, max;
 	int64_t unit_ms;
 	int64_t initial;  /* default of NUMBER, TIME (in JSON's unit), FLAG, CHOICE */

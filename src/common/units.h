@@ -19,7 +19,8 @@
 int units_parse_duration(const char *text, int64_t *out_ms, struct err *err);
 /* "100", "512K", "64M", "1G", "1T": powers of 1024.  A B or iB may follow the letter. */
 int units_parse_size(const char *text, int64_t *out_bytes, struct err *err);
-/* A decimal integer with an optional minus sign, and nothing else. */
+/* Parses a decimal integer with an optional minus sign; text behind it is an error.  Returns 0,
+ * or -1 and err. */
 int units_parse_int(const char *text, int64_t *out, struct err *err);
 /* Write the shortest text that the parser reads back to the same value.  Return buf, which has
  * UNITS_TEXT_MAX bytes. */
