@@ -96,7 +96,8 @@ int confine_k6(const struct sandbox *sb, const struct conf *conf, const char *wo
 	if (count_processes_apart(sb, conf) < 0)
 		return -1;
 	set_limit(RLIMIT_DATA, conf->limits.memory_bytes);
-	/* A change of credentials clears it, prctl(2): so it comes after all of them. */
+	/* A change of credentials clears PDEATHSIG (prctl(2)), so it is set after all such
+	 * changes. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return -1;
 	if ((sb->layers & SANDBOX_LAYER_LANDLOCK) &&

@@ -37,7 +37,7 @@ struct k6run_env {
 
 /* The run that the supervisor asks for (WORK_RUN). */
 struct k6run_plan {
-	int64_t planned_ms;    /* duration; 0: the script's own, known when k6 has printed it */
+	int64_t planned_ms;    /* duration; 0: the script decides, and k6 prints it at the start */
 	int64_t timeout_ms;    /* 0: as long as the scenarios take, as k6 prints it */
 	int64_t grace_ms;      /* on top of either */
 	int64_t start_wall_ms; /* common start of all agents; 0: at once */

@@ -312,7 +312,8 @@ static struct strings make_argv(const struct launch *l)
 		add_string(&argv, x_asprintf("--duration=%lldms", (long long)duration_ms));
 	for (size_t i = 0; i < extra->count; i++)
 		add_string(&argv, x_strdup(extra->items[i]));
-	/* After the operator's arguments, whose lists cannot undo these: k6 uses both. */
+	/* These come after the operator's arguments.  k6 merges the lists, so an operator's list
+	 * cannot remove an entry from these. */
 	for (size_t i = 0; i < l->blocked.count; i++)
 		add_string(&argv, x_asprintf("--blacklist-ip=%s", l->blocked.items[i]));
 	if (l->is_limited)

@@ -47,7 +47,7 @@ static const struct shown {
 	{"/lib64", READ_ONLY},
 	{"/libx32", READ_ONLY},
 	{"/etc", READ_ONLY | MOUNT_ATTR_NOEXEC},
-	/* On SUSE the certificates, to which links in /etc lead. */
+	/* On SUSE, links in /etc lead to the certificates here. */
 	{"/var/lib/ca-certificates", READ_ONLY | MOUNT_ATTR_NOEXEC},
 	/* The supervisor opens /proc/self/fd; each worker mounts a /proc of its own over it. */
 	{"/proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC},
@@ -143,7 +143,7 @@ static int bind_at(int fd, const char *path, uint64_t attrs, struct err *err)
 	return 0;
 }
 
-/* With a merged /usr, /bin and /lib are links: these are made anew. */
+/* With a merged /usr, /bin and /lib are links: these links are recreated. */
 static int show(const struct shown *s, int fd, struct err *err)
 {
 	char target[PATH_MAX];

@@ -39,8 +39,8 @@ static int write_file(const char *path, const char *text)
 	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* Maps only the process's own uid and gid, to themselves.  Inside it has all capabilities over
- * what the namespace owns; outside it has no more rights than before. */
+/* Maps only the process's own uid and gid, to themselves.  Inside the namespace the process has
+ * all capabilities over what the namespace owns; outside it has no more rights than before. */
 static int enter_user_namespace(struct err *err)
 {
 	char map[64];
@@ -87,10 +87,10 @@ static int mount_tmpfs(const struct sandbox *sb, const char *dir, int64_t bytes,
 }
 
 /* Mounts a /proc for the new pid namespace; in the old one k6 would see the host's processes.
- * The mount options leave only the directories of pids, and of these only those that k6 could
- * trace: no /proc/sys, no /proc/sysrq-trigger, and not the worker, which is non-dumpable
- * (proc(5)).  The kernel refuses in a container that has masked parts of /proc: an empty
- * directory hides as much. */
+ * The mount options hide everything except the directories of processes that k6 may ptrace: no
+ * /proc/sys, no /proc/sysrq-trigger, and not the worker, which is non-dumpable (proc(5)).  The
+ * kernel refuses in a container that has masked parts of /proc: an empty directory hides as
+ * much. */
 static int mount_proc(struct err *err)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;

@@ -19,8 +19,8 @@
 /* The hidden sub-metric with the requests that got no response, and how long they took. */
 #define SCRIPT_UNANSWERED "http_req_duration{status:0}"
 
-/* The start of the line that the module prints if it is too late for the common start; the ms
- * follow. */
+/* Prefix of the line that the generated module prints if it missed the common start, followed by
+ * the delay in ms. */
 #define SCRIPT_LATE "k6fleet: not ready at the common start, ms late: "
 
 /* Returns the user's script as it is, or one generated for the URL; the caller frees it. */

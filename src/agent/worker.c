@@ -382,7 +382,7 @@ static void worker_loop_once(struct worker *w)
 
 	wait_for_events(w, fds);
 	if (fds[LIFELINE].revents)
-		leave(w); /* the keeper has ended: no worker may outlive it */
+		leave(w); /* the keeper has died; a worker must not outlive it */
 	if (fds[CHAN].revents & POLLOUT)
 		flush(w);
 	if (fds[SIGNALS].revents)
