@@ -41,7 +41,7 @@ json_t *ctl_client_call(struct ctl_client *client, json_t *request,
 /* The same for a response without progress that is only to be printed: returns the data as JSON
  * in one line, as they came; the caller frees.  NULL and the failure. */
 char *ctl_client_call_text(struct ctl_client *client, json_t *request, struct ctl_failure *failure);
-/* The next call connects anew. */
+/* The next call reconnects. */
 void ctl_client_disconnect(struct ctl_client *client);
 /* Disconnects and frees the buffers. */
 void ctl_client_close(struct ctl_client *client);

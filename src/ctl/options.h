@@ -57,7 +57,7 @@ struct option_def {
 /* Indexed by option_id. */
 extern const struct option_def ctl_options[OPTIONS];
 
-/* An option of a verb, and what it does there. */
+/* An option of a verb, and its effect for this verb. */
 struct verb_option {
 	enum option_id id;
 	const char *text;

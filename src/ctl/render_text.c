@@ -96,7 +96,7 @@ static const char *list_layers(const json_t *layers, char *buf, size_t size)
 	return buf;
 }
 
-/* Prints the layers of the fleet, and those of each agent that has others. */
+/* Prints the fleet's layers, and the layers of each agent that differs from the fleet. */
 static void status_layers(struct screen *screen, const json_t *st)
 {
 	const json_t *all = json_object_get(st, "sandboxLayers"), *agent;
