@@ -39,7 +39,7 @@ static void set_limit(limit_name what, int64_t value)
 	setrlimit(what, &lim);
 }
 
-/* If memory runs out, the OOM killer shall kill a load test before the host's services. */
+/* If memory runs out, the OOM killer should kill a load test before the host's services. */
 static void offer_to_oom_killer(void)
 {
 	int fd;

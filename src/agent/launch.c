@@ -21,7 +21,7 @@
 #include "common/mem.h"
 #include "common/target.h"
 
-/* Room for a target with a 1 MiB script of which every byte is escaped. */
+/* Room for a target with a 1 MiB script with every byte escaped. */
 #define JOB_MAX_BYTES (8 * 1024 * 1024)
 /* Addresses of all names in allowed_hosts. */
 #define ALLOWED_MAX 1024
@@ -322,7 +322,7 @@ static struct strings make_argv(const struct launch *l)
 	return argv;
 }
 
-/* Takes nothing from the daemon's environment: the script can read all of k6's. */
+/* Takes nothing from k6fleetd's environment: the script can read all of k6's. */
 static struct strings make_env(const struct launch *l)
 {
 	const struct conf *conf = l->order->env->conf;

@@ -29,7 +29,7 @@ bool allow_host(const char *const entries[], size_t count, const char *host);
 /* Parses an address or a CIDR: "10.0.0.0/8", "::1".  Returns false for any other text, for
  * example a name. */
 bool allow_parse_block(const char *text, struct allow_block *out);
-/* Returns ".example.org" of "*.example.org", borrowed; NULL if the entry is not such a pattern. */
+/* Returns ".example.org" of "*.example.org", borrowed; NULL if the entry is no such pattern. */
 const char *allow_suffix(const char *entry);
 /* Calls block() for each CIDR of the complement: the addresses that are in no block of
  * `allowed`. */

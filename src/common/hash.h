@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * FNV-1a with 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): the same value on every
- * machine and in every version, so phases of the schedule and ETags may depend on it.  Not for
+ * host and in every version, so phases of the schedule and ETags may depend on it.  Not for
  * keys that an attacker chooses in order to make them collide, and no protection against
  * forgery.
  */

@@ -134,12 +134,12 @@ struct msg_bytes {
 		FIELD(u32, dashboard)           /* enum msg_dashboard */                           \
 		FIELD(u32, obstacle)            /* enum msg_obstacle */                            \
 		END(keep_status)                                                                   \
-	/* The supervisor has ended everything: the keeper shall end, too. */                      \
+	/* The supervisor has ended everything: the keeper must end, too. */                       \
 	MESSAGE(KEEP_QUIT, keep_quit, MSG_TO_KEEPER, 16, false)                                    \
 		END(keep_quit)                                                                     \
 	MESSAGE(KEEP_RELOAD, keep_reload, MSG_TO_KEEPER, 32, false)                                \
 		FIELD(u64, asker)               /* the client that waits; KEEPER_RELOADED names it */ \
-		FIELD(flag, binary)             /* the binary on disk shall take over, too */      \
+		FIELD(flag, binary)             /* hand over to the binary on disk, too */         \
 		END(keep_reload)                                                                   \
 	/* --- supervisor -> worker --- */                                                         \
 	/* The descriptor is a memfd with the target as JSON. */                                   \
@@ -230,7 +230,7 @@ MSG_TABLE(MESSAGE, FIELD, END)
 #undef END
 /* clang-format on */
 
-/* The output of its k6 that a worker shall send: nothing more; the last output once; the last
+/* The output of its k6 that a worker must send: nothing more; the last output once; the last
  * and all further output. */
 enum msg_log { MSG_LOG_STOP, MSG_LOG_ONCE, MSG_LOG_FOLLOW };
 

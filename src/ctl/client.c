@@ -163,7 +163,7 @@ static int fail_refused(const json_t *response, struct ctl_failure *failure)
 
 /* --- requests and responses ---------------------------------------------------------- */
 
-/* The greeting names the daemon, or says why it turns the client away. */
+/* The greeting names the program and its version, or the reason why the client is refused. */
 static int check_greeting(const char *line, struct ctl_failure *failure)
 {
 	_cleanup_json_ json_t *greeting = client_parse(line, failure);

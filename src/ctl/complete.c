@@ -220,7 +220,7 @@ enum ctl_exit ctl_complete(struct ctl *ctl, int argc, char **argv)
 	const char *last = words ? argv[words - 1] : "";
 	const struct verb *verb;
 
-	/* A daemon that hangs must not hang the shell. */
+	/* A supervisor that hangs must not hang the shell. */
 	alarm(PATIENCE_S);
 	if (!strcmp(last, "-s") || !strcmp(last, "--socket")) {
 		puts(":files");

@@ -18,7 +18,7 @@ const struct verb *ctl_verbs_find(const char *name);
 enum ctl_exit ctl_verbs_run(struct ctl *ctl, int argc, char **argv);
 
 /* Each sends its request, prints the result and returns the exit status; ctl_arguments has its
- * options and arguments, of which ctl_options_read() has checked the number. */
+ * options and arguments; ctl_options_read() has checked the number of arguments. */
 
 /* In verbs_fleet.c. */
 enum ctl_exit ctl_verb_scale(struct ctl *ctl, const struct verb *verb);

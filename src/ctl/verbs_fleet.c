@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that change the fleet, and those that print one value. */
+/* The verbs that change the fleet, and the verbs that print one value. */
 #include "ctl/verbs.h"
 
 #include "config.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the counts of runs (counts.h) follow the rows: with each transaction, and anew when
+/* How the counts of runs (counts.h) follow the rows: with each transaction, and from scratch when
  * another process has written to the database.  For store*.c only. */
 #ifndef K6FLEET_DASHBOARD_STORE_COUNTS_H
 #define K6FLEET_DASHBOARD_STORE_COUNTS_H

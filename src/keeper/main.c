@@ -154,7 +154,7 @@ static void keeper_loop(struct keeper *k)
 		if (ppoll(fds, ARRAY_SIZE(fds), wait_ms < 0 ? NULL : &ts, NULL) < 0 &&
 			errno != EINTR)
 			fatal(EXIT_START, "ppoll: %s", strerror(errno));
-		/* After a pause of the whole machine the supervisor was not silent: it did not
+		/* After a pause of the whole host the supervisor was not silent: it did not
 		 * run either. */
 		if (wait_ms >= 0 && units_now_mono_ms() - before > wait_ms + LATE_MS)
 			k->sup_heard_ms = units_now_mono_ms();

@@ -127,7 +127,7 @@ static void open_state_dir(struct keeper *k)
 	k->handover.state_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->handover.state_fd < 0)
 		fatal(EXIT_START, "cannot open the state directory %s: %s", dir, strerror(errno));
-	/* Two daemons on one database would run everything twice.  When a k6fleetd was killed,
+	/* Two supervisors on one database would run everything twice.  When a k6fleetd was killed,
 	 * its supervisor holds the lock and the control socket until its last thread has ended:
 	 * so wait up to 2 s. */
 	for (int i = 0;

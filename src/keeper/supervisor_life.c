@@ -42,7 +42,7 @@ static void hand_over(struct keeper *k)
 
 	msg_put_keeper_hello(&m, &hello);
 	supervisor_link_tell(k, &m, -1);
-	/* Before the workers: a supervisor that shall stop must not fill free slots. */
+	/* Before the workers: a supervisor that is stopping must not fill free slots. */
 	if (k->stop_signals)
 		supervisor_link_tell_signal(
 			k, k->stop_signals > 1 ? MSG_SIGNAL_NOW : MSG_SIGNAL_DRAIN);
@@ -97,7 +97,7 @@ void supervisor_life_ended(struct keeper *k, int status)
 		k->sup_restart_at_ms = now;
 		return;
 	}
-	/* The supervisor has logged why.  A daemon that cannot start must show it by its exit
+	/* The supervisor has logged why.  A k6fleetd that cannot start must show it by its exit
 	 * status. */
 	if (!k->ever_seen && WIFEXITED(status))
 		exit(EXIT_START);

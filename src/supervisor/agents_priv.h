@@ -77,7 +77,7 @@ void agent_read(struct agent *ag);
 /* Forgets a worker that is dead, whose socket is read to its end and whose run is recorded; else
  * does nothing. */
 void agent_bury(struct agent *ag);
-/* Stops the watchers, closes the socket, drops what is queued: the slot has no worker any more. */
+/* Stops the watchers, closes the socket, drops queued messages: the slot has no worker any more. */
 void agent_clear(struct agent *ag);
 /* Of struct agent's retry: tries again to store the record. */
 void agent_on_retry(struct ev_loop *loop, ev_timer *timer, int revents);

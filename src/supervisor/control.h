@@ -20,8 +20,8 @@
 struct ev_loop;
 struct control;
 
-/* Names a client that has asked.  The client may be gone when its answer is ready: then nothing
- * happens. */
+/* Names the client of a request.  If the client is gone when its response is ready, the response
+ * is dropped. */
 struct control_ticket {
 	struct control *control;
 	uint64_t client;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fleet: which slots have a worker and what is to be done about it.  Pure: time and events
+ * The fleet: which slots have a worker, and the actions that change this.  Pure: time and events
  * go in, actions come out; no clock, no descriptor, no process.
  *
  * A slot is wanted when its number is below the desired count and nobody holds it back.

@@ -85,7 +85,7 @@ static void count_outbox(struct fleet_store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Does the jobs up to, not including, end in one transaction.  Returns false if none of them
+/* Does the tasks up to, not including, end in one transaction.  Returns false if none of them
  * happened; each has the error then. */
 static bool do_together(struct fleet_store *s, struct job *first, const struct job *end)
 {
@@ -106,7 +106,7 @@ static bool do_together(struct fleet_store *s, struct job *first, const struct j
 	return false;
 }
 
-/* If the jobs cannot be done together, each gets a transaction of its own: with a full disk the
+/* If the tasks cannot be done together, each gets a transaction of its own: with a full disk the
  * reads succeed. */
 static void do_batch(struct fleet_store *s, struct job *batch)
 {

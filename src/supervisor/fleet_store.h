@@ -34,7 +34,7 @@ struct fleet_store *fleet_store_open(
 	struct ev_loop *loop, const char *dir, bool without_outbox, struct err *err);
 /* A dashboard has been configured: from now on records wait for its acknowledgement. */
 void fleet_store_use_outbox(struct fleet_store *s);
-/* Blocks until the thread has committed what is queued, and ends it.  No callback is called. */
+/* Blocks until the thread has committed all queued tasks, and ends it.  No callback is called. */
 void fleet_store_close(struct fleet_store *s);
 
 /* --- before fleet_store_start(), which is asserted: synchronous --------------- */
@@ -85,7 +85,7 @@ const char *fleet_store_state_name(enum fleet_store_state state);
 /* The error behind the state and what can be done about it, "" while the state is
  * FLEET_STORE_OK. */
 const char *fleet_store_error(const struct fleet_store *s);
-/* Makes the state FAILING until the supervisor is started anew, and logs err with what can be
+/* Makes the state FAILING until the supervisor restarts, and logs err with what can be
  * done about it. */
 void fleet_store_fail(struct fleet_store *s, const struct err *err);
 /* Queues a write that is larger than one record; FLEET_STORE_OK is back when it succeeds. */

@@ -57,7 +57,7 @@ static void on_record(void *arg, json_t *record, const struct err *err)
 	struct follower *fo = arg;
 	const char *id = json_string_value(json_array_get(fo->ids, json_array_size(fo->records)));
 
-	/* The client asked for a run of which this host has no record. */
+	/* The client asked for a run that this host does not have. */
 	if (err || !json_is_object(record))
 		json_array_append_new(fo->records,
 			json_pack("{s:s?, s:s, s:s}", "id", id, "status", "unknown",

@@ -33,9 +33,9 @@ void keeper_link_free(struct keeper_link *k);
 void keeper_link_send(struct keeper_link *k, struct msg_writer *m);
 /* A message without fields. */
 void keeper_link_send_simple(struct keeper_link *k, enum msg_type type);
-/* Blocks until what is queued has been sent, timeout_ms for each attempt at most: for the end,
- * when no loop runs any more.  Without its last message the keeper would take this process for
- * one that has died. */
+/* Blocks until all queued messages have been sent, timeout_ms for each attempt at most: for the
+ * end, when no loop runs any more.  Without its last message the keeper would take this process
+ * for one that has died. */
 void keeper_link_flush(struct keeper_link *k, int timeout_ms);
 
 #endif

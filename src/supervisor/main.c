@@ -437,7 +437,7 @@ static void make_parts(struct supervisor *sup, struct conf *conf, bool workers_o
 	make_metrics(sup);
 }
 
-/* Closes the store, and thereby commits what is queued, before it tells the keeper to end. */
+/* Closes the store, and thereby commits all queued tasks, before it tells the keeper to end. */
 static void free_parts(struct supervisor *sup)
 {
 	turn_free(sup->turn);

@@ -18,7 +18,7 @@
 struct metrics {
 	uint64_t runs[RUN_STATUS_COUNT];
 	uint64_t storms;
-	uint64_t requests[METRICS_STATUSES]; /* to the dashboard, by status; 0: no answer */
+	uint64_t requests[METRICS_STATUSES]; /* to the dashboard, by status; 0: no response */
 	uint64_t k6_cpu_ms;                  /* of finished runs */
 	int64_t k6_max_rss_bytes, k6_max_tmp_bytes;
 	uint64_t lag_buckets[METRICS_LAG_BUCKETS], lag_count,
@@ -29,7 +29,7 @@ extern const int64_t metrics_lag_bounds_ms[METRICS_LAG_BUCKETS];
 
 /* A record is final.  lag_ms: how much later than due its k6 was started, -1: it never was. */
 void metrics_count_run(struct metrics *m, enum run_status status, int64_t lag_ms);
-/* A request to the dashboard has ended; status 0: without an answer. */
+/* A request to the dashboard has ended; status 0: without a response. */
 void metrics_count_request(struct metrics *m, int status);
 /* What a run has used. */
 void metrics_count_cost(struct metrics *m, int64_t cpu_ms, int64_t rss_bytes, int64_t tmp_bytes);

@@ -25,7 +25,7 @@ struct reload *reload_new(
 /* Frees the configuration in force, too.  NULL is allowed. */
 void reload_free(struct reload *r);
 /* Asks the keeper for a reload; the ticket gets its response with reload_done() or
- * reload_handed_over().  binary: the programs on disk shall take over. */
+ * reload_handed_over().  binary: also hands over to the programs on disk. */
 void reload_ask(struct reload *r, struct control_ticket ticket, bool binary);
 /* KEEPER_RELOADED: reads the configuration that has been handed over, calls apply and responds. */
 void reload_done(struct reload *r, const struct msg_keeper_reloaded *m);

@@ -86,7 +86,7 @@ struct schedule {
 	uint64_t stamp;
 };
 
-/* Returns the same over restarts, versions and machines, so that a pair keeps its place in the
+/* Returns the same over restarts, versions and hosts, so that a pair keeps its place in the
  * interval. */
 static uint64_t hash_pair(const char *id, unsigned int n)
 {

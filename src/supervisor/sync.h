@@ -55,11 +55,11 @@ struct sync_parts {
  * sync_reconfigure() brings one. Returns NULL and err if the connection cannot be prepared, as
  * for a bad certificate. */
 struct sync *sync_new(const struct sync_parts *parts, const char *secret, struct err *err);
-/* Cancels what is under way.  NULL is allowed. */
+/* Cancels the requests under way.  NULL is allowed. */
 void sync_free(struct sync *s);
 /* The workers are known: registers.  Nothing is sent before. */
 void sync_start(struct sync *s);
-/* The configuration has changed: conf replaces the one that was given before.  Registers anew
+/* The configuration has changed: conf replaces the previous one.  Registers again
  * with its address, credentials and intervals; if they cannot be used that is logged, and the
  * connection stays as it was. */
 void sync_reconfigure(struct sync *s, const struct conf *conf, const char *secret);

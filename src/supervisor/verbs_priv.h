@@ -7,7 +7,7 @@
 
 #include "supervisor/verbs.h"
 
-/* Answers or refuses through the ticket, at once or later.  request is borrowed. */
+/* Responds or refuses through the ticket, at once or later.  request is borrowed. */
 typedef void verbs_fn(struct supervisor *sup, struct control_ticket ticket, const json_t *request);
 
 /* verbs_fleet.c */
