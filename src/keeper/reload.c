@@ -94,7 +94,7 @@ static void pass_on(struct keeper *k, enum handover_fd which, int fd)
 	supervisor_link_tell(k, &m, fd >= 0 ? fd : k->handover.config_fd);
 }
 
-static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
+static void respond(struct keeper *k, uint64_t asker, bool ok, const char *text)
 {
 	struct msg_writer m = {0};
 
@@ -105,7 +105,7 @@ static void answer(struct keeper *k, uint64_t asker, bool ok, const char *text)
 
 void keeper_reload_refuse(struct keeper *k, uint64_t asker, const char *why)
 {
-	answer(k, asker, false, why);
+	respond(k, asker, false, why);
 }
 
 int keeper_reload(struct keeper *k, uint64_t asker)
@@ -122,7 +122,7 @@ int keeper_reload(struct keeper *k, uint64_t asker)
 		discard(&f);
 		log_event(LOG_LEVEL_ERROR, "reload", "refused, nothing has changed",
 			LOG_ERROR(err.msg));
-		answer(k, asker, false, err.msg);
+		respond(k, asker, false, err.msg);
 		notify_send("READY=1");
 		return -1;
 	}
@@ -136,7 +136,7 @@ int keeper_reload(struct keeper *k, uint64_t asker)
 	pass_on(k, HANDOVER_FD_CA_FILE, k->handover.kept.ca_fd);
 	pass_on(k, HANDOVER_FD_CLIENT_CERT, k->handover.kept.cert_fd);
 	pass_on(k, HANDOVER_FD_CLIENT_KEY, k->handover.kept.key_fd);
-	answer(k, asker, true, text);
+	respond(k, asker, true, text);
 	log_event(LOG_LEVEL_INFO, "reload", "read", LOG_BARE("file", k->options.config));
 	notify_send("READY=1");
 	return 0;

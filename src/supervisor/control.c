@@ -22,7 +22,7 @@
 #define REQUEST_USUAL_BYTES 65536
 #define REQUESTS_MAX_BYTES (16 * 1024 * 1024) /* of all clients together */
 #define BEHIND_BYTES (256 * 1024)
-#define ANSWERS_MAX_BYTES (64 * 1024 * 1024)
+#define RESPONSES_MAX_BYTES (64 * 1024 * 1024)
 
 struct control_client {
 	struct control *control;
@@ -89,7 +89,7 @@ static void send_line(struct control_client *cl, json_t *object)
 	size_t len = strlen(text);
 
 	json_decref(object);
-	if (cl->out_len + len + 1 > ANSWERS_MAX_BYTES) {
+	if (cl->out_len + len + 1 > RESPONSES_MAX_BYTES) {
 		cl->ending = true;
 		return;
 	}
@@ -119,7 +119,7 @@ static struct control_ticket ticket_of(struct control_client *cl)
 	return (struct control_ticket){cl->control, cl->number};
 }
 
-void control_answer(struct control_ticket ticket, json_t *data)
+void control_respond(struct control_ticket ticket, json_t *data)
 {
 	struct control_client *cl = find(ticket);
 

@@ -27,7 +27,7 @@ struct control_ticket {
 	uint64_t client;
 };
 
-/* One request, a JSON object, borrowed.  The handler calls control_answer() or control_refuse()
+/* One request, a JSON object, borrowed.  The handler calls control_respond() or control_refuse()
  * once, at once or later; the client's next request waits for that. */
 typedef void control_handler(void *arg, struct control_ticket ticket, const json_t *request);
 
@@ -45,7 +45,7 @@ void control_start(struct control *c);
 void control_flush(struct control *c);
 
 /* Sends the response {"ok":true,"data":data}.  Takes over data, also if the client is gone. */
-void control_answer(struct control_ticket ticket, json_t *data);
+void control_respond(struct control_ticket ticket, json_t *data);
 /* The response, {"ok":false,...}: code is usage, refused or denied; the text is for people. */
 void control_refuse(struct control_ticket ticket, const char *code, const char *fmt, ...)
 	_printf_(3, 4);

@@ -64,7 +64,7 @@ static bool settle(const struct fleet_waits *w, struct wait *wait)
 	if (!control_is_open(wait->ticket))
 		return true;
 	if (fleet_is_reached(w->fleet) && !(wait->renewals && fleet_renewals(w->fleet))) {
-		control_answer(wait->ticket, progress_of(w));
+		control_respond(wait->ticket, progress_of(w));
 		return true;
 	}
 	/* A slow reader gets fewer lines, not a longer queue. */

@@ -67,7 +67,7 @@ static void on_record(void *arg, json_t *record, const struct err *err)
 		json_array_append(fo->records, record);
 	if (json_array_size(fo->records) < json_array_size(fo->ids))
 		return;
-	control_answer(fo->ticket, json_pack("{s:O}", "runs", fo->records));
+	control_respond(fo->ticket, json_pack("{s:O}", "runs", fo->records));
 	drop(fo);
 }
 

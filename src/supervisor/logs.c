@@ -13,7 +13,7 @@
 /* The time that a worker has to send its output. */
 #define PATIENCE_MS 3000
 
-enum interest { NONE, ASKED, ANSWERED };
+enum interest { NONE, ASKED, RESPONDED };
 
 struct watch {
 	struct watch *next;
@@ -59,7 +59,7 @@ void logs_free(struct logs *l)
 
 static void finish(struct logs *l, struct watch *w)
 {
-	control_answer(w->ticket, json_pack("{s:O}", "logs", w->pieces));
+	control_respond(w->ticket, json_pack("{s:O}", "logs", w->pieces));
 	drop(l, w);
 }
 
@@ -96,7 +96,7 @@ void logs_watch(struct logs *l, struct control_ticket ticket, const unsigned int
 		if (ask(l, slots[i]))
 			w->waiting++;
 		else if (!follow)
-			w->interest[slots[i]] = ANSWERED;
+			w->interest[slots[i]] = RESPONDED;
 	}
 	if (!follow && !w->waiting)
 		finish(l, w);
@@ -133,7 +133,7 @@ void logs_take(struct logs *l, unsigned int slot, const char *run_id, bool first
 {
 	for (struct watch *w = l->list, *next; w; w = next) {
 		next = w->next;
-		if (!w->interest[slot] || (first && w->interest[slot] == ANSWERED) ||
+		if (!w->interest[slot] || (first && w->interest[slot] == RESPONDED) ||
 			(!first && w->interest[slot] == ASKED))
 			continue;
 		if (w->follow && len)
@@ -142,7 +142,7 @@ void logs_take(struct logs *l, unsigned int slot, const char *run_id, bool first
 			json_array_append_new(w->pieces, piece_of(l, slot, run_id, text, len));
 		if (!first)
 			continue;
-		w->interest[slot] = ANSWERED;
+		w->interest[slot] = RESPONDED;
 		w->waiting--;
 		if (!w->follow && !w->waiting)
 			finish(l, w);
@@ -157,7 +157,7 @@ void logs_worker_came(struct logs *l, unsigned int slot)
 		if (!w->follow || !w->interest[slot])
 			continue;
 		/* The worker before it may have ended without sending its output. */
-		w->waiting += w->interest[slot] == ANSWERED;
+		w->waiting += w->interest[slot] == RESPONDED;
 		w->interest[slot] = ASKED;
 		asked = true;
 	}

@@ -19,7 +19,7 @@ static struct {
 	void *arg;
 } source;
 
-static enum MHD_Result answer(
+static enum MHD_Result respond(
 	struct MHD_Connection *c, unsigned int status, const char *type, char *text)
 {
 	struct MHD_Response *r =
@@ -51,10 +51,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		return MHD_YES;
 	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, x_strdup("only GET\n"));
+		return respond(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, x_strdup("only GET\n"));
 	if (strcmp(path, "/metrics") != 0)
-		return answer(c, MHD_HTTP_NOT_FOUND, plain, x_strdup("see /metrics\n"));
-	return answer(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+		return respond(c, MHD_HTTP_NOT_FOUND, plain, x_strdup("see /metrics\n"));
+	return respond(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
 		source.text(source.arg));
 }
 

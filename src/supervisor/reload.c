@@ -129,7 +129,7 @@ void reload_done(struct reload *r, const struct msg_keeper_reloaded *m)
 		return;
 	}
 	if (changes)
-		control_answer(ticket,
+		control_respond(ticket,
 			json_pack(
 				"{s:o, s:o}", "changed", changes, "needRestart", split_keys(text)));
 	else
@@ -139,6 +139,6 @@ void reload_done(struct reload *r, const struct msg_keeper_reloaded *m)
 void reload_handed_over(struct reload *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		control_answer(r->waiting[i], json_pack("{s:s}", "state", "handing over"));
+		control_respond(r->waiting[i], json_pack("{s:s}", "state", "handing over"));
 	r->count = 0;
 }

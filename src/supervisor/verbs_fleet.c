@@ -46,7 +46,7 @@ void verbs_status(struct supervisor *sup, struct control_ticket ticket, const js
 	const struct host_facts *host = &sup->host;
 
 	(void)request;
-	control_answer(ticket,
+	control_respond(ticket,
 		json_pack(
 			"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}",
 			"version", PACKAGE_VERSION, "host", sup->conf->host_name, "pid",
@@ -92,7 +92,7 @@ void verbs_scale(struct supervisor *sup, struct control_ticket ticket, const jso
 	if (wait && !fleet_is_reached(sup->fleet))
 		fleet_waits_add(sup->waits, ticket, false);
 	else
-		control_answer(ticket,
+		control_respond(ticket,
 			json_pack("{s:I, s:I}", "desired", (json_int_t)n, "running",
 				(json_int_t)fleet_running(sup->fleet)));
 }
@@ -104,7 +104,7 @@ void verbs_pause(struct supervisor *sup, struct control_ticket ticket, const jso
 	desired_pause(sup->desired, true, now, control_peer(ticket));
 	if (now)
 		agents_cancel_all(sup->agents);
-	control_answer(ticket,
+	control_respond(ticket,
 		json_pack("{s:b, s:I}", "paused", 1, "busy", (json_int_t)fleet_busy(sup->fleet)));
 }
 
@@ -112,7 +112,7 @@ void verbs_resume(struct supervisor *sup, struct control_ticket ticket, const js
 {
 	(void)request;
 	desired_pause(sup->desired, false, false, control_peer(ticket));
-	control_answer(ticket, json_pack("{s:b}", "paused", 0));
+	control_respond(ticket, json_pack("{s:b}", "paused", 0));
 }
 
 int verbs_pick_agents(struct supervisor *sup, struct control_ticket ticket, const json_t *request,
@@ -163,7 +163,7 @@ void verbs_restart(struct supervisor *sup, struct control_ticket ticket, const j
 	if (json_is_true(json_object_get(request, "wait")))
 		fleet_waits_add(sup->waits, ticket, true);
 	else
-		control_answer(ticket, json_pack("{s:i, s:b}", "agents", n, "rolling", rolling));
+		control_respond(ticket, json_pack("{s:i, s:b}", "agents", n, "rolling", rolling));
 }
 
 void verbs_drain(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
@@ -182,7 +182,7 @@ void verbs_drain(struct supervisor *sup, struct control_ticket ticket, const jso
 	for (int i = 0; i < n; i++)
 		desired_hold(sup->desired, slots[i], agents_name(sup->agents, slots[i]),
 			control_peer(ticket));
-	control_answer(ticket,
+	control_respond(ticket,
 		json_pack("{s:s}", "state",
 			fleet_state_names[fleet_slot(sup->fleet, slots[0])->state]));
 }
@@ -193,7 +193,7 @@ void verbs_stop(struct supervisor *sup, struct control_ticket ticket, const json
 
 	log_event(LOG_LEVEL_INFO, "control", "stop asked for", LOG_YES_NO("now", now),
 		LOG_WORD("by", control_peer(ticket)));
-	control_answer(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
+	control_respond(ticket, json_pack("{s:s}", "state", now ? "stopping" : "draining"));
 	desired_stop(sup->desired, now || desired_is_stopping(sup->desired));
 }
 
@@ -201,13 +201,13 @@ void verbs_ping(struct supervisor *sup, struct control_ticket ticket, const json
 {
 	(void)sup;
 	(void)request;
-	control_answer(ticket, json_string("pong"));
+	control_respond(ticket, json_string("pong"));
 }
 
 void verbs_version(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	(void)request;
-	control_answer(ticket,
+	control_respond(ticket,
 		json_pack("{s:s, s:i, s:s}", "version", PACKAGE_VERSION, "protocol",
 			CONTROL_PROTOCOL, "k6Version", sup->host.k6_version));
 }
@@ -226,5 +226,5 @@ void verbs_metrics(struct supervisor *sup, struct control_ticket ticket, const j
 	_cleanup_free_ char *text = metrics_text(&sup->sources);
 
 	(void)request;
-	control_answer(ticket, json_pack("{s:s}", "text", text));
+	control_respond(ticket, json_pack("{s:s}", "text", text));
 }

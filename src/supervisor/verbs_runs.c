@@ -20,7 +20,7 @@ struct pending {
 void verbs_targets(struct supervisor *sup, struct control_ticket ticket, const json_t *request)
 {
 	(void)request;
-	control_answer(ticket, targets_to_json(sup->targets));
+	control_respond(ticket, targets_to_json(sup->targets));
 }
 
 static void on_runs(void *arg, json_t *result, const struct err *err)
@@ -31,7 +31,7 @@ static void on_runs(void *arg, json_t *result, const struct err *err)
 		control_refuse(
 			p->ticket, "refused", "the local store cannot be read: %s", err->msg);
 	else
-		control_answer(p->ticket, json_incref(result));
+		control_respond(p->ticket, json_incref(result));
 }
 
 static struct pending *pend(struct control_ticket ticket)
@@ -65,7 +65,7 @@ static void on_run(void *arg, json_t *result, const struct err *err)
 	else if (json_is_null(result))
 		control_refuse(p->ticket, "refused", "there is no run of that id on this host");
 	else
-		control_answer(p->ticket, json_incref(result));
+		control_respond(p->ticket, json_incref(result));
 }
 
 static bool names_a_run(const char *text)
@@ -125,7 +125,7 @@ void verbs_run(struct supervisor *sup, struct control_ticket ticket, const json_
 		started = orders_run(&sup->orders, &rq, &err);
 	target_free(own);
 	if (started)
-		control_answer(ticket, started);
+		control_respond(ticket, started);
 	else
 		control_refuse(ticket, "refused", "%s", err.msg);
 }
@@ -182,7 +182,7 @@ void verbs_cancel(struct supervisor *sup, struct control_ticket ticket, const js
 		log_agent_event(LOG_LEVEL_INFO, agent, "run cancelled", LOG_RUN(run),
 			LOG_WORD("by", control_peer(ticket)));
 		agents_cancel(sup->agents, (unsigned int)slot);
-		control_answer(
+		control_respond(
 			ticket, json_pack("{s:s, s:o}", "run", run, "agent", json_text(agent)));
 	}
 }

@@ -47,10 +47,10 @@ static void handle(void *arg, struct control_ticket ticket, const json_t *reques
 	++*requests;
 	FUZZ_HOLDS(json_is_object(request) && control_is_open(ticket));
 	switch (verb ? strlen(verb) % 3 : 0) {
-	case 0: control_answer(ticket, json_pack("{s:i}", "n", *requests)); break;
+	case 0: control_respond(ticket, json_pack("{s:i}", "n", *requests)); break;
 	case 1:
 		control_progress(ticket, json_pack("{s:i}", "done", 1));
-		control_answer(ticket, json_null());
+		control_respond(ticket, json_null());
 		break;
 	default: control_refuse(ticket, "refused", "not \"%s\"", verb);
 	}

@@ -35,7 +35,7 @@ static void on_request(void *arg, struct control_ticket ticket, const json_t *re
 	handled.tickets[handled.count++ % REQUESTS_KEPT] = ticket;
 	snprintf(handled.last, sizeof(handled.last), "%s", json_get_text(request, "verb", "?"));
 	if (handled.echo)
-		control_answer(ticket, json_text(handled.last));
+		control_respond(ticket, json_text(handled.last));
 }
 
 static int set_up(void **state)
@@ -169,7 +169,7 @@ static void a_request_is_a_line(void **state)
 	assert_true(control_may_change(handled.tickets[0]));
 	assert_non_null(strstr(control_peer(handled.tickets[0]), "uid="));
 	control_progress(handled.tickets[0], json_pack("{s:i}", "n", 1));
-	control_answer(handled.tickets[0], json_pack("{s:s}", "all", "well"));
+	control_respond(handled.tickets[0], json_pack("{s:s}", "all", "well"));
 	expect(fd, "{\"progress\":{\"n\":1}}\n{\"ok\":true,\"data\":{\"all\":\"well\"}}\n");
 	put(fd, "{\"verb\":\"scale\"}\n");
 	control_refuse(handled.tickets[1], "refused", "max_workers is %d", 3);
@@ -186,14 +186,14 @@ static void the_next_request_waits_for_the_answer(void **state)
 	fd = connect_and_greet();
 	put(fd, "{\"verb\":\"a\"}\n{\"verb\":\"b\"}\n{\"verb\":\"c\"}\n");
 	assert_int_equal(handled.count, 1);
-	control_answer(handled.tickets[0], json_null());
+	control_respond(handled.tickets[0], json_null());
 	fake_turn();
 	/* One of each client a turn: the next one comes when the others have had theirs. */
 	assert_int_equal(handled.count, 1);
 	fake_advance(0);
 	assert_int_equal(handled.count, 2);
 	assert_string_equal(handled.last, "b");
-	control_answer(handled.tickets[1], json_null());
+	control_respond(handled.tickets[1], json_null());
 	fake_turn();
 	fake_advance(0);
 	assert_string_equal(handled.last, "c");
@@ -292,7 +292,7 @@ static void a_large_answer_comes_whole(void **state)
 	fd = connect_and_greet();
 	put(fd, "{\"verb\":\"runs\"}\n");
 	memset(text, 'y', len);
-	control_answer(handled.tickets[0], json_string(text));
+	control_respond(handled.tickets[0], json_string(text));
 	fake_turn();
 	assert_true(control_is_behind(handled.tickets[0]));
 	assert_true(control_has_unsent(handled.tickets[0]));
@@ -316,7 +316,7 @@ static void who_does_not_read_is_not_asked_for_more(void **state)
 	fd = connect_and_greet();
 	put(fd, "{\"verb\":\"a\"}\n{\"verb\":\"b\"}\n");
 	memset(text, 'z', 1024 * 1024);
-	control_answer(handled.tickets[0], json_string(text));
+	control_respond(handled.tickets[0], json_string(text));
 	for (int i = 0; i < 10; i++) {
 		fake_turn();
 		fake_advance(1000);
@@ -344,7 +344,7 @@ static void answers_to_somebody_who_has_left_go_nowhere(void **state)
 	assert_false(control_may_change(handled.tickets[0]));
 	assert_string_equal(control_peer(handled.tickets[0]), "somebody");
 	control_progress(handled.tickets[0], json_pack("{}"));
-	control_answer(handled.tickets[0], json_pack("{}"));
+	control_respond(handled.tickets[0], json_pack("{}"));
 	control_refuse(handled.tickets[0], "refused", "too late");
 	/* Nor to the next client. */
 	fd = connect_and_greet();
@@ -403,7 +403,7 @@ static void what_is_ready_is_flushed_at_the_end(void **state)
 	control_start(control);
 	fd = connect_and_greet();
 	put(fd, "{\"verb\":\"reload\"}\n");
-	control_answer(handled.tickets[0], json_string("handing over"));
+	control_respond(handled.tickets[0], json_string("handing over"));
 	control_flush(control);
 	assert_true(recv(fd, buf, sizeof(buf), 0) > 0);
 	close(fd);

@@ -341,7 +341,7 @@ bool control_has_unsent(struct control_ticket ticket)
 	return caller.unsent;
 }
 
-void control_answer(struct control_ticket ticket, json_t *data)
+void control_respond(struct control_ticket ticket, json_t *data)
 {
 	(void)ticket;
 	assert_int_equal(caller.answered, -1);

@@ -91,7 +91,7 @@ bool control_is_open(struct control_ticket ticket)
 	return !clients[ticket.client].gone;
 }
 
-void control_answer(struct control_ticket ticket, json_t *data)
+void control_respond(struct control_ticket ticket, json_t *data)
 {
 	clients[ticket.client].answers++;
 	json_decref(clients[ticket.client].answer);

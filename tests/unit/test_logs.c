@@ -57,7 +57,7 @@ bool control_is_behind(struct control_ticket ticket)
 	return clients[ticket.client].gone || clients[ticket.client].behind;
 }
 
-void control_answer(struct control_ticket ticket, json_t *data)
+void control_respond(struct control_ticket ticket, json_t *data)
 {
 	clients[ticket.client].answers++;
 	json_decref(clients[ticket.client].answer);
