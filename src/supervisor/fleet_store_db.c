@@ -164,8 +164,12 @@ int fleet_store_db_count_outbox(struct fleet_store_db *db, int64_t *out, struct 
 
 static int copy_text(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	(void)err;
-	*(char **)arg = x_strdup(db_column_text(st, 0));
+	const char *text = db_column_text(st, 0);
+
+	/* No text that is written has a zero byte: one must not hide the rest. */
+	if (strlen(text) != (size_t)sqlite3_column_bytes(st, 0))
+		return err_code_set(err, ERR_CORRUPT, "the stored text is damaged");
+	*(char **)arg = x_strdup(text);
 	return 0;
 }
 

@@ -3,27 +3,29 @@
  * What the fleet keeps over restarts besides runs: a few texts by key, all read before anything
  * is decided.
  *
- * If one of them cannot be read, nobody knows whether the fleet is paused or how large it shall
- * be.  Then the store fails until the next start, so no runs are started; the fleet counts as
- * paused; and nothing is written to any of the texts, for they may be readable again after a
- * repair.  Changes by operators then apply until the next start only.
+ * If one of them cannot be read, or has not its form, nobody knows whether the fleet is paused or
+ * how large it shall be.  Then the store fails until the next start, so no runs are started; the
+ * fleet counts as paused; and nothing is written to any of the texts, for they may be readable
+ * again after a repair.  Changes by operators then apply until the next start only.
  */
 #ifndef K6FLEET_KEPT_H
 #define K6FLEET_KEPT_H
 
 #include "supervisor/fleet_store.h"
 
-/* X(ID, key in the store, what it is, for the log) */
+/* X(ID, key in the store, form, what it is, for the log)
+ * The forms: `count` is "COUNT REVISION", `number` a decimal number, `flag` "0" or "1"; `slots`,
+ * `ids` and `targets` are JSON arrays of integers, of strings and of anything. */
 #define KEPT_TEXTS(X) \
-	X(DESIRED, "desired", "the desired count") \
-	X(COUNT_IN_FILE, "workers_in_file", "the count that the configuration file had") \
-	X(PAUSED, "paused", "whether the fleet is paused") \
-	X(HELD, "held", "which agents are drained") \
-	X(COMMANDS_DONE, "commands_done", "which commands of the dashboard were carried out") \
-	X(TARGETS, "dashboard_targets", "the dashboard's targets")
+	X(DESIRED, "desired", count, "the desired count") \
+	X(COUNT_IN_FILE, "workers_in_file", number, "the count that the configuration file had") \
+	X(PAUSED, "paused", flag, "whether the fleet is paused") \
+	X(HELD, "held", slots, "which agents are drained") \
+	X(COMMANDS_DONE, "commands_done", ids, "which commands of the dashboard were carried out") \
+	X(TARGETS, "dashboard_targets", targets, "the dashboard's targets")
 
 enum kept_id {
-#define X(id, key, what) KEPT_##id,
+#define X(id, key, form, what) KEPT_##id,
 	KEPT_TEXTS(X)
 #undef X
 		KEPT_COUNT
@@ -32,7 +34,8 @@ enum kept_id {
 struct kept;
 
 /* Reads all texts synchronously; call it before fleet_store_start().  Never returns NULL.  If a
- * text cannot be read, sets the store's state to FAILING, which logs one line. */
+ * text cannot be read, or has not its form, sets the store's state to FAILING, which logs one
+ * line. */
 struct kept *kept_load(struct fleet_store *store);
 /* NULL is allowed. */
 void kept_free(struct kept *k);

@@ -171,8 +171,7 @@ static void the_count_of_a_restart(void **state)
 		{"5 9", "2", true, true, 4, 5, 9},
 		/* No more than max_workers. */
 		{"100 9", "2", false, false, 2, 8, 9},
-		/* Nonsense, or nothing. */
-		{"many", "2", false, false, 2, 2, 0},
+		/* Nothing. */
 		{NULL, NULL, false, false, 2, 2, 0},
 		{"5 9", NULL, false, false, 2, 2, 10},
 	};
@@ -233,7 +232,7 @@ static void all_of_it_outlives_restarts(void **state)
 static void held_slots_that_do_not_exist_are_left_out(void **state)
 {
 	(void)state;
-	fleet_store_meta_set(NULL, "held", "[0, 99, -1, \"x\", 1.5]");
+	fleet_store_meta_set(NULL, "held", "[0, 99]");
 	fleet_store_meta_set(NULL, "desired", "3 1");
 	fleet_store_meta_set(NULL, "workers_in_file", "2");
 	start(false, false);
@@ -280,6 +279,80 @@ static void what_cannot_be_read_is_neither_guessed_nor_overwritten(void **state)
 	assert_int_equal(desired_count(desired), 6);
 	assert_true(desired_is_paused(desired));
 	assert_true(fleet_slot(fleet, 2)->held);
+}
+
+/* A bad sector within a text changes its bytes and SQLite says nothing. */
+static void what_makes_no_sense_counts_as_unreadable(void **state)
+{
+	static const struct {
+		const char *key, *text, *what;
+	} cases[] = {
+		{"paused", "", "whether the fleet is paused"},
+		{"paused", "3", "whether the fleet is paused"},
+		{"paused", "1 ", "whether the fleet is paused"},
+		{"paused", "q", "whether the fleet is paused"},
+		{"desired", "many", "the desired count"},
+		{"desired", "6", "the desired count"},
+		{"desired", "6 ", "the desired count"},
+		{"desired", " 6 12", "the desired count"},
+		{"desired", "6 12x", "the desired count"},
+		{"desired", "6 12 ", "the desired count"},
+		{"desired", "06 12", "the desired count"},
+		{"desired", "-6 12", "the desired count"},
+		{"desired", "6  12", "the desired count"},
+		{"desired", "6666666666666 12", "the desired count"},
+		{"desired", "10001 12", "the desired count"},
+		{"desired", "6 99999999999999999999", "the desired count"},
+		{"workers_in_file", "", "the count that the configuration file had"},
+		{"workers_in_file", "2 ", "the count that the configuration file had"},
+		{"workers_in_file", "B", "the count that the configuration file had"},
+		{"held", "", "which agents are drained"},
+		{"held", "[2", "which agents are drained"},
+		{"held", "{}", "which agents are drained"},
+		{"held", "[2.0]", "which agents are drained"},
+		{"held", "[-2]", "which agents are drained"},
+		{"held", "[\"2\"]", "which agents are drained"},
+		{"commands_done", "", "which commands of the dashboard were carried out"},
+		{"commands_done", "[\"c1\"", "which commands of the dashboard were carried out"},
+		{"commands_done", "[\"c1\",2]", "which commands of the dashboard were carried out"},
+		{"commands_done", "[\"c\xff\"]",
+			"which commands of the dashboard were carried out"},
+		{"dashboard_targets", "", "the dashboard's targets"},
+		{"dashboard_targets", "[{\"id\":\"t1\"}", "the dashboard's targets"},
+		{"dashboard_targets", "{\"id\":\"t1\"}", "the dashboard's targets"},
+	};
+
+	(void)state;
+	start(false, false);
+	desired_set(desired, 6, 12, false, "test");
+	fleet_store_meta_set(NULL, "paused", "0");
+	fleet_store_meta_set(NULL, "held", "[2]");
+	fleet_store_meta_set(NULL, "commands_done", "[\"c1\"]");
+	fleet_store_meta_set(NULL, "dashboard_targets", "[{\"id\":\"t1\"}]");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *sound = x_strdup(stored(cases[i].key));
+		unsigned int writes;
+
+		fleet_store_meta_set(NULL, cases[i].key, cases[i].text);
+		writes = store.writes;
+		store.failed = (struct err){0};
+		restart(false, true);
+		if (!kept_error(kept) || !strstr(kept_error(kept), cases[i].what))
+			fail_msg("%s \"%s\" is taken", cases[i].key, cases[i].text);
+		assert_int_equal(store.failed.code, ERR_CORRUPT);
+		assert_true(desired_is_paused(desired));
+		assert_null(kept_get(kept, KEPT_DESIRED));
+		desired_begin(desired);
+		desired_set(desired, 3, 13, false, "test");
+		desired_pause(desired, false, false, "test");
+		assert_int_equal(store.writes, writes);
+		assert_string_equal(stored(cases[i].key), cases[i].text);
+		fleet_store_meta_set(NULL, cases[i].key, sound);
+	}
+	restart(false, true);
+	assert_null(kept_error(kept));
+	assert_false(desired_is_paused(desired));
+	assert_int_equal(desired_count(desired), 6);
 }
 
 static void a_reload_changes_the_count_that_the_file_changes(void **state)
@@ -422,6 +495,7 @@ int main(void)
 		TEST_OF(all_of_it_outlives_restarts),
 		TEST_OF(held_slots_that_do_not_exist_are_left_out),
 		TEST_OF(what_cannot_be_read_is_neither_guessed_nor_overwritten),
+		TEST_OF(what_makes_no_sense_counts_as_unreadable),
 		TEST_OF(a_reload_changes_the_count_that_the_file_changes),
 		TEST_OF(the_end_is_for_good),
 		TEST_OF(who_waits_for_a_count_is_told_once),
