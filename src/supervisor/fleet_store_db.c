@@ -60,7 +60,9 @@ static const char *const sql[STATEMENTS] = {
 		 " VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE"
 		 " SET rev = rev + 1, acked_rev = CASE ?2 WHEN 0 THEN acked_rev ELSE rev + 1 END,"
 		 " status = ?3, json = ?8, log = ?9"),
-	[ST_OUTBOX] = "SELECT rev, json, log, id FROM runs WHERE acked_rev < rev ORDER BY seq LIMIT ?1",
+	/* By the primary key the search would pass over all runs that are acknowledged. */
+	[ST_OUTBOX] = ("SELECT json, id, log, rev, seq FROM runs INDEXED BY runs_outbox"
+		       " WHERE acked_rev < rev AND seq > ?1 ORDER BY seq LIMIT ?2"),
 	[ST_ACK] = "UPDATE runs SET acked_rev = ?2 WHERE id = ?1 AND acked_rev < ?2",
 	[ST_LIST] = ("SELECT json, id FROM runs WHERE (?2 = '' OR target_id = ?2 OR target_label = ?2) AND"
 		     " (?3 = '' OR agent = ?3) AND (?4 = 0 OR status NOT IN ('running', 'success'))"
@@ -181,15 +183,17 @@ enum found fleet_store_db_meta_get(
 }
 
 /* Columns 0 and 1: JSON and id of a record.  Returns a new reference; NULL with err when it
- * cannot be parsed. */
+ * cannot be parsed or is not that of the run. */
 static json_t *load_record(sqlite3_stmt *st, struct err *err)
 {
+	const char *id = db_column_text(st, 1);
 	json_t *record = json_loads(db_column_text(st, 0), 0, NULL);
 
-	if (!record)
-		err_code_set(
-			err, ERR_CORRUPT, "the record of run %s is damaged", db_column_text(st, 1));
-	return record;
+	if (!strcmp(json_get_text(record, RUN_NAME(id), ""), id))
+		return record;
+	json_decref(record);
+	err_code_set(err, ERR_CORRUPT, "the record of run %s is damaged", id);
+	return NULL;
 }
 
 /* Columns: json, id, agent, target_id, target_label, at_ms.  A run whose JSON cannot be parsed
@@ -274,44 +278,57 @@ static int put_run(struct fleet_store_db *db, struct fleet_store_task *t, struct
 struct batch {
 	json_t *list;
 	char *damaged;
-	int64_t bytes;
+	int64_t bytes, last_seq;
+	int rows; /* of the last part that was read, with the damaged ones */
+	size_t limit;
 	bool is_full;
 };
 
-/* Columns: rev, json, log, id.  A damaged record stays in the outbox and is counted there, so
- * that the records behind it are sent. */
+/* Columns: json, id, log, rev, seq.  A damaged record stays in the outbox and is counted
+ * there. */
 static int take_unsent(sqlite3_stmt *st, void *arg, struct err *err)
 {
 	struct batch *b = arg;
+	int bytes = sqlite3_column_bytes(st, 0) + sqlite3_column_bytes(st, 2);
 	json_t *run;
 
 	(void)err;
-	b->bytes += sqlite3_column_bytes(st, 1) + sqlite3_column_bytes(st, 2);
-	b->is_full = b->is_full || (json_array_size(b->list) && b->bytes > OUTBOX_MAX_BYTES);
+	b->rows++;
+	b->last_seq = sqlite3_column_int64(st, 4);
+	b->is_full = b->is_full || json_array_size(b->list) == b->limit ||
+		(json_array_size(b->list) && b->bytes + bytes > OUTBOX_MAX_BYTES);
 	if (b->is_full)
 		return 0; /* goes with the next batch */
-	run = json_loads(db_column_text(st, 1), 0, NULL);
+	run = load_record(st, NULL);
 	if (!run) {
 		free(b->damaged);
-		b->damaged = x_strdup(db_column_text(st, 3));
+		b->damaged = x_strdup(db_column_text(st, 1));
 		return 0;
 	}
+	b->bytes += bytes;
 	if (sqlite3_column_type(st, 2) != SQLITE_NULL)
 		json_object_set_new(run, RUN_NAME(log), json_text(db_column_text(st, 2)));
 	json_array_append_new(b->list,
 		json_pack(
-			"{s:I, s:o}", "rev", (json_int_t)sqlite3_column_int64(st, 0), "run", run));
+			"{s:I, s:o}", "rev", (json_int_t)sqlite3_column_int64(st, 3), "run", run));
 	return 0;
 }
 
+/* Reads in parts of so many rows as are wanted, until so many sound ones were found: damaged
+ * records, however many, keep none behind them waiting. */
 static int fetch_outbox(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
-	struct batch b = {.list = json_array()};
+	struct batch b = {.list = json_array(), .limit = (size_t)t->fetch_outbox.limit};
 	int rc;
 
 	t->result = b.list;
-	sqlite3_bind_int64(db->st[ST_OUTBOX], 1, t->fetch_outbox.limit);
-	rc = db_each(db->st[ST_OUTBOX], take_unsent, &b, err);
+	do {
+		b.rows = 0;
+		sqlite3_bind_int64(db->st[ST_OUTBOX], 1, b.last_seq);
+		sqlite3_bind_int64(db->st[ST_OUTBOX], 2, t->fetch_outbox.limit);
+		rc = db_each(db->st[ST_OUTBOX], take_unsent, &b, err);
+	} while (rc == 0 && !b.is_full && b.rows && b.rows == t->fetch_outbox.limit &&
+		json_array_size(b.list) < b.limit);
 	free(t->fetch_outbox.damaged);
 	t->fetch_outbox.damaged = b.damaged;
 	return rc;

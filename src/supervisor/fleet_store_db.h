@@ -82,9 +82,9 @@ struct fleet_store_task {
 			enum run_status status;
 			int64_t scheduled_ms;
 		} put_run;
-		/* result: array of {"rev": n, "run": {...}}, oldest first, at most 2 MiB unless
-		 * one is larger. damaged: the id of a record that cannot be parsed and is left
-		 * out, NULL: none. */
+		/* result: array of {"rev": n, "run": {...}}, oldest first, at most limit, and at
+		 * most 2 MiB unless one is larger. damaged: the id of a record that cannot be
+		 * parsed; it is left out and does not count.  NULL: none. */
 		struct {
 			int limit;
 			char *damaged;

@@ -69,7 +69,8 @@ static void do_task(struct fleet_store_db *db, struct fleet_store_task *t)
 	fleet_store_task_clear(t);
 }
 
-static void put(struct fleet_store_db *db, int i, enum run_status status)
+/* json NULL: a sound one. */
+static void put_json(struct fleet_store_db *db, int i, enum run_status status, const char *json)
 {
 	struct fleet_store_task t = {.type = FLEET_STORE_PUT_RUN};
 	char id[40];
@@ -79,13 +80,20 @@ static void put(struct fleet_store_db *db, int i, enum run_status status)
 	t.put_run.agent = x_asprintf("web1-%d", i % 50);
 	t.put_run.target_id = x_asprintf("target-%d", i % 20);
 	t.put_run.target_label = x_strdup("shop");
-	t.put_run.json = x_asprintf(
-		"{\"id\":\"%s\",\"status\":\"%s\",\"resources\":{\"maxRssBytes\":%d,\"tmpBytes\":1}}",
-		id, run_status_names[status], 1000 + i);
+	t.put_run.json = json
+		? x_strdup(json)
+		: x_asprintf(
+			  "{\"id\":\"%s\",\"status\":\"%s\",\"resources\":{\"maxRssBytes\":%d,\"tmpBytes\":1}}",
+			  id, run_status_names[status], 1000 + i);
 	t.put_run.log = i % 3 ? NULL : x_strdup("a log");
 	t.put_run.status = status;
 	t.put_run.scheduled_ms = NOW + i;
 	do_task(db, &t);
+}
+
+static void put(struct fleet_store_db *db, int i, enum run_status status)
+{
+	put_json(db, i, status, NULL);
 }
 
 /* Hundreds of runs, so that each table and index has more than one page. */
@@ -412,6 +420,59 @@ static void a_damaged_record_is_said(void **state)
 	fleet_store_db_close(db);
 }
 
+/* Returns how many records the outbox gives, from which run on. */
+static size_t fetch(struct fleet_store_db *db, int limit, char first[40])
+{
+	struct fleet_store_task t = {
+		.type = FLEET_STORE_FETCH_OUTBOX, .fetch_outbox = {.limit = limit}};
+	struct err err;
+	size_t n;
+
+	if (try(db, &t, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(t.fetch_outbox.damaged);
+	n = json_array_size(t.result);
+	snprintf(first, 40, "%s",
+		json_get_text(json_object_get(json_array_get(t.result, 0), "run"), "id", ""));
+	fleet_store_task_clear(&t);
+	return n;
+}
+
+/* However many damaged ones are in front, and whatever their damage: a bad sector within the
+ * text may leave JSON, of another type or with another id. */
+static void damaged_records_block_no_outbox(void **state)
+{
+	static const char *const texts[] = {"", "{\"id\":", "[]", "{}", "{\"id\":\"another\"}"};
+	struct fleet_store_db *db;
+	char want[40], first[40];
+
+	(void)state;
+	remove_files();
+	db = open_db();
+	put_json(db, 0, RUN_SUCCESS, texts[0]);
+	put(db, 1000, RUN_SUCCESS);
+	run_id(1000, want);
+	assert_int_equal(fetch(db, 1, first), 1);
+	assert_string_equal(first, want);
+	fleet_store_db_close(db);
+	remove_files();
+	db = open_db();
+	for (int i = 0; i < 600; i++)
+		put_json(db, i, RUN_SUCCESS, texts[i % (int)ARRAY_SIZE(texts)]);
+	for (int i = 1000; i < 1500; i++) {
+		put(db, i, RUN_SUCCESS);
+		if (i % 2)
+			put_json(db, i + 1000, RUN_SUCCESS, texts[0]);
+	}
+	assert_int_equal(fetch(db, 500, first), 500);
+	assert_string_equal(first, want);
+	assert_int_equal(fetch(db, 1, first), 1);
+	assert_string_equal(first, want);
+	assert_int_equal(fetch(db, 1000, first), 500);
+	assert_int_equal(fetch(db, 7, first), 7);
+	fleet_store_db_close(db);
+}
+
 static void what_is_not_there_is_no_error(void **state)
 {
 	struct fleet_store_task t = {.type = FLEET_STORE_GET_RUN};
@@ -512,6 +573,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_there_is_no_error),
 		cmocka_unit_test(a_damaged_page_is_never_an_empty_answer),
 		cmocka_unit_test(a_damaged_record_is_said),
+		cmocka_unit_test(damaged_records_block_no_outbox),
 		cmocka_unit_test(a_damaged_store_starts_no_runs),
 	};
 	int rc;
