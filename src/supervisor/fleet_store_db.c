@@ -183,7 +183,8 @@ enum found fleet_store_db_meta_get(
 }
 
 /* Columns 0 and 1: JSON and id of a record.  Returns a new reference; NULL with err when it
- * cannot be parsed or is not that of the run. */
+ * cannot be parsed or is not that of the run.  That is not ERR_CORRUPT, by which the whole store
+ * fails: a member of the read group could stop the fleet by a list of its runs. */
 static json_t *load_record(sqlite3_stmt *st, struct err *err)
 {
 	const char *id = db_column_text(st, 1);
@@ -192,7 +193,7 @@ static json_t *load_record(sqlite3_stmt *st, struct err *err)
 	if (!strcmp(json_get_text(record, RUN_NAME(id), ""), id))
 		return record;
 	json_decref(record);
-	err_code_set(err, ERR_CORRUPT, "the record of run %s is damaged", id);
+	err_code_set(err, ERR_MALFORMED, "the record of run %s is damaged", id);
 	return NULL;
 }
 

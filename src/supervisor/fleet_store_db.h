@@ -4,7 +4,8 @@
  * SQLite.  One thread at a time uses it; fleet_store.c decides which and when.
  *
  * Functions that return int return 0, or -1 with err.  An error is never taken for "not there":
- * a damaged page, a device that fails and JSON that cannot be parsed give -1 or FOUND_ERROR.
+ * a damaged page, a device that fails and JSON that cannot be parsed give -1 or FOUND_ERROR; the
+ * code of the last one is ERR_MALFORMED, not ERR_CORRUPT.
  */
 #ifndef K6FLEET_FLEET_STORE_DB_H
 #define K6FLEET_FLEET_STORE_DB_H

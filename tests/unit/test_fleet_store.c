@@ -410,7 +410,7 @@ static void a_damaged_record_is_said(void **state)
 	assert_int_equal(list.runs[0].scheduled_ms, NOW);
 	run_list_clear(&list);
 	assert_int_equal(read_run(db, &text, &err), -1);
-	assert_int_equal(err.code, ERR_CORRUPT);
+	assert_int_equal(err.code, ERR_MALFORMED);
 	assert_non_null(strstr(err.msg, "-000000000150"));
 	assert_int_equal(read_list(db, &text, &err), -1);
 	assert_int_equal(try(db, &outbox, &err), 0);
@@ -567,6 +567,42 @@ static void a_damaged_store_starts_no_runs(void **state)
 	ev_loop_destroy(loop);
 }
 
+/* Who may read must not be able to stop the fleet by reading. */
+static void a_damaged_record_fails_its_reads_only(void **state)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct fleet_store_db *db;
+	struct fleet_store *s;
+	struct err err;
+	char id[40];
+
+	(void)state;
+	remove_files();
+	db = open_db();
+	put_json(db, 1, RUN_SUCCESS, "{\"id\":");
+	put(db, 2, RUN_SUCCESS);
+	fleet_store_db_close(db);
+	s = fleet_store_open(loop, dir, false, &err);
+	assert_non_null(s);
+	assert_int_equal(fleet_store_start(s, &err), 0);
+	run_id(1, id);
+	fleet_store_list_runs(s, 10, "", "", false, on_result, loop);
+	wait_for(loop);
+	assert_int_equal(answer.code, ERR_MALFORMED);
+	assert_non_null(strstr(answer.msg, id));
+	fleet_store_get_run(s, id, on_result, loop);
+	wait_for(loop);
+	assert_int_equal(answer.code, ERR_MALFORMED);
+	assert_non_null(strstr(answer.msg, id));
+	assert_int_equal(fleet_store_state(s), FLEET_STORE_OK);
+	run_id(2, id);
+	fleet_store_get_run(s, id, on_result, loop);
+	wait_for(loop);
+	assert_int_equal(answer.msg[0], '\0');
+	fleet_store_close(s);
+	ev_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +610,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_page_is_never_an_empty_answer),
 		cmocka_unit_test(a_damaged_record_is_said),
 		cmocka_unit_test(damaged_records_block_no_outbox),
+		cmocka_unit_test(a_damaged_record_fails_its_reads_only),
 		cmocka_unit_test(a_damaged_store_starts_no_runs),
 	};
 	int rc;
