@@ -70,8 +70,9 @@ static const char *const sql[STATEMENTS] = {
 	[ST_GET] = "SELECT json, id, log FROM runs WHERE id = ?1",
 	[ST_GET_BY_END] = "SELECT json, id, log FROM runs WHERE id LIKE '%-' || ?1 ORDER BY seq DESC LIMIT 1",
 	[ST_COUNT_OUTBOX] = "SELECT count(*) FROM runs WHERE acked_rev < rev",
-	/* ?2 and ?3 are the paths of two fields in the JSON. */
-	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, json_extract(json, ?2) + json_extract(json, ?3) FROM runs"
+	/* ?2 and ?3 are the paths of two fields in the JSON; json_extract() of a damaged record is an error. */
+	[ST_LAST_RESULTS] = ("SELECT agent, status, target_id, CASE WHEN json_valid(json)"
+			     " THEN json_extract(json, ?2) + json_extract(json, ?3) END FROM runs"
 			     " WHERE seq > (SELECT max(seq) FROM runs) - ?1 AND status <> 'running' ORDER BY seq"),
 	[ST_PROBE] = "INSERT INTO meta VALUES ('probe', zeroblob(?1)) ON CONFLICT (key) DO UPDATE SET value = zeroblob(?1)",
 	[ST_PRUNE_AGE] = ("DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE at_ms < ?1 AND acked_rev >= rev AND"

@@ -473,6 +473,26 @@ static void damaged_records_block_no_outbox(void **state)
 	fleet_store_db_close(db);
 }
 
+/* Its memory is not known; its result is. */
+static void a_damaged_record_spoils_no_last_results(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	struct fleet_store_db *db;
+	struct err err;
+
+	(void)state;
+	remove_files();
+	db = open_db();
+	put(db, 1, RUN_SUCCESS);
+	put_json(db, 2, RUN_FAILED, "{\"id\":");
+	if (read_last_results(db, &text, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(text,
+		"{\"agents\":{\"web1-1\":\"success\",\"web1-2\":\"failed\"},"
+		"\"targets\":{\"target-1\":1002}}");
+	fleet_store_db_close(db);
+}
+
 static void what_is_not_there_is_no_error(void **state)
 {
 	struct fleet_store_task t = {.type = FLEET_STORE_GET_RUN};
@@ -610,6 +630,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_page_is_never_an_empty_answer),
 		cmocka_unit_test(a_damaged_record_is_said),
 		cmocka_unit_test(damaged_records_block_no_outbox),
+		cmocka_unit_test(a_damaged_record_spoils_no_last_results),
 		cmocka_unit_test(a_damaged_record_fails_its_reads_only),
 		cmocka_unit_test(a_damaged_store_starts_no_runs),
 	};
