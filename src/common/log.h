@@ -92,8 +92,6 @@ void log_emit_agent(enum log_level level, const char *agent, const char *fmt, ..
 #define log_warn(...) log_emit(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_emit(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_agent_error(...) log_emit_agent(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_agent_warn(...) log_emit_agent(LOG_LEVEL_WARN, __VA_ARGS__)
-#define log_agent_info(...) log_emit_agent(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) \
 	do { \
 		if (log_wants(LOG_LEVEL_DEBUG)) \

@@ -103,13 +103,6 @@ struct fleet_store_db *fleet_store_db_open(const char *path, struct err *err)
 		free(db);
 		return NULL;
 	}
-	/* https://www.sqlite.org/pragma.html#pragma_cell_size_check: without it some damaged
-	 * pages read as rows of nonsense.  It costs something for each page that comes from the
-	 * disk, which is rare here. */
-	if (db_exec(db->db, "PRAGMA cell_size_check = ON", err) < 0) {
-		fleet_store_db_close(db);
-		return NULL;
-	}
 	for (int i = 0; i < STATEMENTS; i++) {
 		if (db_prepare(db->db, sql[i], &db->st[i], err) < 0) {
 			fleet_store_db_close(db);

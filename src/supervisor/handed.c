@@ -12,8 +12,6 @@
 #include "common/mem.h"
 #include "keeper/handover.h"
 
-#define SECRET_MAX 512
-
 /* Whether the number holds its file; the others hold /dev/null. */
 static bool present[HANDOVER_FD_END];
 

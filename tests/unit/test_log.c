@@ -128,7 +128,7 @@ static void a_run_inside_a_label_is_no_field(void **state)
 	event = captured_json();
 	assert_null(json_object_get(event, "run"));
 	capture();
-	log_agent_info("k6agent-1", "run=%s", RUN_ID);
+	log_emit_agent(LOG_LEVEL_INFO, "k6agent-1", "run=%s", RUN_ID);
 	sentence = captured_json();
 	assert_null(json_object_get(sentence, "run"));
 	assert_null(json_object_get(sentence, "event"));
