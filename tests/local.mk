@@ -6,7 +6,7 @@ CMOCKA_TESTS = tests/unit/test_units tests/unit/test_msg tests/unit/test_run tes
 	tests/unit/test_quantiles tests/unit/test_allow tests/unit/test_peers tests/unit/test_dashboard tests/unit/test_store_damage \
 	tests/unit/test_upgrade_state tests/unit/test_children \
 	tests/unit/test_sync tests/unit/test_control tests/unit/test_desired tests/unit/test_commands \
-	tests/unit/test_orders tests/unit/test_follow tests/unit/test_logs tests/unit/test_agents
+	tests/unit/test_orders tests/unit/test_follow tests/unit/test_logs tests/unit/test_agents tests/unit/test_reload
 # The longest tests come first, because two run at a time.
 PROGRAM_TESTS = tests/program/guard.bats tests/program/sync.bats tests/program/supervision.bats tests/program/schedule.bats tests/program/now.bats \
 	tests/program/storage.bats tests/program/damage.bats tests/program/terminal.bats tests/program/runs.bats tests/program/sandbox.bats tests/program/handover.bats \
@@ -171,6 +171,11 @@ tests_unit_test_logs_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_logs_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
 tests_unit_test_logs_LDFLAGS = $(FAKE_LDFLAGS)
 tests_unit_test_logs_LDADD = $(FAKE_LDADD)
+tests_unit_test_reload_SOURCES = tests/unit/test_reload.c $(FAKE_LOOP)
+tests_unit_test_reload_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_reload_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing
+tests_unit_test_reload_LDFLAGS = $(FAKE_LDFLAGS)
+tests_unit_test_reload_LDADD = $(FAKE_LDADD)
 tests_unit_test_agents_SOURCES = tests/unit/test_agents.c $(FAKE_LOOP)
 tests_unit_test_agents_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_agents_CFLAGS = $(UNIT_CFLAGS) -Wno-strict-aliasing

@@ -120,10 +120,12 @@ void reload_done(struct reload *r, const struct msg_keeper_reloaded *m)
 	json_t *changes = NULL;
 	struct err err;
 
-	if (m->done)
-		changes = apply(r, &err);
-	else
+	/* The keeper has logged what it refuses. */
+	if (!m->done)
 		err_set(&err, "%s", text);
+	else if (!(changes = apply(r, &err)))
+		log_event(LOG_LEVEL_ERROR, "reload",
+			"cannot be applied, the supervisor keeps what it had", LOG_ERROR(err.msg));
 	if (!waits) {
 		json_decref(changes);
 		return;
