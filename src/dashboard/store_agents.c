@@ -110,8 +110,11 @@ static json_t *agent_row(sqlite3_stmt *st, void *arg, struct err *err)
 	json_t *progress = dash_store_json_column(st, 12, err);
 
 	(void)arg;
-	if (!progress)
+	if (!progress) {
+		err_prefix(err, "agent %.100s on %.100s", db_column_text(st, 1),
+			db_column_text(st, 2));
 		return NULL;
+	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
 		dash_store_text_column(st, 0), "name", dash_store_text_column(st, 1), "host",
 		dash_store_text_column(st, 2), "slot", dash_store_int_column(st, 3), "status",

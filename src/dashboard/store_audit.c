@@ -28,8 +28,11 @@ static json_t *audit_row(sqlite3_stmt *st, void *arg, struct err *err)
 	json_t *detail = dash_store_json_column(st, 5, err);
 
 	(void)arg;
-	if (!detail)
+	if (!detail) {
+		err_prefix(err, "entry %lld of the audit trail",
+			(long long)sqlite3_column_int64(st, 6));
 		return NULL;
+	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "at",
 		json_time(sqlite3_column_int64(st, 0)), "who", json_text(db_column_text(st, 1)),
 		"address", json_text(db_column_text(st, 2)), "action",
@@ -41,7 +44,7 @@ int dash_store_list_audit(
 	struct dash_store *s, int64_t page, int64_t page_size, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT at, who, address, action, object, detail FROM k6_audit ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
+		"SELECT at, who, address, action, object, detail, seq FROM k6_audit ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
 		err);
 	int64_t total;
 	json_t *items;

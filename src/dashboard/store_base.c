@@ -62,32 +62,45 @@ sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err 
 	return st;
 }
 
-/* The last call failed, or the function for its rows; then SQLite has no error. */
-static void note_sqlite(struct dash_store *s)
+/* Notes the failure of a call, by SQLite or by the function for its rows, and passes it on to err
+ * (NULL: nobody wants it).  Returns -1. */
+static int failed_by(struct dash_store *s, const struct err *why, struct err *err)
 {
-	struct err err;
+	note_failure(s, why);
+	if (err)
+		*err = *why;
+	return -1;
+}
 
-	db_fail(s->db, &err);
-	note_failure(s, &err);
+int dash_store_damaged(struct dash_store *s, const char *how, struct err *err)
+{
+	struct err why;
+
+	err_code_set(&why, ERR_CORRUPT, "%s", how);
+	return failed_by(s, &why, err);
 }
 
 int dash_store_each(
 	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err)
 {
-	int rc = db_each(st, row, arg, err);
+	struct err why;
 
-	if (rc < 0)
-		note_sqlite(s);
-	return rc;
+	if (!st)
+		return -1; /* dash_store_stmt() has set err */
+	return db_each(st, row, arg, &why) < 0 ? failed_by(s, &why, err) : 0;
 }
 
 enum found dash_store_one(
 	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err)
 {
-	enum found found = db_one(st, row, arg, err);
+	enum found found;
+	struct err why;
 
+	if (!st)
+		return FOUND_ERROR; /* dash_store_stmt() has set err */
+	found = db_one(st, row, arg, &why);
 	if (found == FOUND_ERROR)
-		note_sqlite(s);
+		failed_by(s, &why, err);
 	return found;
 }
 
@@ -98,24 +111,24 @@ int dash_store_run(struct dash_store *s, sqlite3_stmt *st, struct err *err)
 
 int dash_store_exec(struct dash_store *s, const char *sql, struct err *err)
 {
-	int rc = db_exec(s->db, sql, err);
+	struct err why;
 
-	if (rc < 0)
-		note_sqlite(s);
-	return rc;
+	return db_exec(s->db, sql, &why) < 0 ? failed_by(s, &why, err) : 0;
 }
 
 int dash_store_get_int(
 	struct dash_store *s, const char *sql, int64_t fallback, int64_t *out, struct err *err)
 {
+	sqlite3_stmt *st = dash_store_stmt(s, sql, err);
 	enum found found;
+	struct err why;
 	int64_t n;
 
-	found = db_one_int(dash_store_stmt(s, sql, err), &n, err);
-	if (found == FOUND_ERROR) {
-		note_sqlite(s);
+	if (!st)
 		return -1;
-	}
+	found = db_one_int(st, &n, &why);
+	if (found == FOUND_ERROR)
+		return failed_by(s, &why, err);
 	*out = found == FOUND ? n : fallback;
 	return 0;
 }

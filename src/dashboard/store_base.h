@@ -27,8 +27,8 @@ void dash_store_rollback(struct dash_store *s);
  * in between. Returns 0, or -1 with err. */
 int dash_store_version(struct dash_store *s, int64_t *version, struct err *err);
 
-/* Called when a statement has failed with ERR_CORRUPT or ERR_IO (why says how), and with NULL
- * when the database can be read and written again.  Called once a change, synchronously, from
+/* Called when a statement, or the reading of a row, has failed with ERR_CORRUPT or ERR_IO (why
+ * says how), and with NULL when the database can be read and written again.  Called once a change, synchronously, from
  * within any function of the store; must not call the store. */
 typedef void dash_store_changed_fn(void *arg, const struct err *why);
 /* Sets the function to call; calls it before it returns when the database has failed already. */

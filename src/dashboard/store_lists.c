@@ -56,8 +56,7 @@ static int find_agents(struct dash_store *s, struct query *q, struct err *err)
 		return -1;
 	/* Numbers are given out one by one, and each has a byte here. */
 	if (last < 0 || last > NAMES_MAX)
-		return err_code_set(err, ERR_CORRUPT, "a number of a name makes no sense: %lld",
-			(long long)last);
+		return dash_store_damaged(s, "the highest number of a name makes no sense", err);
 	q->counts.agent_count = (size_t)last + 1;
 	q->agents = x_calloc(q->counts.agent_count, sizeof(*q->agents));
 	q->counts.agents = q->agents;
@@ -304,8 +303,8 @@ static int read_page(struct dash_store *s, const struct query *q, const struct s
 		if (found == FOUND_ERROR)
 			return -1;
 		if (found == NOT_FOUND)
-			return err_code_set(err, ERR_CORRUPT,
-				"an index of the runs has an entry without a row");
+			return dash_store_damaged(
+				s, "an index of the runs has an entry without a row", err);
 		json_array_append_new(items, run);
 	}
 	return 0;

@@ -45,8 +45,9 @@ struct dash_store {
 /* Returns the prepared statement of this text; prepares it at the first call.  Returns NULL with
  * err when the text cannot be prepared; the functions below then return -1 and keep this err. */
 sqlite3_stmt *dash_store_stmt(struct dash_store *s, const char *sql, struct err *err);
-/* As db_each(), db_one() and db_run() in common/db.h; a database that is damaged or cannot be
- * read is noted (dash_store_watch()). */
+/* As db_each(), db_one() and db_run() in common/db.h.  An error with the code ERR_CORRUPT or
+ * ERR_IO, of SQLite or of row, is noted (dash_store_watch()): damage inside a row can be found
+ * only by the function that reads it. */
 int dash_store_each(
 	struct dash_store *s, sqlite3_stmt *st, db_row_fn *row, void *arg, struct err *err);
 enum found dash_store_one(
@@ -60,6 +61,9 @@ int dash_store_get_int(
 	struct dash_store *s, const char *sql, int64_t fallback, int64_t *out, struct err *err);
 /* Returns 0, or -1 with err. */
 int dash_store_set_meta(struct dash_store *s, const char *key, int64_t value, struct err *err);
+/* Sets err to ERR_CORRUPT and notes the damage, as the functions above do; for tables that
+ * contradict each other.  Returns -1. */
+int dash_store_damaged(struct dash_store *s, const char *how, struct err *err);
 /* Notes that the database can be read and written again. */
 void dash_store_recovered(struct dash_store *s);
 

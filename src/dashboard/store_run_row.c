@@ -14,8 +14,10 @@ json_t *dash_store_run_row(sqlite3_stmt *st, void *arg, struct err *err)
 	int column = 1;
 
 	(void)arg;
-	if (!run)
+	if (!run) {
+		err_prefix(err, "run %.100s", db_column_text(st, DASH_STORE_RUN_COLUMN_COUNT - 1));
 		return NULL;
+	}
 	/* The reaper may have changed these columns since the object was stored. */
 	for (size_t i = 0; i < run_field_count; i++) {
 		if (run_fields[i].column_wins)

@@ -6,10 +6,10 @@
 #include "common/run.h"
 #include "dashboard/store_priv.h"
 
-/* The columns of a run as lists have it: its JSON, and the fields whose column wins over it
- * (run.h), in the order of the table. */
-#define DASH_STORE_RUN_COLUMNS "json, agent, status, reason, error_message"
-#define DASH_STORE_RUN_COLUMN_COUNT 5
+/* The columns of a run as lists have it: its JSON, the fields whose column wins over it
+ * (run.h) in the order of the table, and the id, which names a row that is damaged. */
+#define DASH_STORE_RUN_COLUMNS "json, agent, status, reason, error_message, id"
+#define DASH_STORE_RUN_COLUMN_COUNT 6
 
 /* Makes the run of a row with these columns first (dash_store_make_fn); arg is not used. */
 json_t *dash_store_run_row(sqlite3_stmt *st, void *arg, struct err *err);

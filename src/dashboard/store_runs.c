@@ -105,7 +105,7 @@ int dash_store_upsert_run(struct dash_store *s, const struct dash_store_run *run
 	db_bind_text(st, 1, run->run.id);
 	found = dash_store_one(s, st, judge_upsert, &old, err);
 	if (found == NOT_FOUND)
-		return err_code_set(err, ERR_CORRUPT, "the index of run ids has no row for a run");
+		return dash_store_damaged(s, "the index of run ids has no row for a run", err);
 	if (found == FOUND_ERROR)
 		return -1;
 	if (!out->changed)
@@ -160,6 +160,8 @@ static json_t *quantiles_column(sqlite3_stmt *st, int column, struct err *err)
 	enum found found = dash_store_read_quantiles(st, column, values, err);
 	json_t *list;
 
+	if (found == FOUND_ERROR)
+		err_prefix(err, "run %.100s", db_column_text(st, DASH_STORE_RUN_COLUMN_COUNT - 1));
 	if (found != FOUND)
 		return found == FOUND_ERROR ? NULL : json_null();
 	list = json_array();

@@ -60,6 +60,9 @@ int dash_store_read_sample(sqlite3_stmt *st, struct sample *out, struct err *err
 		.p95_ms = dash_store_double_column(st, 7),
 	};
 	quantiles = dash_store_read_quantiles(st, 8, out->quantiles, err);
+	if (quantiles == FOUND_ERROR)
+		err_prefix(err, "row %lld of k6_runs",
+			(long long)sqlite3_column_int64(st, DASH_STORE_SAMPLE_SEQ));
 	out->has_quantiles = quantiles == FOUND;
 	return quantiles == FOUND_ERROR ? -1 : 0;
 }

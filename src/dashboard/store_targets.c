@@ -64,7 +64,7 @@ enum found dash_store_delete_target(struct dash_store *s, const char *id, struct
 	return changed_one(s, st, err);
 }
 
-/* A row with the columns json, created_at, updated_at, as JSON for a reader and as a target. */
+/* A row with the columns json, created_at, updated_at, id, as JSON for a reader and as a target. */
 struct target_row {
 	enum target_reader reader;
 	json_t *json;
@@ -78,13 +78,13 @@ static int read_target(sqlite3_stmt *st, void *arg, struct err *err)
 	struct target_error terr;
 
 	if (!stored)
-		return -1;
+		return err_prefix(err, "target %.100s", db_column_text(st, 3));
 	r->target = target_new();
 	if (target_apply_json(r->target, stored, false, &terr) < 0) {
 		target_free(steal_ptr(r->target));
 		return err_code_set(err, ERR_CORRUPT,
 			"the database has a target \"%.100s\" that is not valid: %s",
-			json_get_text(stored, "id", ""), terr.err.msg);
+			db_column_text(st, 3), terr.err.msg);
 	}
 	free(r->target->id);
 	r->target->id = x_strdup(json_get_text(stored, "id", ""));
@@ -98,7 +98,7 @@ enum found dash_store_get_target(struct dash_store *s, const char *id, enum targ
 	json_t **json, struct target **t, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(
-		s, "SELECT json, created_at, updated_at FROM k6_targets WHERE id = ?1", err);
+		s, "SELECT json, created_at, updated_at, id FROM k6_targets WHERE id = ?1", err);
 	struct target_row r = {.reader = reader};
 	enum found found;
 
@@ -128,7 +128,7 @@ int dash_store_list_targets(
 	struct dash_store *s, enum target_reader reader, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(
-		s, "SELECT json, created_at, updated_at FROM k6_targets ORDER BY seq", err);
+		s, "SELECT json, created_at, updated_at, id FROM k6_targets ORDER BY seq", err);
 
 	return dash_store_list(s, st, make_target, &reader, list, err);
 }
@@ -137,7 +137,7 @@ int dash_store_list_targets_for(
 	struct dash_store *s, const char *host, int64_t now_ms, json_t **list, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,
-		"SELECT json, created_at, updated_at FROM k6_targets t WHERE enabled OR EXISTS (SELECT 1 FROM"
+		"SELECT json, created_at, updated_at, id FROM k6_targets t WHERE enabled OR EXISTS (SELECT 1 FROM"
 		" k6_commands c WHERE c.host = ?1 AND c.created_at > ?2 AND c.target_id = t.id) ORDER BY seq",
 		err);
 	enum target_reader reader = TARGET_FOR_HOST;

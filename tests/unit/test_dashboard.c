@@ -396,9 +396,10 @@ static void columns_are_those_of_the_table(void **state)
 		fprintf(f, ", %s", run_fields[i].column);
 		n++;
 	}
+	fputs(", id", f);
 	fclose(f);
 	assert_string_equal(DASH_STORE_RUN_COLUMNS, text);
-	assert_int_equal(DASH_STORE_RUN_COLUMN_COUNT, n);
+	assert_int_equal(DASH_STORE_RUN_COLUMN_COUNT, n + 1);
 }
 
 /* --- counts -------------------------------------------------------------------------------- */
