@@ -31,8 +31,7 @@ static json_t *desired_json(const struct dash_store_desired *d)
 }
 
 /* Returns the agents of a call as an array, a new reference: its "agents", or the body itself as
- * the only one.  Sets
- * *host.  Returns NULL after it has filled the response. */
+ * the only one; host is set to the call's.  Returns NULL after it has filled the response. */
 static json_t *agents_of(struct api_request *req, struct api_response *res, const char **host)
 {
 	json_t *list, *item;
@@ -255,24 +254,38 @@ void api_agents_heartbeat(struct api_request *req, struct api_response *res)
 	publish_agents(req, host, changed);
 }
 
-/* Reads all that a poll returns, in one transaction.  Returns 0, or -1 with err and nothing to
- * free. */
+/* Reads the desired count and the commands, in one transaction.  Returns 0, or -1 with err and
+ * nothing to free. */
+static int read_orders(struct dash_store *s, const char *host, int64_t now,
+	struct dash_store_desired *d, json_t **commands, struct err *err)
+{
+	*commands = NULL;
+	if (dash_store_begin(s, err) < 0)
+		return -1;
+	if (dash_store_touch_host(s, host, now, d, err) == 0 &&
+		dash_store_command_catch_up(s, host, now, err) == 0 &&
+		dash_store_list_commands(s, host, now, commands, err) == 0 &&
+		dash_store_commit(s, err) == 0)
+		return 0;
+	dash_store_rollback(s);
+	json_decref(*commands);
+	return -1;
+}
+
+/* Reads all that a poll returns.  A damaged target must not keep a pause or a cancel from all
+ * hosts: *targets is then NULL.  It is read behind the transaction, which SQLite may undo for
+ * damage.  Returns 0, or -1 with err and nothing to free. */
 static int read_for_host(struct dash_store *s, const char *host, struct dash_store_desired *d,
 	json_t **targets, json_t **commands, struct err *err)
 {
 	int64_t now = units_now_wall_ms();
 
-	*targets = *commands = NULL;
-	if (dash_store_begin(s, err) < 0)
+	*targets = NULL;
+	if (read_orders(s, host, now, d, commands, err) < 0)
 		return -1;
-	if (dash_store_touch_host(s, host, now, d, err) == 0 &&
-		dash_store_command_catch_up(s, host, now, err) == 0 &&
-		dash_store_list_targets_for(s, host, now, targets, err) == 0 &&
-		dash_store_list_commands(s, host, now, commands, err) == 0 &&
-		dash_store_commit(s, err) == 0)
+	if (dash_store_list_targets_for(s, host, now, targets, err) == 0 ||
+		err->code == ERR_CORRUPT)
 		return 0;
-	dash_store_rollback(s);
-	json_decref(*targets);
 	json_decref(*commands);
 	return -1;
 }
@@ -281,16 +294,22 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 {
 	const char *host = req->query(req, "host");
 	struct dash_store_desired d;
-	json_t *targets, *commands;
+	json_t *targets, *commands, *answer;
 	struct err err;
 
 	if (read_for_host(req->api->store, host ? host : "", &d, &targets, &commands, &err) < 0) {
 		api_store_error(res, &err);
 		return;
 	}
-	api_reply(res, 200,
-		json_pack("{s:o, s:o, s:o}", "targets", targets, "desired", desired_json(&d),
-			"commands", commands));
+	answer = json_pack("{s:o, s:o}", "desired", desired_json(&d), "commands", commands);
+	if (!targets) {
+		/* Never an empty list, for which a host would drop its targets.  Without an ETag the
+		 * next poll is not "unchanged" either. */
+		api_reply(res, 200, answer);
+		return;
+	}
+	json_object_set_new(answer, "targets", targets);
+	api_reply(res, 200, answer);
 	etag_make(res->body, res->etag);
 	if (etag_matches(req->if_none_match, res->etag)) {
 		free(res->body);

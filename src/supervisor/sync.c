@@ -55,6 +55,7 @@ struct sync {
 	bool started;
 	struct talk talks[CONVERSATIONS];
 	char *etag;
+	bool targets_refused; /* the last list could not be taken, which has been logged */
 	bool registered;
 	bool scale_pending; /* this host's count is on its way: older responses are ignored */
 	enum sync_state state;
@@ -248,13 +249,18 @@ static void on_targets(struct talk *t, const struct http_reply *reply, const jso
 
 	if (reply->status == 200) {
 		if (targets_apply(s->with.targets, json_object_get(answer, "targets"), &err) < 0) {
-			log_event(LOG_LEVEL_WARN, "dashboard", "targets kept as they were",
-				LOG_ERROR(err.msg));
+			if (!s->targets_refused)
+				log_event(LOG_LEVEL_WARN, "dashboard", "targets kept as they were",
+					LOG_ERROR(err.msg));
+			s->targets_refused = true;
 		} else {
+			s->targets_refused = false;
 			free(s->etag);
 			s->etag = x_strdup(reply->etag);
 		}
 		take_desired(s, answer, false);
+	} else {
+		s->targets_refused = false;
 	}
 	/* Pending commands may find an idle agent now. */
 	if (reply->status == 200

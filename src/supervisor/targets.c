@@ -237,7 +237,8 @@ int targets_apply(struct targets *t, const json_t *list, struct err *err)
 	size_t i;
 
 	if (!json_is_array(list))
-		return err_set(err, "the dashboard's answer has no array of targets");
+		return err_set(err,
+			"the dashboard's answer has no array of targets; its database may be damaged");
 	for (struct known *k = t->list; k; k = k->next)
 		k->seen = k->from_file;
 	json_array_foreach (list, i, item)

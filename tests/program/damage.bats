@@ -152,6 +152,13 @@ is_not_ready() {
 		jq -e '.error | .code == "database_unavailable" and (.message | test("malformed"))' "$T/ready"
 }
 
+poll_without_targets() {
+	ask -D "$T/head" -H "Authorization: Bearer $DASHBOARD_SECRET" "$DASH/api/k6/targets?host=h"
+	[ "$(cut -d' ' -f3 "$ANSWER.meta")" = 200 ]
+	jq -e '(has("targets") | not) and has("commands") and has("desired")' "$ANSWER.body"
+	refute grep -i '^etag' "$T/head"
+}
+
 # Of 700 minutes there are eleven or twelve whole hours.
 is_rolled_up() {
 	/usr/bin/python3 -c 'import sqlite3, sys
@@ -193,7 +200,8 @@ restore_dashboard() {
 		[ "$(cut -d' ' -f3 "$ANSWER.meta")" = 503 ]
 		jq -e '.error.code == "database_unavailable"' "$ANSWER.body"
 	done
-	[ "$(status_of -H "Authorization: Bearer $DASHBOARD_SECRET" "$DASH/api/k6/targets?host=h")" = 503 ]
+	# A host gets its commands, and no targets: not an empty list, and no ETag for "unchanged".
+	poll_without_targets
 	# Everything else is served.
 	[ "$(get /api/dashboard/k6/agents | jq '.items | length')" = 1 ]
 	[ "$(get /api/dashboard/k6/runs | jq .total)" = 700 ]
@@ -205,6 +213,27 @@ restore_dashboard() {
 	start_dashboard
 	[ "$(curl -sS "$DASH/readyz")" = '{"status":"ok"}' ]
 	[ "$(curl -sS -u "$ADMIN_BASIC_AUTH" "$DASH/api/admin/k6/targets/export" | jq '.targets | length')" = 3 ]
+}
+
+@test "dashboard: one damaged target: named in one line, pause still reaches a host, which keeps its targets" {
+	filled_dashboard
+	/usr/bin/python3 - "$DB" <<'PY'
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("UPDATE k6_targets SET json = substr(json, 1, 9) WHERE seq = 2")
+c.commit()
+c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+PY
+	start_dashboard
+	[ "$(curl -sS "$DASH/readyz")" = '{"status":"ok"}' ]
+	admin POST /api/admin/k6/pause >/dev/null
+	poll_without_targets
+	jq -e '.commands | map(.type) == ["pause"]' "$ANSWER.body"
+	[ "$(curl -sS -o "$T/ready" -w '%{http_code}' "$DASH/readyz")" = 503 ]
+	jq -e '.error | .code == "database_unavailable" and (.message | test("target .* is not JSON"))' "$T/ready"
+	poll_without_targets
+	[ "$(grep -c 'error database: is damaged' "$T/dashboard.log")" = 1 ]
+	grep 'error database: is damaged' "$T/dashboard.log" | grep 'target .* is not JSON'
 }
 
 @test "dashboard: a damaged page of each table and index is said at the start, and it still serves what it can" {

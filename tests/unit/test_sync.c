@@ -414,6 +414,8 @@ static void retry_after_is_obeyed(void **state)
 
 static void polls_with_etag_and_keeps_bad_targets_out(void **state)
 {
+	unsigned int taken;
+
 	(void)state;
 	connect_it();
 	assert_string_equal(request(TARGETS)->etag, "");
@@ -435,6 +437,19 @@ static void polls_with_etag_and_keeps_bad_targets_out(void **state)
 			.body_len = 13,
 			.etag = "\"v2\"",
 			.error = ""});
+	fake_advance(10000);
+	assert_string_equal(request(TARGETS)->etag, "\"v1\"");
+	/* The dashboard cannot read its targets: the last ones stay, commands are taken. */
+	taken = world.commands_taken;
+	reply_with(TARGETS,
+		&(struct http_reply){.status = 200,
+			.body = "{\"commands\":[]}",
+			.body_len = 15,
+			.etag = "",
+			.error = ""});
+	assert_int_equal(world.targets_applied, 1);
+	assert_int_equal(world.commands_taken, taken + 1);
+	assert_int_equal(sync_state(dash), SYNC_CONNECTED);
 	fake_advance(10000);
 	assert_string_equal(request(TARGETS)->etag, "\"v1\"");
 }
