@@ -9,6 +9,7 @@
 
 #include "common/fdio.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "dashboard/store.h"
 #include "dashboard/store_agents.h"
 #include "dashboard/store_audit.h"
@@ -319,6 +320,91 @@ CHANGES(expire_commands, dash_store_expire_commands(s, NOW + HOUR, err))
 CHANGES(delete_target, dash_store_delete_target(s, "t", err))
 CHANGES(expire_rollups, dash_store_expire_rollups(s, NOW, err))
 
+static int change_target(struct dash_store *s, bool insert, struct err *err)
+{
+	struct target *t = target_new();
+	int rc = dash_store_begin(s, err);
+
+	t->id = x_strdup("t");
+	t->label = x_strdup("new");
+	t->url = x_strdup("http://n.example/");
+	if (rc == 0)
+		rc = insert ? dash_store_insert_target(s, t, NOW, err)
+			    : (int)dash_store_update_target(s, t, NOW, err);
+	dash_store_rollback(s);
+	target_free(t);
+	return rc;
+}
+
+static int insert_target(struct dash_store *s, struct err *err)
+{
+	return change_target(s, true, err);
+}
+
+static int update_target(struct dash_store *s, struct err *err)
+{
+	return change_target(s, false, err);
+}
+
+static int take_in(struct dash_store *s, char *id, char *agent_name, struct err *err)
+{
+	struct dash_store_run run = {.started_ms = NOW - HOUR};
+	struct dash_store_upserted out = {0};
+	int rc = dash_store_begin(s, err);
+
+	run_init(&run.run);
+	run.run.id = id;
+	run.run.host = (char[]){"h"};
+	run.run.agent = agent_name;
+	run.run.target_id = (char[]){"t"};
+	run.run.status = RUN_SUCCESS;
+	run.run.started_ms = run.started_ms;
+	if (rc == 0)
+		rc = dash_store_upsert_run(s, &run, &out, err);
+	free(out.text);
+	dash_store_rollback(s);
+	return rc;
+}
+
+static int upsert_run(struct dash_store *s, struct err *err)
+{
+	return take_in(s, (char[]){"new"}, (char[]){"a"}, err);
+}
+
+/* The agent has no number yet. */
+static int upsert_run_of_new_agent(struct dash_store *s, struct err *err)
+{
+	return take_in(s, (char[]){"new"}, (char[]){"z"}, err);
+}
+
+/* r10 is running: its row is read and replaced. */
+static int upsert_known_run(struct dash_store *s, struct err *err)
+{
+	return take_in(s, (char[]){"r10"}, (char[]){"a"}, err);
+}
+
+static int add_audit(struct dash_store *s, struct err *err)
+{
+	const struct dash_store_audit entry = {"admin", "::1", "pause", "", NULL};
+	int rc = dash_store_begin(s, err);
+
+	if (rc == 0)
+		rc = dash_store_add_audit(s, &entry, NOW, err);
+	dash_store_rollback(s);
+	return rc;
+}
+
+static int backup(struct dash_store *s, struct err *err)
+{
+	char copy[64];
+	int rc;
+
+	snprintf(copy, sizeof(copy), "%s-copy", path);
+	rc = dash_store_backup(s, copy, err);
+	unlink(copy);
+	return rc;
+}
+
 static const struct {
 	const char *damaged, *function;
 	call_fn *call;
@@ -429,6 +515,36 @@ static const struct {
 	CASE("k6_rollup_dirty", rollup_step),
 	CASE("k6_rollup_dirty", expire),
 	CASE("k6_audit", list_audit),
+	CASE("k6_audit", add_audit),
+	CASE("k6_targets", insert_target),
+	CASE("k6_targets", update_target),
+	CASE("sqlite_autoindex_k6_targets_1", insert_target),
+	CASE("sqlite_autoindex_k6_targets_1", update_target),
+	CASE("k6_names", upsert_run_of_new_agent),
+	CASE("sqlite_autoindex_k6_names_1", upsert_run),
+	CASE("sqlite_autoindex_k6_names_1", upsert_run_of_new_agent),
+	CASE("k6_runs", upsert_run),
+	CASE("k6_runs", upsert_known_run),
+	CASE("sqlite_autoindex_k6_runs_1", upsert_run),
+	CASE("sqlite_autoindex_k6_runs_1", upsert_known_run),
+	CASE("k6_runs_time", upsert_run),
+	CASE("k6_runs_target", upsert_run),
+	CASE("k6_runs_agent", upsert_run),
+	CASE("k6_runs_status", upsert_run),
+	CASE("k6_runs_status", upsert_known_run),
+	CASE("k6_runs_p95", upsert_run),
+	CASE("k6_runs_errors", upsert_run),
+	CASE("k6_runs_lag", upsert_run),
+	CASE("k6_rollups", upsert_run),
+	/* dash_store_version() has no row: SQLite has its two numbers in memory. */
+	CASE("meta", backup),
+	CASE("hosts", backup),
+	CASE("k6_agents", backup),
+	CASE("k6_targets", backup),
+	CASE("k6_names", backup),
+	CASE("k6_runs", backup),
+	CASE("k6_rollups", backup),
+	CASE("k6_audit", backup),
 #undef CASE
 };
 
@@ -653,6 +769,8 @@ static void a_device_may_fail_and_recover(void **state)
 	assert_int_equal(list_audit(s, &err), -1);
 	assert_int_equal(err.code, ERR_IO);
 	assert_int_equal(list_audit(s, &err), -1);
+	assert_int_equal(backup(s, &err), -1);
+	assert_int_equal(add_audit(s, &err), -1);
 	assert_int_equal(seen.changes, 1);
 	assert_int_equal(seen.code, ERR_IO);
 	assert_int_equal(dash_store_check(s, &err), -1);
