@@ -90,13 +90,13 @@ static int read_rollup(sqlite3_stmt *st, void *arg, struct err *err)
 {
 	struct rollup *r = arg;
 
-	(void)err;
-	dash_store_add_rollup(st, r->slice);
 	r->frozen = sqlite3_column_int(st, DASH_STORE_ROLLUP_FROZEN) != 0;
-	return 0;
+	/* The runs of an hour that is not frozen are read again: damage does not matter. */
+	return r->frozen ? dash_store_add_rollup(st, r->slice, err) : 0;
 }
 
-/* Fills r->frozen and r->slice, which is empty for NOT_FOUND. */
+/* Fills r->frozen and r->slice, which is empty for NOT_FOUND and for a rollup that is not
+ * frozen. */
 static enum found get_rollup(struct dash_store *s, struct rollup *r, struct err *err)
 {
 	sqlite3_stmt *st = dash_store_stmt(s,

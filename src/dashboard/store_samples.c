@@ -67,7 +67,7 @@ int dash_store_read_sample(sqlite3_stmt *st, struct sample *out, struct err *err
 	return quantiles == FOUND_ERROR ? -1 : 0;
 }
 
-void dash_store_add_rollup(sqlite3_stmt *st, struct slice *sl)
+int dash_store_add_rollup(sqlite3_stmt *st, struct slice *sl, struct err *err)
 {
 	const struct slice_sums sums = {
 		.runs = sqlite3_column_int64(st, 0),
@@ -83,7 +83,13 @@ void dash_store_add_rollup(sqlite3_stmt *st, struct slice *sl)
 	};
 
 	slice_add_sums(sl, &sums);
-	if (sqlite3_column_bytes(st, 10) > 0)
-		quantiles_pool_add_packed(&sl->pool, sqlite3_column_blob(st, 10),
-			(size_t)sqlite3_column_bytes(st, 10));
+	if (sqlite3_column_type(st, 10) == SQLITE_NULL)
+		return 0; /* no run of the hour had latencies */
+	if (!quantiles_pool_add_packed(
+		    &sl->pool, sqlite3_column_blob(st, 10), (size_t)sqlite3_column_bytes(st, 10)))
+		return err_code_set(err, ERR_CORRUPT,
+			"the database has a rollup whose digest of latencies is damaged: target %.100s, hour %lld",
+			db_column_text(st, DASH_STORE_ROLLUP_TARGET),
+			(long long)sqlite3_column_int64(st, DASH_STORE_ROLLUP_HOUR));
+	return 0;
 }

@@ -72,9 +72,7 @@ static int add_runs(struct reading *r, int64_t from_ms, int64_t to_ms, struct er
 
 static int add_rollup(sqlite3_stmt *st, void *arg, struct err *err)
 {
-	(void)err;
-	dash_store_add_rollup(st, arg);
-	return 0;
+	return dash_store_add_rollup(st, arg, err);
 }
 
 /* A step of whole hours: the rollups of hours that have not changed, and the runs of all others. */

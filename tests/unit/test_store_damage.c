@@ -682,6 +682,9 @@ static void rows_that_make_no_sense_are_damage(void **state)
 		{"UPDATE k6_agents SET progress = '{'", "agent a on h", list_agents},
 		{"UPDATE k6_agents SET progress = '{'", "agent a on h", get_agent},
 		{"UPDATE k6_audit SET detail = '{'", "entry 2 of the audit trail", list_audit},
+		{"DELETE FROM k6_rollup_dirty; UPDATE k6_rollups SET digest = x'00'", "target t, hour 499999",
+			series_by_hours},
+		{"UPDATE k6_rollups SET digest = ''", "target t, hour 499999", upsert_run},
 	};
 
 	(void)state;
