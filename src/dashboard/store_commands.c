@@ -141,22 +141,40 @@ struct pause {
 	int64_t seq, paused, at_once;
 };
 
+/* Reads a number of meta that is 0..max.  Before the first pause there is none: 0.  Anything
+ * else is damage, never "not paused".  Returns 0, or -1 with err. */
+static int read_number(
+	struct dash_store *s, const char *sql, int64_t max, int64_t *out, struct err *err)
+{
+	if (dash_store_get_int(s, sql, 0, out, err) < 0)
+		return -1;
+	if (*out < 0 || *out > max)
+		return dash_store_damaged(
+			s, "the row of meta that says what is paused makes no sense", err);
+	return 0;
+}
+
+#define NUMBER_OF_META(key) \
+	"SELECT iif(typeof(value) = 'integer', value, -1) FROM meta WHERE key = '" key "'"
+
+static int read_paused(struct dash_store *s, int64_t *paused, struct err *err)
+{
+	return read_number(s, NUMBER_OF_META("paused"), 1, paused, err);
+}
+
 static int read_pause(struct dash_store *s, struct pause *p, struct err *err)
 {
-	if (dash_store_get_int(
-		    s, "SELECT value FROM meta WHERE key = 'pause_seq'", 0, &p->seq, err) < 0 ||
-		dash_store_get_int(
-			s, "SELECT value FROM meta WHERE key = 'paused'", 0, &p->paused, err) < 0)
+	if (read_number(s, NUMBER_OF_META("pause_seq"), INT64_MAX - 1, &p->seq, err) < 0 ||
+		read_paused(s, &p->paused, err) < 0)
 		return -1;
-	return dash_store_get_int(
-		s, "SELECT value FROM meta WHERE key = 'pause_at_once'", 0, &p->at_once, err);
+	return read_number(s, NUMBER_OF_META("pause_at_once"), 1, &p->at_once, err);
 }
 
 int dash_store_is_paused(struct dash_store *s, bool *paused, struct err *err)
 {
 	int64_t n;
 
-	if (dash_store_get_int(s, "SELECT value FROM meta WHERE key = 'paused'", 0, &n, err) < 0)
+	if (read_paused(s, &n, err) < 0)
 		return -1;
 	*paused = n != 0;
 	return 0;

@@ -682,9 +682,15 @@ static void rows_that_make_no_sense_are_damage(void **state)
 		{"UPDATE k6_agents SET progress = '{'", "agent a on h", list_agents},
 		{"UPDATE k6_agents SET progress = '{'", "agent a on h", get_agent},
 		{"UPDATE k6_audit SET detail = '{'", "entry 2 of the audit trail", list_audit},
-		{"DELETE FROM k6_rollup_dirty; UPDATE k6_rollups SET digest = x'00'", "target t, hour 499999",
-			series_by_hours},
+		{"DELETE FROM k6_rollup_dirty; UPDATE k6_rollups SET digest = x'00'",
+			"target t, hour 499999", series_by_hours},
 		{"UPDATE k6_rollups SET digest = ''", "target t, hour 499999", upsert_run},
+		{"UPDATE meta SET value = 7 WHERE key = 'paused'", "of meta", is_paused},
+		{"UPDATE meta SET value = 'x' WHERE key = 'paused'", "of meta", is_paused},
+		{"UPDATE meta SET value = 7 WHERE key = 'paused'", "of meta", command_catch_up},
+		{"UPDATE meta SET value = -1 WHERE key = 'pause_seq'", "of meta", command_catch_up},
+		{"UPDATE meta SET value = x'00' WHERE key = 'pause_seq'", "of meta", command_pause},
+		{"INSERT INTO meta VALUES ('pause_at_once', 2)", "of meta", command_catch_up},
 	};
 
 	(void)state;
