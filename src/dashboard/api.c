@@ -192,6 +192,8 @@ void api_config_changed(struct api_request *req)
 		events_publish(req->api->events, "config",
 			json_pack("{s:I, s:I, s:b}", "k6DesiredAgentCount", (json_int_t)d.agents,
 				"revision", (json_int_t)d.revision, "paused", paused));
+	else
+		events_lost(req->api->events, &err);
 }
 
 void api_target_changed(struct api_request *req, const char *id)
@@ -203,7 +205,7 @@ void api_target_changed(struct api_request *req, const char *id)
 		req->api->store, id, TARGET_FOR_PUBLIC, &target, NULL, &err)) {
 	case FOUND: break;
 	case NOT_FOUND: target = json_pack("{s:s, s:b}", "id", id, "deleted", 1); break;
-	case FOUND_ERROR: return;
+	case FOUND_ERROR: events_lost(req->api->events, &err); return;
 	}
 	events_publish(req->api->events, "target", target);
 }

@@ -131,9 +131,13 @@ static void publish_agents(struct api_request *req, const char *host, const json
 	if (!events_wanted(req->api->events))
 		return;
 	json_array_foreach (names, i, name) {
-		if (dash_store_get_agent(
-			    req->api->store, host, json_string_value(name), &agent, &err) == FOUND)
+		enum found found = dash_store_get_agent(
+			req->api->store, host, json_string_value(name), &agent, &err);
+
+		if (found == FOUND)
 			events_publish(req->api->events, "agent", agent);
+		else if (found == FOUND_ERROR)
+			events_lost(req->api->events, &err);
 	}
 }
 

@@ -123,6 +123,12 @@ void events_publish_text(struct events *e, const char *name, const char *text)
 	wake_all(e);
 }
 
+void events_lost(struct events *e, const struct err *why)
+{
+	if (why->code != ERR_CORRUPT)
+		events_publish_text(e, "reset", "{}");
+}
+
 /* Copies the rest of a text, from *offset on, behind the *n bytes of buf.  Returns whether all
  * of it fitted. */
 static bool copy(const char *text, size_t len, size_t *offset, char *buf, size_t size, size_t *n)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/err.h"
+
 struct events;
 struct stream;
 
@@ -23,6 +25,10 @@ void events_free(struct events *e);
 void events_publish(struct events *e, const char *name, json_t *data);
 /* The same with JSON as text, which is copied. */
 void events_publish_text(struct events *e, const char *name, const char *text);
+/* An event cannot be made, because its object could not be read (why).  Tells the readers to read
+ * everything again ("reset"), except for damage: reading it again would fail for each of them,
+ * and once more with each heartbeat.  They get 503 when they ask for the object. */
+void events_lost(struct events *e, const struct err *why);
 /* Returns the stream of a new reader; its close() frees it.  The stream begins behind the event
  * last_id, or with the next event when last_id is NULL; when last_id is not in the ring, it
  * begins with the event "reset". */

@@ -68,6 +68,8 @@ static void publish(struct api *api, const json_t *changed)
 				"{s:s, s:s, s:b}", "host", first, "name", second, "deleted", 1);
 		if (object)
 			events_publish(api->events, what, object);
+		else if (found == FOUND_ERROR)
+			events_lost(api->events, &err);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "dashboard/counts.h"
+#include "dashboard/events.h"
 #include "dashboard/quantile_lists.h"
 #include "dashboard/store.h"
 #include "dashboard/store_agents.h"
@@ -22,6 +23,7 @@
 #include "dashboard/store_run_row.h"
 #include "dashboard/store_runs.h"
 #include "dashboard/store_series.h"
+#include "dashboard/stream.h"
 #include "dashboard/throttle.h"
 
 #define NOW INT64_C(1800000000000)
@@ -496,6 +498,37 @@ static void guesses_leak_out_one_by_one(void **state)
 	throttle_free(t);
 }
 
+/* --- events --------------------------------------------------------------------------------- */
+
+static const char *read_all(struct stream *stream)
+{
+	static char text[1024];
+	ssize_t n = stream->read(stream->state, text, sizeof(text) - 1);
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	return text;
+}
+
+/* An object that could not be read for a moment must be read again; one that is damaged cannot. */
+static void a_lost_event_is_a_reset(void **state)
+{
+	struct events *e = events_new(1);
+	struct stream *reader = events_open(e, NULL);
+	struct err err;
+
+	(void)state;
+	read_all(reader);
+	err_code_set(&err, ERR_CORRUPT, "damaged");
+	events_lost(e, &err);
+	assert_string_equal(read_all(reader), "");
+	err_code_set(&err, ERR_IO, "the device fails");
+	events_lost(e, &err);
+	assert_non_null(strstr(read_all(reader), "event: reset\ndata: {}\n\n"));
+	reader->close(reader->state);
+	events_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +540,7 @@ int main(void)
 		cmocka_unit_test(lists_are_lifted_where_they_stand),
 		cmocka_unit_test(numbers_of_lists_are_those_of_strtod),
 		cmocka_unit_test(guesses_leak_out_one_by_one),
+		cmocka_unit_test(a_lost_event_is_a_reset),
 	};
 	int fd = mkstemp(path), rc;
 	char wal[64], shm[64];
