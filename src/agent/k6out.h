@@ -50,9 +50,8 @@ void k6out_clear(struct k6out *o);
 typedef void k6out_emit(void *arg, const char *data, size_t len);
 void k6out_take_stdout(struct k6out *o, const char *data, size_t len, k6out_emit *emit, void *arg);
 void k6out_take_stderr(struct k6out *o, const char *data, size_t len, k6out_emit *emit, void *arg);
-/* Returns the end of standard output, then the end of standard error, RUN_LOG_MAX bytes at most;
- * the caller frees it.
- * *err_from gets the offset at which standard error begins. */
+/* Returns the end of standard output, then the end of standard error, RUN_LOG_MAX bytes at
+ * most; the caller frees it.  *err_from gets the offset at which standard error begins. */
 char *k6out_log(const struct k6out *o, size_t *err_from);
 /* Returns how long the scenarios take (ms) without graceful stops.  Valid if has_plan is set. */
 int64_t k6out_planned_ms(const struct k6out *o);

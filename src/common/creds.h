@@ -32,8 +32,7 @@ void creds_prepare(void);
 /* Drops all capabilities from all sets and sets no_new_privs.  Returns 0, or -1 and err. */
 int creds_drop_all_caps(struct err *err);
 /* *out gets the first line of the file, which the caller wipes and frees.  Returns 0, or -1 and
- * err if the file cannot be
- * read, others may read it, or the line is empty or over max bytes. */
+ * err if the file cannot be read, others may read it, or the line is empty or over max bytes. */
 int creds_read_secret(const char *path, size_t max, char **out, struct err *err);
 /* Returns the path of a credential of the service manager (systemd.exec(5), "Credentials"),
  * which the caller frees.  NULL: there is none, or it is the empty line that the units set if

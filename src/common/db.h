@@ -13,7 +13,7 @@
 /* Opens or creates the database (mode 0600), checks that it can be written, sets WAL and
  * synchronous=FULL (a commit survives a power cut), and runs the migrations that its
  * user_version has not had.  migrations[i] leads from version i to i+1.  A path below
- * /proc/self/fd/N works although its real directory cannot be reached by name. Returns 0, and
+ * /proc/self/fd/N works although its real directory cannot be reached by name.  Returns 0, and
  * *out is closed by sqlite3_close(); returns -1 with err, and nothing is open. */
 int db_open(const char *path, const char *const migrations[], int count, sqlite3 **out,
 	struct err *err);

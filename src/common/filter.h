@@ -39,10 +39,8 @@ void filter_free(struct filter *f);
 int filter_load(const struct filter *f);
 
 /* Builds a filter and loads it for the calling thread and all threads that it starts later.
- * Returns 0, or
- * -1 and err: ERR_UNSUPPORTED if the kernel or libseccomp cannot make filters, so that nothing
- * was
- * loaded and the caller may choose to go on without one. */
+ * Returns 0, or -1 and err: ERR_UNSUPPORTED if the kernel or libseccomp cannot make filters, so
+ * that nothing was loaded and the caller may choose to go on without one. */
 int filter_confine_self(enum filter_kind kind, struct err *err);
 
 #endif

@@ -30,8 +30,8 @@ static json_t *desired_json(const struct dash_store_desired *d)
 		"{s:I, s:I}", "agents", (json_int_t)d->agents, "revision", (json_int_t)d->revision);
 }
 
-/* Returns the agents of a call as an array, a new reference: its "agents", or the body itself as
- * the only one; host is set to the call's.  Returns NULL after it has filled the response. */
+/* Returns the agents of a call as an array, a new reference: its "agents", or the body itself
+ * as the only one; host is set to the call's.  Returns NULL after it has filled the response. */
 static json_t *agents_of(struct api_request *req, struct api_response *res, const char **host)
 {
 	json_t *list, *item;

@@ -11,8 +11,7 @@ struct http_stream;
 struct stream;
 
 /* Returns a response for the connection that reads the stream, and closes it in the end; NULL
- * when memory is short.
- * *place is the http_stream until then, and NULL afterwards. */
+ * when memory is short.  *place is the http_stream until then, and NULL afterwards. */
 struct MHD_Response *http_stream_response(
 	struct MHD_Connection *c, struct stream *stream, struct http_stream **place);
 /* Returns whether the connection sleeps: the library does not look at it. */

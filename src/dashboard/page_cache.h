@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The last pages of the list of runs as JSON: many readers ask for the same few.  Pure; keeps at
- * most 16 pages of
- * 256 KiB. */
+/* The last pages of the list of runs as JSON: many readers ask for the same few.  Pure; keeps
+ * at most 16 pages of 256 KiB. */
 #ifndef K6FLEET_DASHBOARD_PAGE_CACHE_H
 #define K6FLEET_DASHBOARD_PAGE_CACHE_H
 

@@ -19,17 +19,17 @@ struct dash_store;
  * transaction. */
 int dash_store_begin(struct dash_store *s, struct err *err);
 /* Returns 0 when all writes since dash_store_begin() are on disk; returns -1 with err when none
- * of them happened. The transaction is over in both cases. */
+ * of them happened.  The transaction is over in both cases. */
 int dash_store_commit(struct dash_store *s, struct err *err);
 /* Undoes all writes since dash_store_begin(); does nothing outside of a transaction. */
 void dash_store_rollback(struct dash_store *s);
 /* Sets *version to a number that differs whenever this process or another one may have written
- * in between. Returns 0, or -1 with err. */
+ * in between.  Returns 0, or -1 with err. */
 int dash_store_version(struct dash_store *s, int64_t *version, struct err *err);
 
 /* Called when a statement, or the reading of a row, has failed with ERR_CORRUPT or ERR_IO (why
- * says how), and with NULL when the database can be read and written again.  Called once a change, synchronously, from
- * within any function of the store; must not call the store. */
+ * says how), and with NULL when the database can be read and written again.  Called once a
+ * change, synchronously, from within any function of the store; must not call the store. */
 typedef void dash_store_changed_fn(void *arg, const struct err *why);
 /* Sets the function to call; calls it before it returns when the database has failed already. */
 void dash_store_watch(struct dash_store *s, dash_store_changed_fn *changed, void *arg);

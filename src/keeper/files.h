@@ -23,8 +23,7 @@ struct files_kept {
 };
 
 /* Returns the configuration of file, environment and options, which the caller frees with
- * conf_free(); NULL and err.
- * *usage is then true if an option is wrong. */
+ * conf_free(); NULL and err.  *usage is then true if an option is wrong. */
 struct conf *files_load_config(const struct files_options *o, bool *usage, struct err *err);
 /* Copies secret and certificates into out, which the caller closes with files_close(), and wipes
  * the secret in the environment.  running: the copies in use, or NULL at the start; a secret
