@@ -98,7 +98,7 @@ void api_runs_cancel(struct api_request *req, struct api_response *res)
 		api_reply_found(res, found, NULL, "run", id, &err);
 		return;
 	}
-	if (strcmp(json_get_text(run, "status", ""), "running") != 0) {
+	if (strcmp(json_get_text(run, "status", ""), run_status_names[RUN_RUNNING]) != 0) {
 		api_error(res, 409, "not_running", NULL, "the run has ended already: %s",
 			json_get_text(run, "status", ""));
 		return;

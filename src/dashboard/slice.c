@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/json_fast.h"
+#include "common/run.h"
 
 #define FLOAT_DIGITS 7
 
@@ -30,9 +31,9 @@ void slice_add(struct slice *sl, const struct sample *run)
 	struct quantiles q;
 
 	sums->runs++;
-	sums->success += !strcmp(run->status, "success");
-	sums->failed += !strcmp(run->status, "failed");
-	sums->error += !strcmp(run->status, "error");
+	sums->success += !strcmp(run->status, run_status_names[RUN_SUCCESS]);
+	sums->failed += !strcmp(run->status, run_status_names[RUN_FAILED]);
+	sums->error += !strcmp(run->status, run_status_names[RUN_ERROR]);
 	sums->worst_p95 = worse(sums->worst_p95, run->p95_ms);
 	if (isnan(run->http_reqs))
 		return;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/run.h"
 #include "dashboard/slice.h"
 #include "dashboard/store_priv.h"
 #include "dashboard/store_samples.h"
@@ -172,7 +173,7 @@ int dash_store_rollup_touch(
 	struct dash_store_rollup *r = state_of(s);
 	int64_t hour = slice_hour_of(run->started_ms);
 
-	if (!strcmp(run->status, "running"))
+	if (!strcmp(run->status, run_status_names[RUN_RUNNING]))
 		return 0;
 	if (r->job && r->job->hour == hour && !strcmp(r->job->target_id, run->target_id))
 		r->job->stale = true;

@@ -28,7 +28,8 @@ static int judge_upsert(sqlite3_stmt *st, void *arg, struct err *err)
 	struct old_run *o = arg;
 	const char *old = db_column_text(st, 0), *reason = db_column_text(st, 1);
 	enum run_status status = o->run->run.status;
-	bool ended = strcmp(old, "running") != 0, reaped = !strcmp(reason, "reaped");
+	bool ended = strcmp(old, run_status_names[RUN_RUNNING]) != 0;
+	bool reaped = !strcmp(reason, run_reason_names[RUN_REASON_REAPED]);
 
 	(void)err;
 	o->key = dash_store_count_key(st, 2);

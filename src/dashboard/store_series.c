@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "common/run.h"
 #include "dashboard/slice.h"
 #include "dashboard/store_priv.h"
 #include "dashboard/store_samples.h"
@@ -183,5 +184,6 @@ int dash_store_each_overdue(struct dash_store *s, int64_t now_ms, int64_t run_ti
 		err);
 
 	sqlite3_bind_int64(st, 1, now_ms - run_timeout_ms);
-	return dash_store_each(s, st, call_each, &(struct caller){each, arg, "error"}, err);
+	return dash_store_each(
+		s, st, call_each, &(struct caller){each, arg, run_status_names[RUN_ERROR]}, err);
 }
