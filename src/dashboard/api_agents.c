@@ -307,8 +307,8 @@ void api_agents_targets(struct api_request *req, struct api_response *res)
 	}
 	answer = json_pack("{s:o, s:o}", "desired", desired_json(&d), "commands", commands);
 	if (!targets) {
-		/* Never an empty list, for which a host would drop its targets.  Without an ETag the
-		 * next poll is not "unchanged" either. */
+		/* Never an empty list, for which a host would drop its targets.  There is no ETag:
+		 * the next poll must not be "unchanged". */
 		api_reply(res, 200, answer);
 		return;
 	}
