@@ -16,7 +16,7 @@ FUZZ_LIBS = $(COMMON_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(CAP_LIBS) -lm
 FUZZ_AGENT_LIBS = src/agent/libagent.a src/common/libfilter.a $(FUZZ_LIBS) $(SECCOMP_LIBS)
 FUZZ_DASHBOARD_LIBS = src/dashboard/libdashboard.a src/common/libdb.a src/common/libhttpd.a $(FUZZ_LIBS) $(SQLITE_LIBS) $(MHD_LIBS) $(EV_LIBS)
 FUZZ_SUPERVISOR_LIBS = src/supervisor/libsupervisor.a $(FUZZ_LIBS) $(EV_LIBS)
-FUZZER_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+FUZZER_FLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 tests_fuzz_replay_msg_SOURCES = tests/fuzz/fuzz_msg.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_msg_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"msg"'
@@ -25,7 +25,7 @@ tests_fuzz_replay_msg_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c
 tests_fuzz_fuzz_msg_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
-tests_fuzz_fuzz_msg_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_msg_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_conf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"conf"'
 tests_fuzz_replay_conf_CFLAGS = $(FUZZ_CFLAGS)
@@ -33,7 +33,7 @@ tests_fuzz_replay_conf_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c
 tests_fuzz_fuzz_conf_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_conf_LDADD = $(FUZZ_LIBS)
-tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_k6out_SOURCES = tests/fuzz/fuzz_k6out.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_k6out_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"k6out"'
 tests_fuzz_replay_k6out_CFLAGS = $(FUZZ_CFLAGS)
@@ -41,7 +41,7 @@ tests_fuzz_replay_k6out_LDADD = $(FUZZ_AGENT_LIBS)
 tests_fuzz_fuzz_k6out_SOURCES = tests/fuzz/fuzz_k6out.c
 tests_fuzz_fuzz_k6out_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_k6out_LDADD = $(FUZZ_AGENT_LIBS)
-tests_fuzz_fuzz_k6out_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_k6out_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_summary_SOURCES = tests/fuzz/fuzz_summary.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_summary_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"summary"'
 tests_fuzz_replay_summary_CFLAGS = $(FUZZ_CFLAGS)
@@ -49,7 +49,7 @@ tests_fuzz_replay_summary_LDADD = $(FUZZ_AGENT_LIBS)
 tests_fuzz_fuzz_summary_SOURCES = tests/fuzz/fuzz_summary.c
 tests_fuzz_fuzz_summary_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_summary_LDADD = $(FUZZ_AGENT_LIBS)
-tests_fuzz_fuzz_summary_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_summary_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_control_SOURCES = tests/fuzz/fuzz_control.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_control_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"control"'
 tests_fuzz_replay_control_CFLAGS = $(FUZZ_CFLAGS)
@@ -57,7 +57,7 @@ tests_fuzz_replay_control_LDADD = $(FUZZ_SUPERVISOR_LIBS)
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c
 tests_fuzz_fuzz_control_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_control_LDADD = $(FUZZ_SUPERVISOR_LIBS)
-tests_fuzz_fuzz_control_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_control_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_quantile_lists_SOURCES = tests/fuzz/fuzz_quantile_lists.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_quantile_lists_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"quantile_lists"'
 tests_fuzz_replay_quantile_lists_CFLAGS = $(FUZZ_CFLAGS)
@@ -65,7 +65,7 @@ tests_fuzz_replay_quantile_lists_LDADD = $(FUZZ_DASHBOARD_LIBS)
 tests_fuzz_fuzz_quantile_lists_SOURCES = tests/fuzz/fuzz_quantile_lists.c
 tests_fuzz_fuzz_quantile_lists_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_quantile_lists_LDADD = $(FUZZ_DASHBOARD_LIBS)
-tests_fuzz_fuzz_quantile_lists_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_quantile_lists_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_target_SOURCES = tests/fuzz/fuzz_target.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_target_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"target"'
 tests_fuzz_replay_target_CFLAGS = $(FUZZ_CFLAGS)
@@ -73,7 +73,7 @@ tests_fuzz_replay_target_LDADD = $(FUZZ_AGENT_LIBS)
 tests_fuzz_fuzz_target_SOURCES = tests/fuzz/fuzz_target.c
 tests_fuzz_fuzz_target_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_target_LDADD = $(FUZZ_AGENT_LIBS)
-tests_fuzz_fuzz_target_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_target_LDFLAGS = $(FUZZER_FLAGS)
 tests_fuzz_replay_body_SOURCES = tests/fuzz/fuzz_body.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 tests_fuzz_replay_body_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_NAME='"body"'
 tests_fuzz_replay_body_CFLAGS = $(FUZZ_CFLAGS)
@@ -81,7 +81,7 @@ tests_fuzz_replay_body_LDADD = $(FUZZ_DASHBOARD_LIBS)
 tests_fuzz_fuzz_body_SOURCES = tests/fuzz/fuzz_body.c
 tests_fuzz_fuzz_body_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_body_LDADD = $(FUZZ_DASHBOARD_LIBS)
-tests_fuzz_fuzz_body_LDFLAGS = $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_body_LDFLAGS = $(FUZZER_FLAGS)
 
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(EXTRA_PROGRAMS)
