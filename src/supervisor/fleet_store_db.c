@@ -314,7 +314,7 @@ static int take_unsent(sqlite3_stmt *st, void *arg, struct err *err)
 static int fetch_outbox(struct fleet_store_db *db, struct fleet_store_task *t, struct err *err)
 {
 	struct batch b = {.list = json_array(), .limit = (size_t)t->fetch_outbox.limit};
-	int rc;
+	int rc = 0;
 
 	t->result = b.list;
 	do {
