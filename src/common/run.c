@@ -4,6 +4,7 @@
 #include "common/run.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -53,6 +54,18 @@ int run_find_name(const char *const names[], int count, const char *name)
 	for (int i = 0; i < count; i++) {
 		if (!strcmp(names[i], name))
 			return i;
+	}
+	return -1;
+}
+
+int run_wrong_status(const char *name, struct err *err)
+{
+	err_set(err, "%s must be %s", name, run_status_names[0]);
+	for (int i = 1; err && i < RUN_STATUS_COUNT; i++) {
+		size_t len = strlen(err->msg);
+
+		snprintf(err->msg + len, sizeof(err->msg) - len, "%s%s",
+			i < RUN_STATUS_COUNT - 1 ? ", " : " or ", run_status_names[i]);
 	}
 	return -1;
 }

@@ -239,6 +239,8 @@ extern const char *const run_group_errors[RUN_GROUP_COUNT];
 
 /* Returns the index of name in one of the tables above, or -1. */
 int run_find_name(const char *const names[], int count, const char *name);
+/* Returns -1 with an error that says which statuses the field `name` may have. */
+int run_wrong_status(const char *name, struct err *err);
 /* Returns the address of the field's member in r, of the type that RUN_KINDS gives. */
 static inline void *run_member(const struct run_field *f, const struct run *r)
 {

@@ -115,19 +115,6 @@ static int read_id(const struct run_field *f, struct value v, struct run *r, str
 	return 0;
 }
 
-/* Returns -1 with an error that lists the statuses. */
-static int wrong_status(const char *name, struct err *err)
-{
-	err_set(err, "%s must be %s", name, run_status_names[0]);
-	for (int i = 1; err && i < RUN_STATUS_COUNT; i++) {
-		size_t len = strlen(err->msg);
-
-		snprintf(err->msg + len, sizeof(err->msg) - len, "%s%s",
-			i < RUN_STATUS_COUNT - 1 ? ", " : " or ", run_status_names[i]);
-	}
-	return -1;
-}
-
 /* A text that is too long is cut. */
 static int read_text(const struct run_field *f, struct value v, struct run *r, struct err *err)
 {
@@ -158,7 +145,7 @@ static int read_status(const struct run_field *f, struct value v, struct run *r,
 		: run_find_name(run_status_names, RUN_STATUS_COUNT, json_string_value(v.json));
 
 	if (i < 0)
-		return wrong_status(f->name, err);
+		return run_wrong_status(f->name, err);
 	r->status = (enum run_status)i;
 	return 0;
 }

@@ -23,6 +23,7 @@ bool run_filter_read(
 		DASH_STORE_RUN_ORDERS(X)
 #undef X
 	};
+	struct err err;
 
 	*f = (struct dash_store_run_filter){
 		.target_id = query_text(req, "targetId"),
@@ -38,8 +39,8 @@ bool run_filter_read(
 		!api_query_time(req, res, "to", &f->to_ms))
 		return false;
 	if (f->status && run_find_name(run_status_names, RUN_STATUS_COUNT, f->status) < 0) {
-		api_error(res, 422, "invalid_parameter", "status",
-			"status must be running, success, failed or error");
+		run_wrong_status("status", &err);
+		api_error(res, 422, "invalid_parameter", "status", "%s", err.msg);
 		return false;
 	}
 	if (f->sort && run_find_name(sorts, ARRAY_SIZE(sorts), f->sort) < 0) {
