@@ -74,7 +74,7 @@ run_checks() {
 			show "$dir"/tests/*.log "$dir"/tests/*/*.log
 		fi
 		grep -E '^SKIP:' "$log" || true
-		result "$(count PASS)" "$bad" "$(count SKIP)" "make check in ${dir#"$ROOT"/} ${*##*/}"
+		result "$(count PASS)" "$bad" "$(count SKIP)" "make check in ${dir#"$ROOT"/} $*"
 	else
 		tail -30 "$log"
 		result 0 1 0 "make check in ${dir#"$ROOT"/} ran no test"
