@@ -325,7 +325,9 @@ static int change_target(struct dash_store *s, bool insert, struct err *err)
 	struct target *t = target_new();
 	int rc = dash_store_begin(s, err);
 
+	free(t->id);
 	t->id = x_strdup("t");
+	free(t->label);
 	t->label = x_strdup("new");
 	t->url = x_strdup("http://n.example/");
 	if (rc == 0)
