@@ -47,16 +47,22 @@ const char *err_code_name(enum err_code code)
 	return code < ERR_CODE_COUNT ? code_names[code] : "?";
 }
 
+/* Replaces code and text.  err may be NULL. */
+_printf_(3, 0) static void replace(struct err *err, enum err_code code, const char *fmt, va_list ap)
+{
+	if (!err)
+		return;
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	err->code = code;
+}
+
 int err_set(struct err *err, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!err)
-		return -1;
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	replace(err, ERR_OTHER, fmt, ap);
 	va_end(ap);
-	err->code = ERR_OTHER;
 	return -1;
 }
 
@@ -64,12 +70,9 @@ int err_code_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!err)
-		return -1;
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	replace(err, code, fmt, ap);
 	va_end(ap);
-	err->code = code;
 	return -1;
 }
 
@@ -78,14 +81,13 @@ int err_sys(struct err *err, int errnum, const char *fmt, ...)
 	va_list ap;
 	size_t len;
 
+	va_start(ap, fmt);
+	replace(err, err_code_of_errno(errnum), fmt, ap);
+	va_end(ap);
 	if (!err)
 		return -1;
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
 	len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", strerror(errnum));
-	err->code = err_code_of_errno(errnum);
 	return -1;
 }
 

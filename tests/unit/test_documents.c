@@ -18,7 +18,7 @@
 
 static bool target_knows(const char *name, size_t len)
 {
-	/* Made by the dashboard or by the supervisor, not by whom a target belongs to. */
+	/* The dashboard or the supervisor sets these, not the owner of a target. */
 	static const char *const made[] = {"id", "createdAt", "updatedAt", "recentRuns", "source",
 		"nextDueAt", "missed", NULL};
 
